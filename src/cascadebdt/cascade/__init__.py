@@ -1,0 +1,1 @@
+"""From selected events to a trained cascade."""

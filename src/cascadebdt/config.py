@@ -1,0 +1,473 @@
+"""YAML -> frozen, typed configuration: the only code that sees raw configuration, and the only home of defaults.
+
+`load` reads a file, `parse` a mapping. Unknown keys are rejected with the closest known key, limits stand with
+the field they limit, and every message starts with the path of what is wrong.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from cascadebdt.errors import ConfigError, did_you_mean
+
+DATA = "data"
+NOMINAL = "nominal"
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+NegativeWeights = Literal["absolute", "drop", "zero", "error"]
+Device = Literal["auto", "cpu", "cuda"]
+
+
+class Section(BaseModel):
+    """Base of every part of a configuration: frozen, unknown keys rejected."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+def _as_list(data: Any, *keys: str) -> Any:
+    """Return `data` with the scalar values of `keys` wrapped in lists."""
+    if not isinstance(data, Mapping):
+        return data
+    return {key: [value] if key in keys and isinstance(value, str) else value for key, value in data.items()}
+
+
+class NtupleConfig(Section):
+    """How events are stored in the input files.
+
+    `event_id` names the integer branches that identify an event; `sum_of_weights` is ``"tree:branch"``, summed over
+    the files really read; `weight` is the generator weight of simulated samples that name none of their own.
+    """
+
+    tree: str = "Events"
+    event_id: tuple[str, ...] = Field(default=("run", "luminosityBlock", "event"), min_length=1)
+    sum_of_weights: str | None = Field(default=None, pattern=r"^[^:]+:[^:]+$")
+    weight: str | None = None
+    chunk_entries: int = Field(default=100_000, gt=0)
+
+
+class SampleConfig(Section):
+    """Files of one production (or data). A relative path is relative to the configuration file.
+
+    With `cross_section_pb` the weights are scaled to the luminosity by cross section over the sum of weights;
+    without it they are taken as they are. Data carry no weight.
+    """
+
+    name: Name
+    process: Name
+    files: tuple[str, ...] = Field(min_length=1)
+    cross_section_pb: Positive | None = None
+    weight: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_file(cls, data: Any) -> Any:
+        return _as_list(data, "files")
+
+    @model_validator(mode="after")
+    def _data_is_unweighted(self) -> Self:
+        if self.is_data and (self.cross_section_pb is not None or self.weight is not None):
+            raise ValueError("data have no cross_section_pb and no weight; remove them")
+        return self
+
+    @property
+    def is_data(self) -> bool:
+        """Whether this sample is recorded data."""
+        return self.process == DATA
+
+
+class ObjectConfig(Section):
+    """A collection of physics objects: candidates `from` one or more collections that satisfy `where`.
+
+    `order` is an expression, sorted ascending (``-pt``: leading first); `away_from` removes candidates within a
+    distance delta R of another object; `fields` names, per collection, the branch behind a common field.
+    """
+
+    from_: tuple[str, ...] = Field(alias="from", min_length=1)
+    where: str | None = None
+    order: str | None = None
+    away_from: dict[str, Positive] = {}
+    fields: dict[str, dict[str, str]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_collection(cls, data: Any) -> Any:
+        return _as_list(data, "from", "from_")
+
+
+class CutConfig(Section):
+    """One named condition on an event."""
+
+    name: str
+    cut: str
+
+
+class BDTConfig(Section):
+    """Hyperparameters of a booster, with XGBoost's names."""
+
+    n_estimators: int = Field(default=400, gt=0)
+    max_depth: int = Field(default=4, gt=0, le=16)
+    learning_rate: float = Field(default=0.1, gt=0, le=1)
+    early_stopping_rounds: int | None = Field(default=20, gt=0)
+    min_child_weight: float = Field(default=5.0, ge=0)
+    subsample: float = Field(default=1.0, gt=0, le=1)
+    colsample_bytree: float = Field(default=1.0, gt=0, le=1)
+    reg_lambda: float = Field(default=1.0, ge=0)
+    gamma: float = Field(default=0.0, ge=0)
+    max_bin: int = Field(default=256, ge=2)
+
+
+class WorkingPointConfig(Section):
+    """The threshold of a stage: a target signal efficiency among events that reach it, or a fixed score."""
+
+    signal_efficiency: Fraction | None = None
+    threshold: Annotated[float, Field(ge=0, le=1)] | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.signal_efficiency is None) == (self.threshold is None):
+            raise ValueError("give exactly one of signal_efficiency, threshold")
+        return self
+
+
+class StageConfig(Section):
+    """One stage: the signal against the processes `against`, with their own features."""
+
+    name: Name
+    against: tuple[Name, ...] = Field(min_length=1)
+    features: tuple[str, ...] = Field(min_length=1)
+    working_point: WorkingPointConfig
+    bdt: BDTConfig = BDTConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_background(cls, data: Any) -> Any:
+        return _as_list(data, "against")
+
+
+class FinalConfig(Section):
+    """The final discriminant: the signal against all backgrounds, trained on what passes every stage."""
+
+    features: tuple[str, ...] = Field(min_length=1)
+    bdt: BDTConfig = BDTConfig()
+
+
+class CascadeConfig(Section):
+    """The ordered stages and how they are trained. `bdt` is the default of every stage's `bdt`."""
+
+    signal: Name = "signal"
+    folds: int = Field(default=5, ge=2, le=100)
+    bdt: BDTConfig = BDTConfig()
+    device: Device = "auto"
+    negative_weights: NegativeWeights = "absolute"
+    min_effective_events: float = Field(default=100.0, ge=0)
+    stages: tuple[StageConfig, ...] = Field(min_length=1)
+    final: FinalConfig | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _inherit_bdt(cls, data: Any) -> Any:
+        """Give every stage the common hyperparameters that it does not set itself."""
+        common = data.get("bdt", {}) if isinstance(data, Mapping) else None
+        if not isinstance(common, Mapping):
+            return data
+
+        def complete(stage: Any) -> Any:
+            own = stage.get("bdt", {}) if isinstance(stage, Mapping) else None
+            return {**stage, "bdt": {**common, **own}} if isinstance(own, Mapping) else stage
+
+        stages = data.get("stages")
+        return {
+            **data,
+            **({"stages": [complete(stage) for stage in stages]} if isinstance(stages, list | tuple) else {}),
+            **({"final": complete(data["final"])} if data.get("final") is not None else {}),
+        }
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        _unique("stages", [stage.name for stage in self.stages])
+        trained = [stage.bdt for stage in self.stages] + ([self.final.bdt] if self.final else [])
+        if self.folds < 3 and any(bdt.early_stopping_rounds for bdt in trained):
+            raise ValueError(
+                "early stopping needs a fold of its own: set folds to 3 or more, or early_stopping_rounds to null"
+            )
+        for stage in self.stages:
+            if self.signal in stage.against:
+                raise ValueError(f"stage '{stage.name}' trains the signal '{self.signal}' against itself")
+        return self
+
+
+class BinningConfig(Section):
+    """What a region is binned in, and how.
+
+    `observable` is ``score`` (of the stage that made the region; in the signal region of the last stage), ``final``
+    or a feature. `bins` are edges, or ``auto``: at most `n_bins` quantiles, merged until every bin holds
+    `min_effective_events` of simulated background, (sum w)^2 / sum w^2.
+    """
+
+    observable: str = "score"
+    bins: Literal["auto"] | tuple[float, ...] = "auto"
+    n_bins: int = Field(default=5, ge=1)
+    min_effective_events: float = Field(default=15.0, ge=0)
+
+    @model_validator(mode="after")
+    def _edges_increase(self) -> Self:
+        if self.bins != "auto" and (
+            len(self.bins) < 2 or any(a >= b for a, b in zip(self.bins, self.bins[1:], strict=False))
+        ):
+            raise ValueError(f"bins must increase, got {list(self.bins)}")
+        return self
+
+
+class RegionsConfig(Section):
+    """The binning of the control regions and of the signal region."""
+
+    control: BinningConfig = BinningConfig()
+    signal: BinningConfig = BinningConfig(n_bins=12)
+
+
+class NormalisationSystematic(Section):
+    """A relative uncertainty of the yield, log-normal constrained."""
+
+    kind: Literal["normalisation"]
+    name: Name
+    size: Annotated[float, Field(gt=0, lt=1)]
+    processes: tuple[Name, ...] | None = None
+
+
+class WeightSystematic(Section):
+    """Event by event factors on the nominal weight, as expressions."""
+
+    kind: Literal["weight"]
+    name: Name
+    up: str
+    down: str
+    processes: tuple[Name, ...] | None = None
+
+
+class KinematicSystematic(Section):
+    """Branches replaced by expressions; objects, features, scores and regions follow."""
+
+    kind: Literal["kinematic"]
+    name: Name
+    up: dict[str, str] = Field(min_length=1)
+    down: dict[str, str] = Field(min_length=1)
+    processes: tuple[Name, ...] | None = None
+
+
+class SampleSystematic(Section):
+    """An alternative sample of one process; the other side of the variation mirrors it."""
+
+    kind: Literal["sample"]
+    name: Name
+    process: Name
+    files: tuple[str, ...] = Field(min_length=1)
+    cross_section_pb: Positive | None = None
+    weight: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_file(cls, data: Any) -> Any:
+        return _as_list(data, "files")
+
+    @property
+    def processes(self) -> tuple[str, ...]:
+        """The process the sample belongs to."""
+        return (self.process,)
+
+
+SystematicConfig = Annotated[
+    NormalisationSystematic | WeightSystematic | KinematicSystematic | SampleSystematic,
+    Field(discriminator="kind"),
+]
+
+
+class FitConfig(Section):
+    """The fit: which process `signal` strength multiplies, which backgrounds float, and whether data are unblinded.
+
+    `unblind` is false, or the reason for unblinding, which is kept in the manifest.
+    """
+
+    signal: Name = "signal"
+    free: tuple[Name, ...] = ()
+    unblind: Literal[False] | Annotated[str, Field(min_length=1)] = False
+
+
+class Config(Section):
+    """A whole analysis."""
+
+    analysis: Name
+    luminosity_fb: Positive
+    seed: int = Field(default=1, ge=0)
+    ntuples: NtupleConfig = NtupleConfig()
+    samples: tuple[SampleConfig, ...] = Field(min_length=1)
+    objects: dict[Name, ObjectConfig] = {}
+    selection: tuple[CutConfig, ...] = ()
+    features: dict[Name, str] = Field(min_length=1)
+    cascade: CascadeConfig
+    regions: RegionsConfig = RegionsConfig()
+    systematics: tuple[SystematicConfig, ...] = ()
+    fit: FitConfig = FitConfig()
+    directory: Path = Field(default=Path(), exclude=True)
+
+    @model_validator(mode="after")
+    def _cross_references(self) -> Self:
+        _unique("samples", [sample.name for sample in self.samples])
+        _unique("selection", [cut.name for cut in self.selection])
+        _unique("systematics", [systematic.name for systematic in self.systematics])
+        for path, name, known, what in self._references():
+            if name not in known:
+                raise ValueError(f"{path}: unknown {what} '{name}'{did_you_mean(name, known)}")
+        for index, sample in enumerate(self.samples):
+            if sample.cross_section_pb is not None and self.ntuples.sum_of_weights is None:
+                raise ValueError(
+                    f"samples[{index}]: '{sample.name}' has a cross_section_pb but ntuples.sum_of_weights is not set, "
+                    "so its weights cannot be normalised; expected 'tree:branch', such as 'Runs:genEventSumw'"
+                )
+        if self.fit.signal != self.cascade.signal:
+            raise ValueError(f"fit.signal '{self.fit.signal}' must equal cascade.signal '{self.cascade.signal}'")
+        return self
+
+    def _references(self) -> list[tuple[str, str, list[str], str]]:
+        """List (path, name, known names, what) of everything that names something defined elsewhere."""
+        simulated = [process for process in self.processes if process != DATA]
+        backgrounds = [process for process in simulated if process != self.cascade.signal]
+        found = [("cascade.signal", self.cascade.signal, simulated, "process")]
+        for index, stage in enumerate(self.cascade.stages):
+            path = f"cascade.stages[{index}]"
+            found += [(f"{path}.against", name, backgrounds, "background process") for name in stage.against]
+            found += [(f"{path}.features", name, list(self.features), "feature") for name in stage.features]
+        if self.cascade.final:
+            found += [
+                ("cascade.final.features", name, list(self.features), "feature") for name in self.cascade.final.features
+            ]
+        observables = [*self.features, "score", *(["final"] if self.cascade.final else [])]
+        found.append(("regions.signal.observable", self.regions.signal.observable, observables, "observable"))
+        found.append(
+            ("regions.control.observable", self.regions.control.observable, [*self.features, "score"], "observable")
+        )
+        found += [("fit.free", name, backgrounds, "background process") for name in self.fit.free]
+        for index, systematic in enumerate(self.systematics):
+            found += [(f"systematics[{index}]", name, simulated, "process") for name in systematic.processes or ()]
+        for name, spec in self.objects.items():
+            known = [other for other in self.objects if other != name]
+            found += [(f"objects.{name}.away_from", other, known, "object") for other in spec.away_from]
+        return found
+
+    @property
+    def processes(self) -> tuple[str, ...]:
+        """Processes in the order of their first sample."""
+        return tuple(dict.fromkeys(sample.process for sample in self.samples))
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the configuration's content, independent of its place and layout."""
+        content = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _unique(path: str, names: list[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"{path}: names must be unique, got {twice} more than once")
+
+
+def load(path: str | Path) -> Config:
+    """Read a YAML configuration.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing, is not YAML, or its content is not a valid configuration.
+    """
+    path = Path(path)
+    try:
+        raw = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read the configuration: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path}: expected keys and values at the top level, got {type(raw).__name__}")
+    return parse(raw, directory=path.resolve().parent)
+
+
+def parse(raw: Mapping[str, Any], *, directory: Path = Path()) -> Config:
+    """Check a raw configuration; relative file names are relative to `directory`.
+
+    Raises
+    ------
+    ConfigError
+        If anything is unknown, missing or out of its limits.
+    """
+    if "directory" in raw:
+        raise ConfigError("config: unknown key 'directory'")
+    try:
+        return Config.model_validate({**raw, "directory": directory})
+    except ValidationError as error:
+        raise ConfigError(_sentences(error.errors())) from None
+
+
+def _sentences(errors: list[ErrorDetails]) -> str:
+    """Say the first few things pydantic found; only unknown keys if there are any, for they explain missing ones."""
+    real = [error for error in errors if error["type"] != "too_short" or not error["input"]]
+    unknown = [error for error in real if error["type"] == "extra_forbidden"]
+    sentences = list(dict.fromkeys(map(_sentence, unknown or real)))
+    more = f"; and {len(sentences) - 3} more" if len(sentences) > 3 else ""
+    return "; ".join(sentences[:3]) + more
+
+
+def _sentence(error: ErrorDetails) -> str:
+    """Say what pydantic found in one sentence: path, what is wrong, the cure if known."""
+    kind = error["type"]
+    location = [part for part in error["loc"] if part not in ("normalisation", "weight", "kinematic", "sample")]
+    path = _path(tuple(location))
+    if kind == "extra_forbidden":
+        known = [key for key in _keys_at(Config, location[:-1]) if key != "directory"]
+        return f"{_path(tuple(location[:-1]))}: unknown key '{location[-1]}'{did_you_mean(str(location[-1]), known)}"
+    if kind == "missing":
+        return f"{_path(tuple(location[:-1]))}: missing key '{location[-1]}'"
+    message = error["msg"].removeprefix("Value error, ")
+    if kind == "value_error":
+        return message if not location else f"{path}: {message}"
+    return f"{path}: {message[0].lower()}{message[1:]}, got {error['input']!r}"
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    """Write a location as ``config.regions[1].bins``."""
+    return "config" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+
+
+def _keys_at(model: Any, location: list[int | str]) -> list[str]:
+    """List the keys allowed at `location` below `model`."""
+    options = [model]
+    for part in location:
+        options = [inner for option in options for inner in _inside(option, part)]
+    return [
+        field.alias or name
+        for option in options
+        if isinstance(option, type) and issubclass(option, BaseModel)
+        for name, field in option.model_fields.items()
+    ]
+
+
+def _inside(annotation: Any, part: int | str) -> list[Any]:
+    """Return the models that `part` of a value with this annotation may hold; indices and free names stay."""
+    fields = annotation.model_fields.items() if issubclass(annotation, BaseModel) else ()
+    field = next((field for name, field in fields if part in (name, field.alias)), None)
+    return _models(field.annotation) + [m for meta in field.metadata for m in _models(meta)] if field else [annotation]
+
+
+def _models(annotation: Any) -> list[Any]:
+    """Strip containers and unions from an annotation, down to the models inside."""
+    if get_origin(annotation) in (tuple, dict, list, Union, UnionType, Annotated):
+        return [model for argument in get_args(annotation) for model in _models(argument)]
+    return [annotation] if isinstance(annotation, type) and issubclass(annotation, BaseModel) else []

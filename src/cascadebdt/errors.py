@@ -1,0 +1,52 @@
+"""The exception family.
+
+::
+
+    CascadeBDTError
+    ├── ConfigError      a configuration is wrong
+    ├── InputError       an input file or array is wrong
+    │   └── TransientInputError   reading failed in a way that may pass: retry
+    ├── TrainingError    a stage cannot be trained
+    ├── YieldError       yields or templates cannot be built
+    └── FitError         a fit failed or is not to be trusted
+
+A message is one sentence that says where, what is wrong, what was expected and, if known, the cure.
+The command line prints this family as one line; any other exception is a bug and keeps its traceback.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class CascadeBDTError(Exception):
+    """Base of every error a user can cause or meet."""
+
+
+class ConfigError(CascadeBDTError):
+    """A configuration is wrong."""
+
+
+class InputError(CascadeBDTError):
+    """An input file or array is wrong."""
+
+
+class TransientInputError(InputError):
+    """Reading failed in a way that may pass, such as a time-out of a server."""
+
+
+class TrainingError(CascadeBDTError):
+    """A stage cannot be trained."""
+
+
+class YieldError(CascadeBDTError):
+    """Yields or templates cannot be built."""
+
+
+class FitError(CascadeBDTError):
+    """A fit failed or is not to be trusted."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` for the known name closest to `name`, or an empty string."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"; did you mean '{close[0]}'?" if close else ""

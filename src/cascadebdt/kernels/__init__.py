@@ -1,0 +1,1 @@
+"""Numba kernels: pure functions of arrays and numbers, which check nothing; their callers do."""
