@@ -23,7 +23,7 @@ NOMINAL = "nominal"
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-NegativeWeights = Literal["absolute", "drop", "zero", "error"]
+NegativeWeights = Literal["absolute", "drop", "error"]
 Device = Literal["auto", "cpu", "cuda"]
 
 
@@ -369,9 +369,19 @@ class Config(Section):
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the configuration's content, independent of its place and layout."""
-        content = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True)
-        return hashlib.sha256(content.encode()).hexdigest()
+        """SHA-256 of what defines the analysis, independent of the file's place and layout.
+
+        Where and how it runs (device, chunk size) and whether it is unblinded are left out.
+        """
+        execution = {"ntuples": {"chunk_entries"}, "cascade": {"device"}, "fit": {"unblind"}}
+        content = self.model_dump(mode="json", by_alias=True, exclude=execution)  # type: ignore[arg-type]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def with_options(self, *, device: Device | None = None, unblind: str | None = None) -> Self:
+        """Return the configuration with the command line's options applied."""
+        cascade = self.cascade.model_copy(update={"device": device} if device else {})
+        fit = self.fit.model_copy(update={"unblind": unblind} if unblind else {})
+        return self.model_copy(update={"cascade": cascade, "fit": fit})
 
 
 def _unique(path: str, names: list[str]) -> None:

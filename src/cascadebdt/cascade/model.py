@@ -1,0 +1,219 @@
+"""A trained cascade: its stages, how it scores events, and how it lies on disk."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xgboost as xgb
+
+from cascadebdt.arrays import EVENT_ID, REGION, AnyArray, IdArray
+from cascadebdt.cascade.folds import fold_of
+from cascadebdt.cascade.scoring import Scores, out_of_fold
+from cascadebdt.errors import InputError
+from cascadebdt.events import Events
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """One boosted decision tree per fold, signal against some processes.
+
+    Attributes
+    ----------
+    name : of the stage, or ``final``
+    against : background processes
+    features : in the order the boosters expect
+    boosters : one per fold, cut to its best iteration; the booster of fold f never saw an event of fold f
+    summary : numbers about the training, for ``cascade.json``
+    """
+
+    name: str
+    against: tuple[str, ...]
+    features: tuple[str, ...]
+    boosters: tuple[xgb.Booster, ...]
+    summary: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class WorkingPoint:
+    """The threshold of a stage, the signal efficiency asked for (if any) and the efficiencies found.
+
+    `efficiencies` are weighted fractions of each simulated process that reaches the stage with out-of-fold
+    ``score >= threshold``.
+    """
+
+    threshold: np.float32
+    signal_efficiency: float | None
+    efficiencies: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A classifier with its working point: an event passes if its float32 ``score >= threshold``."""
+
+    classifier: Classifier
+    working_point: WorkingPoint
+
+    @property
+    def name(self) -> str:
+        """The stage's name."""
+        return self.classifier.name
+
+
+@dataclass(frozen=True)
+class Cascade:
+    """Trained stages in order, with the number of folds and, optionally, the final discriminant."""
+
+    signal: str
+    n_folds: int
+    stages: tuple[Stage, ...]
+    final: Classifier | None = None
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Names of the regions: what each stage rejects, then the signal region."""
+        return (*(f"CR_{stage.name}" for stage in self.stages), "SR")
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Every feature needed to score, each once."""
+        classifiers = [stage.classifier for stage in self.stages] + ([self.final] if self.final else [])
+        return tuple(dict.fromkeys(name for classifier in classifiers for name in classifier.features))
+
+    def score(
+        self, events: Events | Mapping[str, AnyArray], event_id: IdArray | None = None, *, unblind: bool = False
+    ) -> Scores:
+        """Score events and say in which region each lands.
+
+        Parameters
+        ----------
+        events : `Events`, or a mapping of feature name -> (n_events,) array
+        event_id : (n_events,) uint64 from `cascadebdt.events.identify`, with plain columns only
+        unblind : keep what `Events` say is data in the signal region
+
+        Raises
+        ------
+        InputError
+            If a feature is missing, columns differ in length, or plain columns come without `event_id`.
+        """
+        if isinstance(events, Events):
+            scores = self._score(events.columns, events.event_id)
+            return scores if unblind else scores.blinded(events.is_data)
+        return self._score(events, _checked_identity(events, event_id))
+
+    def _score(self, columns: Mapping[str, AnyArray], event_id: IdArray) -> Scores:
+        folds = fold_of(event_id, self.n_folds)
+        scores = np.full((len(event_id), len(self.stages)), np.nan, np.float32)
+        region = np.full(len(event_id), len(self.stages), REGION)
+        alive = np.ones(len(event_id), np.bool_)
+        for index, stage in enumerate(self.stages):
+            classifier = stage.classifier
+            scores[:, index] = out_of_fold(classifier.boosters, columns, classifier.features, folds, alive)
+            passed = alive & (scores[:, index] >= stage.working_point.threshold)
+            region[alive & ~passed] = index
+            alive = passed
+        final = None
+        if self.final:
+            final = out_of_fold(self.final.boosters, columns, self.final.features, folds, alive)
+        return Scores(scores, final, region, self.regions, self.signal)
+
+    def save(self, directory: Path | str, *, provenance: Mapping[str, Any] | None = None) -> None:
+        """Write ``cascade.json`` and one ``.ubj`` file per booster; `provenance` is kept in the JSON file."""
+        directory = Path(directory)
+        content = {
+            "format": FORMAT,
+            "signal": self.signal,
+            "folds": self.n_folds,
+            "regions": list(self.regions),
+            "stages": [{**_save(s.classifier, directory), **_working_point(s.working_point)} for s in self.stages],
+            "final": _save(self.final, directory) if self.final else None,
+            "provenance": dict(provenance or {}),
+        }
+        (directory / "cascade.json").write_text(json.dumps(content, indent=2) + "\n")
+
+    @classmethod
+    def load(cls, directory: Path | str) -> "Cascade":
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        InputError
+            If a file is missing or is not the one that was saved.
+        """
+        directory = Path(directory)
+        try:
+            content = json.loads((directory / "cascade.json").read_text())
+        except (OSError, ValueError) as error:
+            raise InputError(f"{directory / 'cascade.json'}: not a saved cascade: {error}") from error
+        if content.get("format") != FORMAT:
+            raise InputError(f"{directory / 'cascade.json'}: format {content.get('format')}, expected {FORMAT}")
+        return cls(
+            signal=content["signal"],
+            n_folds=content["folds"],
+            stages=tuple(Stage(_load(entry, directory), _read_working_point(entry)) for entry in content["stages"]),
+            final=_load(content["final"], directory) if content["final"] else None,
+        )
+
+
+def _checked_identity(columns: Mapping[str, AnyArray], event_id: IdArray | None) -> IdArray:
+    if event_id is None:
+        raise InputError("score: plain columns need event_id, (n_events,) uint64; see cascadebdt.events.identify")
+    if np.asarray(event_id).dtype != EVENT_ID:
+        raise InputError(
+            f"score: event_id must be uint64, got {np.asarray(event_id).dtype}; a float loses large numbers"
+        )
+    for name, column in columns.items():
+        if np.shape(column) != np.shape(event_id):
+            raise InputError(f"score: column '{name}' has shape {np.shape(column)}, expected {np.shape(event_id)}")
+    return event_id
+
+
+def _working_point(point: WorkingPoint) -> dict[str, Any]:
+    return {
+        "threshold": {"value": float(point.threshold), "hex": float(point.threshold).hex()},
+        "signal_efficiency": point.signal_efficiency,
+        "efficiencies": dict(point.efficiencies),
+    }
+
+
+def _read_working_point(entry: Mapping[str, Any]) -> WorkingPoint:
+    threshold = np.float32(float.fromhex(entry["threshold"]["hex"]))
+    return WorkingPoint(threshold, entry["signal_efficiency"], entry["efficiencies"])
+
+
+def _save(classifier: Classifier, directory: Path) -> dict[str, Any]:
+    folder = directory / classifier.name
+    folder.mkdir(parents=True, exist_ok=True)
+    models = []
+    for fold, booster in enumerate(classifier.boosters):
+        raw = bytes(booster.save_raw("ubj"))
+        path = folder / f"fold_{fold}.ubj"
+        path.write_bytes(raw)
+        models.append({"file": str(path.relative_to(directory)), "sha256": hashlib.sha256(raw).hexdigest()})
+    return {
+        "name": classifier.name,
+        "against": list(classifier.against),
+        "features": list(classifier.features),
+        "models": models,
+        "training": dict(classifier.summary),
+    }
+
+
+def _load(entry: Mapping[str, Any], directory: Path) -> Classifier:
+    boosters = []
+    for model in entry["models"]:
+        path = directory / model["file"]
+        if not path.is_file():
+            raise InputError(f"{path}: a model of stage '{entry['name']}' is missing")
+        raw = path.read_bytes()
+        if hashlib.sha256(raw).hexdigest() != model["sha256"]:
+            raise InputError(f"{path}: not the model that cascade.json describes (its SHA-256 differs)")
+        boosters.append(xgb.Booster(model_file=bytearray(raw)))
+    return Classifier(
+        entry["name"], tuple(entry["against"]), tuple(entry["features"]), tuple(boosters), entry["training"]
+    )

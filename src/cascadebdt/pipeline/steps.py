@@ -1,0 +1,118 @@
+"""The steps of the chain, each writing its products: what the command line and batch jobs call."""
+
+import logging
+from typing import Any
+
+import numpy as np
+
+from cascadebdt import cascade, diagnostics, inference, workspace, yields
+from cascadebdt import report as report_page
+from cascadebdt.cascade import BLINDED, Cascade, Scores
+from cascadebdt.config import DATA, Config
+from cascadebdt.events import Events
+from cascadebdt.pipeline.select import require_trainable, select
+from cascadebdt.progress import Progress, silent
+from cascadebdt.resources import Meter
+from cascadebdt.selection import Cutflow
+from cascadebdt.store import Products, cutflow_content, manifest, versions, yields_content
+
+log = logging.getLogger(__name__)
+
+
+def run(config: Config, products: Products, *, jobs: int = 1, progress: Progress = silent) -> dict[str, Any]:
+    """Do everything: select, train, apply, fit, report.
+
+    Returns
+    -------
+    The content of ``summary.json``
+    """
+    meter = Meter()
+    events = select(config, jobs=jobs, progress=progress)
+    model = train(config, products, events, jobs=jobs, progress=progress)
+    apply(config, products, events, model)
+    summary = fit(config, products)
+    report(config, products)
+    used = meter.read()
+    summary["resources"] = {**used, "events_per_s": events.cutflow.read / used["wall_s"]}
+    products.write("summary", summary)
+    return summary
+
+
+def train(config: Config, products: Products, events: Events, *, jobs: int = 1, progress: Progress = silent) -> Cascade:
+    """Train the cascade and write it."""
+    require_trainable(events, config)
+    model = cascade.train(events, config.cascade, seed=config.seed, jobs=jobs, progress=progress)
+    provenance = {"config_hash": config.hash, "seed": config.seed, "versions": versions()}
+    model.save(products.cascade, provenance=provenance)
+    return model
+
+
+def apply(config: Config, products: Products, events: Events, model: Cascade) -> None:
+    """Score the events; write the manifest, the cutflow, the yields and the histograms."""
+    scores = model.score(events, unblind=bool(config.fit.unblind))
+    filled = yields.fill(events, scores, config.regions)
+    cutflow = visible_cutflow(events, scores)
+    lost = sum(file.entries for sample in cutflow.samples for file in events.files[sample]) - events.cutflow.read
+    products.write("manifest", manifest(config, events))
+    products.write(
+        "cutflow",
+        {
+            **cutflow_content(cutflow),
+            "cascade": diagnostics.flow(events, scores),
+            "events": {"read": cutflow.read, "selected": cutflow.selected, "lost": lost},
+        },
+    )
+    products.write("yields", yields_content(filled))
+    products.write_histograms(filled, diagnostics.score_histograms(events, scores))
+
+
+def visible_cutflow(events: Events, scores: Scores) -> Cutflow:
+    """Return the cutflow without the data of the signal region that were dropped while blind.
+
+    Otherwise the selected data less the data of the control regions would tell how many there are.
+    """
+    cutflow = events.cutflow
+    hidden = (scores.region == BLINDED) & events.is_nominal
+    for code in np.unique(events.sample[hidden]):
+        cutflow = cutflow.without(events.samples[code], int((hidden & (events.sample == code)).sum()))
+    return cutflow
+
+
+def fit(config: Config, products: Products) -> dict[str, Any]:
+    """Fit the histograms of `apply`; write the workspace, the fit, the limits and the summary.
+
+    Returns
+    -------
+    The content of ``summary.json``, without the resources
+    """
+    filled, _ = products.read_histograms()
+    model = inference.conditioned(workspace.build(filled, config))
+    products.write("workspace", model)
+    result, limit, significance = inference.fit(model), inference.limit(model), inference.significance(model)
+    products.write("fit", result.to_json())
+    products.write("limits", {"limit": limit.to_json(), "significance": significance.to_json()})
+    against = {f"CR_{stage.name}": stage.against for stage in config.cascade.stages}
+    regions = diagnostics.region_table(filled, against, config.cascade.signal)
+    if not config.fit.unblind:
+        regions["SR"]["data"] = None
+    summary = {
+        "analysis": config.analysis,
+        "events": products.read("cutflow", made_by="apply")["events"],
+        "regions": regions,
+        "fit": {
+            "mu": list(result.mu),
+            "normalisation": {name: list(value) for name, value in result.normalisation.items()},
+            "goodness_of_fit": result.goodness_of_fit,
+            "blind": result.blind,
+        },
+        "limit": {"expected": list(limit.expected), "observed": limit.observed},
+        "significance": {"expected": significance.expected, "observed": significance.observed},
+        "resources": {},
+    }
+    products.write("summary", summary)
+    return summary
+
+
+def report(config: Config, products: Products) -> None:
+    """Draw the figures and write the HTML page, from the products of the other steps alone."""
+    report_page.write(products, signal=config.cascade.signal, data=DATA)

@@ -1,0 +1,104 @@
+"""Named cuts -> mask and `Cutflow`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cascadebdt.arrays import BoolArray, FloatArray, IntArray
+
+ALL = "all events"
+
+
+@dataclass(frozen=True)
+class Cutflow:
+    """What is left of every sample after each cut: entries, sum of weights and of squared weights.
+
+    Attributes
+    ----------
+    cuts : names; the first is `ALL`, before any cut
+    samples : names
+    entries : (n_samples, n_cuts) int64
+    sumw, sumw2 : (n_samples, n_cuts) float64
+    """
+
+    cuts: tuple[str, ...]
+    samples: tuple[str, ...]
+    entries: IntArray
+    sumw: FloatArray
+    sumw2: FloatArray
+
+    @classmethod
+    def empty(cls, cuts: tuple[str, ...], samples: tuple[str, ...]) -> "Cutflow":
+        """Return a cutflow of no events."""
+        shape = (len(samples), len(cuts) + 1)
+        zeros = np.zeros(shape)
+        return cls((ALL, *cuts), samples, np.zeros(shape, np.int64), zeros, zeros)
+
+    @property
+    def read(self) -> int:
+        """Entries before any cut, over all samples."""
+        return int(self.entries[:, 0].sum())
+
+    @property
+    def selected(self) -> int:
+        """Entries after the last cut, over all samples."""
+        return int(self.entries[:, -1].sum())
+
+    def add(self, sample: str, counts: "Counts") -> "Cutflow":
+        """Return the cutflow with `counts` added to a sample."""
+        here = np.zeros((len(self.samples), 1))
+        here[self.samples.index(sample)] = 1
+        return replace(
+            self,
+            entries=self.entries + (here * counts.entries).astype(np.int64),
+            sumw=self.sumw + here * counts.sumw,
+            sumw2=self.sumw2 + here * counts.sumw2,
+        )
+
+    def without(self, sample: str, n_events: int) -> "Cutflow":
+        """Return the cutflow with `n_events` unweighted selected events of a sample taken out of every cut.
+
+        They stay in the entries before any cut, which the file itself tells.
+        """
+        removed = np.zeros(self.entries.shape)
+        removed[self.samples.index(sample), 1:] = n_events
+        return replace(
+            self,
+            entries=self.entries - removed.astype(np.int64),
+            sumw=self.sumw - removed,
+            sumw2=self.sumw2 - removed,
+        )
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Entries, sums of weights and of squared weights after each cut, ``(n_cuts,)`` arrays, before any cut first."""
+
+    entries: IntArray
+    sumw: FloatArray
+    sumw2: FloatArray
+
+
+def apply(passed: Mapping[str, BoolArray], weight: FloatArray) -> tuple[BoolArray, Counts]:
+    """Apply cuts in order.
+
+    Parameters
+    ----------
+    passed : cut name -> (n_events,) bool, each cut on its own
+    weight : (n_events,) float64
+
+    Returns
+    -------
+    mask : (n_events,) bool, events that pass every cut
+    counts : after each cut
+    """
+    steps = [np.ones(len(weight), np.bool_)]
+    for mask in passed.values():
+        steps.append(steps[-1] & mask)
+    counts = Counts(
+        entries=np.array([mask.sum() for mask in steps], np.int64),
+        sumw=np.array([weight[mask].sum() for mask in steps]),
+        sumw2=np.array([np.square(weight[mask]).sum() for mask in steps]),
+    )
+    return steps[-1], counts

@@ -1,0 +1,152 @@
+"""Path and format of every product; files appear whole or not at all."""
+
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import hist
+import uhi.io.json
+
+from cascadebdt.config import Config
+from cascadebdt.errors import InputError
+from cascadebdt.events import Events
+from cascadebdt.selection import Cutflow
+from cascadebdt.yields import Histogram, Yields, total
+
+PACKAGES = ("cascadebdt", "awkward", "hist", "iminuit", "jax", "numba", "numpy", "pyhf", "uproot", "xgboost")
+
+
+@dataclass(frozen=True)
+class Products:
+    """The products of a run below one directory."""
+
+    directory: Path
+
+    @property
+    def cascade(self) -> Path:
+        """Folder of the trained cascade."""
+        return self.directory / "cascade"
+
+    @property
+    def plots(self) -> Path:
+        """Folder of the figures."""
+        return self.directory / "plots"
+
+    @property
+    def report(self) -> Path:
+        """The HTML page."""
+        return self.directory / "report.html"
+
+    def json(self, name: str) -> Path:
+        """Return the path of a JSON product, such as ``yields``."""
+        return self.directory / f"{name}.json"
+
+    def write(self, name: str, content: Any) -> Path:
+        """Write a JSON product."""
+        return write_text(self.json(name), json.dumps(content, indent=2, default=uhi.io.json.default) + "\n")
+
+    def read(self, name: str, *, made_by: str) -> Any:
+        """Read a JSON product.
+
+        Raises
+        ------
+        InputError
+            If it is missing or damaged; the message names the command that makes it.
+        """
+        try:
+            return json.loads(self.json(name).read_text(), object_hook=uhi.io.json.object_hook)
+        except FileNotFoundError:
+            raise InputError(f"{self.json(name)}: no such product; make it with 'cascadebdt {made_by}'") from None
+        except ValueError as error:
+            raise InputError(
+                f"{self.json(name)}: not valid JSON ({error}); make it again: 'cascadebdt {made_by}'"
+            ) from None
+
+    def write_histograms(self, yields: Yields, scores: Mapping[str, Histogram]) -> Path:
+        """Write the regions' and the stages' histograms."""
+        return self.write("histograms", {"regions": yields, "scores": dict(scores)})
+
+    def read_histograms(self) -> tuple[Yields, dict[str, Histogram]]:
+        """Read the regions' and the stages' histograms."""
+        content = self.read("histograms", made_by="apply")
+        return tuple(  # type: ignore[return-value]
+            {name: hist.Hist(histogram) for name, histogram in content[part].items()} for part in ("regions", "scores")
+        )
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a file atomically: a reader sees the old content or the new, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        file.write(text)
+    os.chmod(file.name, 0o644)
+    os.replace(file.name, path)
+    return path
+
+
+def manifest(config: Config, events: Events) -> dict[str, Any]:
+    """Return what a result was made from: configuration, versions, input files."""
+    return {
+        "analysis": config.analysis,
+        "config": config.model_dump(mode="json", by_alias=True),
+        "config_hash": config.hash,
+        "seed": config.seed,
+        "unblind": config.fit.unblind or None,
+        "versions": versions(),
+        "files": [
+            {
+                "sample": sample,
+                "file": _relative(file.path, config.directory),
+                "entries": file.entries,
+                "size_bytes": file.size_bytes,
+                "identity": file.identity,
+            }
+            for sample, files in events.files.items()
+            for file in files
+        ],
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that a result depends on."""
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
+def _relative(path: Path, directory: Path) -> str:
+    return os.path.relpath(path, directory)
+
+
+def cutflow_content(cutflow: Cutflow) -> dict[str, Any]:
+    """Return a cutflow as JSON content; sums are rounded to 12 digits, since chunks add in any grouping."""
+    return {
+        "cuts": list(cutflow.cuts),
+        "samples": {
+            sample: {
+                "entries": cutflow.entries[row].tolist(),
+                "sumw": [float(f"{value:.12g}") for value in cutflow.sumw[row]],
+                "uncertainty": [float(f"{value:.12g}") for value in cutflow.sumw2[row] ** 0.5],
+            }
+            for row, sample in enumerate(cutflow.samples)
+        },
+    }
+
+
+def yields_content(yields: Yields) -> dict[str, Any]:
+    """Return region -> process -> variation -> [sum of weights, statistical uncertainty]."""
+    return {
+        region: {
+            process: {
+                variation: list(total(histogram, process, variation))
+                for variation in histogram.axes["variation"]
+                if process != "data" or variation == "nominal"
+            }
+            for process in histogram.axes["process"]
+        }
+        for region, histogram in yields.items()
+    }

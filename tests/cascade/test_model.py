@@ -1,0 +1,102 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cascadebdt import cascade
+from cascadebdt.cascade import BLINDED, Cascade
+from cascadebdt.errors import InputError
+from tiny_analysis import toy_cascade, toy_events
+
+
+@pytest.fixture(scope="module")
+def trained() -> Cascade:
+    return cascade.train(toy_events(), toy_cascade())
+
+
+def test_a_saved_cascade_scores_plain_columns_alone(trained: Cascade, tmp_path: Path) -> None:
+    events = toy_events()
+    trained.save(tmp_path)
+    expected = trained.score(events, unblind=True)
+    found = Cascade.load(tmp_path).score(dict(events.columns), events.event_id)
+    np.testing.assert_array_equal(found.region, expected.region)
+    np.testing.assert_array_equal(found.scores, expected.scores)
+    np.testing.assert_array_equal(found.final, expected.final)
+
+
+def test_saving_twice_writes_the_same_bytes(trained: Cascade, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        trained.save(tmp_path / name)
+    first = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*.*"))
+    assert len(first) == 10
+    assert all((tmp_path / "a" / path).read_bytes() == (tmp_path / "b" / path).read_bytes() for path in first)
+
+
+def test_thresholds_are_kept_exactly(trained: Cascade, tmp_path: Path) -> None:
+    trained.save(tmp_path)
+    for saved, loaded in zip(trained.stages, Cascade.load(tmp_path).stages, strict=True):
+        assert saved.working_point == loaded.working_point
+    content = json.loads((tmp_path / "cascade.json").read_text())
+    assert float.fromhex(content["stages"][0]["threshold"]["hex"]) == trained.stages[0].working_point.threshold
+
+
+def test_regions_follow_from_the_scores(trained: Cascade) -> None:
+    scores = trained.score(toy_events(), unblind=True)
+    thresholds = [stage.working_point.threshold for stage in trained.stages]
+    passes = [scores.scores[:, k] >= thresholds[k] for k in range(2)]
+    expected = np.where(~passes[0], 0, np.where(~passes[1], 1, 2))
+    np.testing.assert_array_equal(scores.region, expected)
+    np.testing.assert_array_equal(np.isnan(scores.scores[:, 1]), ~passes[0])
+    assert scores.regions == ("CR_zee", "CR_wjets", "SR")
+
+
+def test_data_of_the_signal_region_are_dropped_unless_unblinded(trained: Cascade) -> None:
+    events = toy_events()
+    blind, full = trained.score(events), trained.score(events, unblind=True)
+    hidden = events.is_data & (full.region == 2)
+    assert hidden.any()
+    np.testing.assert_array_equal(blind.region == BLINDED, hidden)
+    assert np.isnan(blind.scores[hidden]).all()
+    assert blind.final is not None
+    assert np.isnan(blind.final[hidden]).all()
+    np.testing.assert_array_equal(blind.region[~hidden], full.region[~hidden])
+
+
+def test_scores_of_an_event_do_not_depend_on_its_neighbours(trained: Cascade) -> None:
+    events = toy_events()
+    rows = np.random.default_rng(0).permutation(len(events))[:100]
+    np.testing.assert_array_equal(trained.score(events.take(rows)).scores, trained.score(events).scores[rows])
+
+
+@pytest.mark.parametrize(
+    ("columns", "event_id", "message"),
+    [
+        ({"x": np.zeros(2)}, None, "plain columns need event_id"),
+        ({"x": np.zeros(2)}, np.zeros(2), "event_id must be uint64, got float64"),
+        ({"x": np.zeros(3)}, np.zeros(2, np.uint64), r"column 'x' has shape \(3,\), expected \(2,\)"),
+        ({"x": np.zeros(2), "yy": np.zeros(2)}, np.zeros(2, np.uint64), "no feature 'y'; did you mean 'yy'?"),
+    ],
+)
+def test_wrong_columns_are_one_sentence(trained: Cascade, columns: object, event_id: object, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        trained.score(columns, event_id)  # type: ignore[arg-type]
+
+
+def test_a_model_that_was_tampered_with_is_refused(trained: Cascade, tmp_path: Path) -> None:
+    trained.save(tmp_path)
+    (tmp_path / "zee" / "fold_0.ubj").write_bytes((tmp_path / "zee" / "fold_1.ubj").read_bytes())
+    with pytest.raises(InputError, match=r"fold_0.ubj: not the model that cascade.json describes"):
+        Cascade.load(tmp_path)
+
+
+def test_a_missing_model_is_named(trained: Cascade, tmp_path: Path) -> None:
+    trained.save(tmp_path)
+    (tmp_path / "final" / "fold_2.ubj").unlink()
+    with pytest.raises(InputError, match=r"fold_2.ubj: a model of stage 'final' is missing"):
+        Cascade.load(tmp_path)
+
+
+def test_a_folder_without_a_cascade_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="not a saved cascade"):
+        Cascade.load(tmp_path)
