@@ -1,0 +1,116 @@
+"""How every figure looks: colours, frames, ticks, files.
+
+Everything is set on the artists themselves, so that no figure depends on, or changes, global settings of matplotlib.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
+from scipy import stats
+
+from cascadebdt.arrays import AnyArray, FloatArray
+from cascadebdt.config import DATA
+
+DATA_COLOUR = "black"
+SIGNAL_COLOUR = "#bd1f01"
+ONE_SIGMA = "#cfe3b8"
+TWO_SIGMA = "#f5ecc2"
+BACKGROUND_COLOURS = (
+    "#3f90da",
+    "#ffa90e",
+    "#832db6",
+    "#94a4a2",
+    "#a96b59",
+    "#e76300",
+    "#b9ac70",
+    "#717581",
+    "#92dadd",
+)
+DPI = 110
+
+
+def colours(processes: Iterable[str], *, signal: str) -> dict[str, str]:
+    """Return one colour per process, fixed by the order of first appearance.
+
+    The signal is red and data are black; beyond nine backgrounds the colours return in a lighter shade.
+
+    References
+    ----------
+    Petroff, arXiv:2107.02270: sequences of colours that the colour-blind can tell apart.
+    """
+    found = {signal: SIGNAL_COLOUR, DATA: DATA_COLOUR}
+    for name in processes:
+        if name not in found:
+            lap, index = divmod(len(found) - 2, len(BACKGROUND_COLOURS))
+            found[name] = _lighter(BACKGROUND_COLOURS[index], 0.6**lap)
+    return found
+
+
+def figure(width: float, height: float) -> Figure:
+    """Return an empty figure, sizes in inches, that lays itself out and needs no display."""
+    result = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    FigureCanvasAgg(result)
+    return result
+
+
+def frame(ax: Axes) -> None:
+    """Give an Axes inward ticks on all sides and the fonts of the house."""
+    ax.minorticks_on()
+    ax.tick_params(which="major", direction="in", top=True, right=True, length=6, labelsize=10.5)
+    ax.tick_params(which="minor", direction="in", top=True, right=True, length=3)
+    ax.xaxis.label.set_fontsize(12)
+    ax.yaxis.label.set_fontsize(12)
+    ax.set_axisbelow(False)
+
+
+def save(figure: Figure, path: Path | str) -> tuple[Path, Path]:
+    """Write a figure as ``<path>.png`` and ``<path>.pdf``; equal figures give equal bytes.
+
+    Parameters
+    ----------
+    figure : any
+    path : without suffix; its folder is made if missing
+
+    Returns
+    -------
+    paths of the PNG and the PDF file
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    png, pdf = path.with_name(f"{path.name}.png"), path.with_name(f"{path.name}.pdf")
+    figure.savefig(png, dpi=DPI, metadata={"Software": None})
+    engine = figure.get_layout_engine()
+    figure.set_layout_engine("none")  # laying out is slow, and the PNG has just done it
+    figure.savefig(pdf, metadata={"CreationDate": None, "Producer": None, "Creator": None})
+    figure.set_layout_engine(engine)
+    return png, pdf
+
+
+def poisson_interval(counts: AnyArray) -> FloatArray:
+    """Return the lower and upper ends of the central 68.27 % interval of Poisson means, ``(2, n_bins) float64``.
+
+    References
+    ----------
+    Garwood, Biometrika 28 (1936) 437; Particle Data Group, Review of Particle Physics, chapter Statistics.
+    """
+    tail = stats.norm.sf(1.0)
+    lower = np.where(counts > 0, stats.chi2.ppf(tail, 2 * counts) / 2, 0.0)
+    return np.stack([lower, stats.chi2.isf(tail, 2 * (counts + 1)) / 2])
+
+
+def significant(value: float, uncertainty: float | None = None) -> str:
+    """Write a number with two significant digits of its uncertainty, or three of its own."""
+    scale = abs(value) / 10 if not uncertainty else abs(uncertainty)
+    digits = 1 if not np.isfinite(scale) or scale == 0 else max(0, 1 - int(np.floor(np.log10(scale))))
+    return f"{value:,.{digits}f}"
+
+
+def _lighter(colour: str, share: float) -> str:
+    """Mix a colour with white."""
+    red, green, blue = (1 - share * (1 - part) for part in to_rgb(colour))
+    return to_hex((red, green, blue))

@@ -1,0 +1,287 @@
+"""Results -> one HTML page that stands alone: figures are embedded."""
+
+import base64
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.figure import Figure
+
+from cascadebdt import plots
+from cascadebdt.plots.inference import SIMULATION_STATISTICS, Fit
+from cascadebdt.plots.style import significant
+from cascadebdt.store import Products, write_text
+from cascadebdt.workspace import SIGNAL_REGION
+
+Json = Mapping[str, Any]
+
+
+def write(products: Products, *, signal: str) -> Path:
+    """Draw every figure and write the page, from the products of the other steps alone.
+
+    Parameters
+    ----------
+    products : where they are, and where figures and page go
+    signal : name of the signal process
+
+    Raises
+    ------
+    InputError
+        If a product is missing; the message names the command that makes it.
+    """
+    fit = products.read("fit", made_by="fit")
+    cutflow = products.read("cutflow", made_by="apply")
+    cascade = products.read("cascade/cascade", made_by="train")
+    figures = {
+        name: plots.save(figure, products.plots / name)[0]
+        for name, figure in _figures(products, cascade, cutflow, cast(Fit, SimpleNamespace(**fit)), signal)
+    }
+    page = build(
+        summary=products.read("summary", made_by="fit"),
+        manifest=products.read("manifest", made_by="apply"),
+        cascade=cascade,
+        cutflow=cutflow,
+        figures=figures,
+        fit=fit,
+    )
+    return write_text(products.report, page)
+
+
+def build(
+    *,
+    summary: Json,
+    manifest: Json,
+    cascade: Json,
+    cutflow: Json,
+    figures: Mapping[str, Path | bytes],
+    fit: Json | None = None,
+    warnings: Sequence[str] = (),
+) -> str:
+    """Return the page.
+
+    Parameters
+    ----------
+    summary, manifest, cascade, cutflow, fit : contents of the JSON products of these names
+    figures : PNG files or their bytes; names starting with ``regions``, ``region_``, ``fit``, ``flow`` and ``scores_``
+        have their place, others stand at the end
+    warnings : sentences to show before those found here
+    """
+    environment = Environment(
+        loader=PackageLoader("cascadebdt"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "value": lambda pair: significant(pair[0], pair[1]),
+        "uncertainty": lambda pair: significant(pair[1], pair[1]),
+        "number": significant,
+        "percent": _percent,
+        "count": lambda number: f"{number:,}",
+    }
+    return environment.get_template("report.html.j2").render(
+        summary=summary,
+        manifest=manifest,
+        cascade=cascade,
+        cutflow=cutflow,
+        luminosity_fb=manifest["config"].get("luminosity_fb"),
+        cards=_cards(summary),
+        warnings=[*warnings, *findings(summary=summary, cascade=cascade, fit=fit)],
+        figures=_placed(figures),
+        processes=list(dict.fromkeys(name for region in summary["regions"].values() for name in region["yields"])),
+        signal_region=SIGNAL_REGION,
+        stages=[_stage(stage, cascade["signal"]) for stage in _classifiers(cascade)],
+        negative_weights=[row for stage in _classifiers(cascade) for row in _negative_weights(stage)],
+    )
+
+
+def findings(*, summary: Json, cascade: Json, fit: Json | None = None) -> list[str]:
+    """List what a reader should know before believing the result.
+
+    Parameters
+    ----------
+    summary, cascade, fit : contents of the JSON products of these names
+    """
+    return [*_doubts_of_yields(summary), *_doubts_of_fit(summary, fit or {}), *_doubts_of_training(cascade)]
+
+
+def _doubts_of_yields(summary: Json) -> Iterator[str]:
+    if summary["events"]["lost"]:
+        yield f"{summary['events']['lost']:,} events were lost while reading the input files."
+    for name, region in summary["regions"].items():
+        if name != SIGNAL_REGION and region["purity"] is not None and region["purity"] < 0.5:
+            yield f"Region {name}: only {_percent(region['purity'])} of it are the processes it is made for."
+
+
+def _doubts_of_fit(summary: Json, fit: Json) -> Iterator[str]:
+    probability = summary["fit"]["goodness_of_fit"]
+    if probability is not None and probability < 0.05:
+        yield f"The fit describes the data badly: its p-value is {probability:.2g}."
+    for name in fit.get("at_bound", ()):
+        yield f"Parameter {name} is at its bound, so that its uncertainty means little."
+    for name, (pull, _) in fit.get("pulls", {}).items():
+        if abs(pull) > 2 and not name.startswith(SIMULATION_STATISTICS):
+            yield f"Parameter {name} is pulled by {pull:.1f} standard deviations of its constraint."
+
+
+def _doubts_of_training(cascade: Json) -> Iterator[str]:
+    for stage in _classifiers(cascade):
+        training = stage["training"]
+        last = training.get("hyperparameters", {}).get("n_estimators", math.inf) - 1
+        n_full = sum(iteration >= last for iteration in training.get("best_iterations", ()))
+        if n_full and training["hyperparameters"].get("early_stopping_rounds"):
+            yield (
+                f"Stage {stage['name']}: {n_full} of {len(training['best_iterations'])} boosters still improved when "
+                f"n_estimators ({last + 1}) ended their training."
+            )
+        for row in _negative_weights(stage):
+            if abs(row["sum_negative"]) > 0.2 * abs(row["sum_true"]):
+                share = _percent(abs(row["sum_negative"] / row["sum_true"])) if row["sum_true"] else "all"
+                yield f"Stage {stage['name']}: negative weights are {share} of the yield of {row['name']} in training."
+
+
+def _figures(products: Products, cascade: Json, cutflow: Json, fit: Fit, signal: str) -> Iterator[tuple[str, Figure]]:
+    """Draw every figure, one at a time."""
+    yields, scores = products.read_histograms()
+    yield "regions", plots.regions(yields, fit, signal=signal)
+    yield "regions_before_fit", plots.regions(yields, signal=signal)
+    for name, histogram in yields.items():
+        yield f"region_{name}", plots.region(histogram, name, fit, signal=signal)
+    yield "fit", plots.fit(fit)
+    yield "flow", plots.flow(cutflow["cascade"], signal=signal)
+    stages = {stage["name"]: stage for stage in _classifiers(cascade)}
+    for name, histogram in scores.items():
+        stage = stages[name]
+        yield (
+            f"scores_{name}",
+            plots.scores(
+                histogram,
+                stage=name,
+                signal=signal,
+                against=stage["against"],
+                threshold=stage["threshold"]["value"] if "threshold" in stage else None,
+                efficiencies=stage.get("efficiencies"),
+            ),
+        )
+
+
+def _classifiers(cascade: Json) -> list[Json]:
+    """List the stages, and the final discriminant if there is one."""
+    return [*cascade["stages"], *([cascade["final"]] if cascade.get("final") else [])]
+
+
+def _cards(summary: Json) -> list[dict[str, str]]:
+    """Return the headline numbers."""
+    fit, limit, significance = summary["fit"], summary["limit"], summary["significance"]
+    mu, uncertainty = fit["mu"]
+    two_down, one_down, median, one_up, two_up = (significant(value) for value in limit["expected"])
+    probability = fit["goodness_of_fit"]
+    return [
+        {
+            "title": "Signal strength",
+            "number": f"± {significant(uncertainty)}"
+            if fit["blind"]
+            else f"{significant(mu, uncertainty)} ± {significant(uncertainty, uncertainty)}",
+            "note": "expected uncertainty" if fit["blind"] else "fitted to the data",
+        },
+        {
+            "title": "95 % CL upper limit on the signal strength",
+            "number": median if limit["observed"] is None else significant(limit["observed"]),
+            "note": f"{'' if limit['observed'] is None else f'observed; expected {median}, '}"
+            f"68 %: {one_down} – {one_up}, 95 %: {two_down} – {two_up}",
+        },
+        {
+            "title": "Significance",
+            "number": f"{significance['expected' if significance['observed'] is None else 'observed']:.2f} σ",
+            "note": "expected for signal strength 1"
+            if significance["observed"] is None
+            else f"observed; expected {significance['expected']:.2f} σ",
+        },
+        {
+            "title": "Goodness of fit",
+            "number": "–"
+            if probability is None
+            else f"{probability:.2f}"
+            if probability >= 0.01
+            else f"{probability:.1e}",
+            "note": "p-value against the saturated model" + (", control regions" if fit["blind"] else ""),
+        },
+    ]
+
+
+def _stage(stage: Json, signal: str) -> dict[str, Any]:
+    """Return a row of the cascade's table."""
+    efficiencies = stage.get("efficiencies", {})
+    iterations = stage["training"].get("best_iterations", [])
+    return {
+        "name": stage["name"],
+        "against": stage["against"],
+        "features": stage["features"],
+        "threshold": stage["threshold"]["value"] if "threshold" in stage else None,
+        "signal_kept": efficiencies.get(signal),
+        "background_kept": ", ".join(_percent(efficiencies.get(name)) for name in stage["against"])
+        if efficiencies
+        else "–",
+        "auc": stage["training"].get("auc", math.nan),
+        "best_iterations": _span(iterations),
+    }
+
+
+def _negative_weights(stage: Json) -> list[dict[str, Any]]:
+    """Return rows of the table of negative weights, one per class."""
+    training = stage["training"]
+    found = dict(training.get("negative_weights", {}))
+    policy = found.pop("policy", "–")
+    effective = training.get("effective_events", {})
+    return [
+        {"stage": stage["name"], "name": name, "policy": policy, "effective": effective.get(name, math.nan), **numbers}
+        for name, numbers in found.items()
+    ]
+
+
+def _span(numbers: Iterable[int]) -> str:
+    found = sorted(numbers)
+    if not found:
+        return "–"
+    return f"{found[0]}" if found[0] == found[-1] else f"{found[0]} – {found[-1]}"
+
+
+def _percent(fraction: float | None) -> str:
+    return "–" if fraction is None else f"{100 * fraction:.{1 if abs(fraction) >= 0.01 else 2}f} %"
+
+
+def _placed(figures: Mapping[str, Path | bytes]) -> dict[str, list[dict[str, str]]]:
+    """Sort the figures into the sections of the page."""
+    places: dict[str, list[dict[str, str]]] = {
+        section: [] for section in ("overview", "regions", "fit", "flow", "scores", "other")
+    }
+    for name, figure in figures.items():
+        section, caption = _place(name)
+        content = figure if isinstance(figure, bytes) else figure.read_bytes()
+        source = f"data:image/png;base64,{base64.b64encode(content).decode()}"
+        places[section].append({"source": source, "caption": caption})
+    return places
+
+
+def _place(name: str) -> tuple[str, str]:
+    """Return section and caption of a figure."""
+    known = {
+        "regions": (
+            "overview",
+            "All regions after the fit: yields, composition of the prediction, data over prediction.",
+        ),
+        "regions_before_fit": ("regions", "All regions before the fit."),
+        "fit": ("fit", "Normalisations and pulls; bands: one and two standard deviations of the constraint."),
+        "flow": ("flow", "Expected events that reach each stage, and the share of them that passes it."),
+    }
+    if name in known:
+        return known[name]
+    for prefix, section, text in (("region_", "regions", "Region"), ("scores_", "scores", "Scores of stage")):
+        if name.startswith(prefix):
+            return section, f"{text} {name.removeprefix(prefix)}."
+    return "other", name

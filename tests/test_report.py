@@ -1,0 +1,239 @@
+import base64
+import copy
+from pathlib import Path
+from typing import Any
+
+import hist
+import numpy as np
+import pytest
+
+from cascadebdt import report
+from cascadebdt.errors import InputError
+from cascadebdt.store import Products
+from cascadebdt.yields import Histogram
+
+PNG = b"\x89PNG\r\n\x1a\n"
+STAGE = {
+    "name": "zee",
+    "against": ["zee"],
+    "features": ["met", "m_lg"],
+    "models": [],
+    "threshold": {"value": 0.4213, "hex": "0x1.af6944673p-2"},
+    "signal_efficiency": 0.95,
+    "efficiencies": {"signal": 0.951, "zee": 0.0413},
+    "training": {
+        "auc": 0.97345,
+        "best_iterations": [120, 101, 133],
+        "effective_events": {"signal": 2000.0, "zee": 1500.0},
+        "negative_weights": {
+            "policy": "absolute",
+            "signal": {"events": 2000, "negative_events": 0, "sum_true": 41.0, "sum_negative": 0.0, "sum_used": 41.0},
+            "zee": {"events": 1500, "negative_events": 77, "sum_true": 900.0, "sum_negative": -30.0, "sum_used": 960.0},
+        },
+        "hyperparameters": {"n_estimators": 400, "early_stopping_rounds": 20},
+        "device": "cpu",
+    },
+}
+FINAL = {key: STAGE[key] for key in ("name", "against", "features", "models", "training")} | {"name": "final"}
+CONTENT: dict[str, Any] = {
+    "summary": {
+        "analysis": "wh_dark_photon",
+        "events": {"read": 1234567, "selected": 20450, "lost": 0},
+        "regions": {
+            "CR_zee": {"yields": {"signal": [0.7, 0.08], "zee": [1300.0, 51.0]}, "purity": 0.9994, "data": 1400},
+            "SR": {"yields": {"signal": [7.5, 0.27], "zee": [412.0, 28.7]}, "purity": 0.0179, "data": None},
+        },
+        "fit": {"mu": [0.0, 1.572], "normalisation": {"zee": [1.081, 0.0123]}, "goodness_of_fit": 0.43, "blind": True},
+        "limit": {"expected": [1.61, 2.21, 3.12, 4.52, 6.33], "observed": None},
+        "significance": {"expected": 0.664, "observed": None},
+        "resources": {"wall_s": 61.2, "cpu_s": 118.0, "peak_memory_mb": 1432.1, "events_per_s": 20000.0},
+    },
+    "manifest": {
+        "analysis": "wh_dark_photon",
+        "config": {"luminosity_fb": 139.0},
+        "config_hash": "0123456789abcdef",
+        "seed": 7,
+        "unblind": None,
+        "versions": {"python": "3.11.2", "xgboost": "3.0.1"},
+        "files": [{"sample": "zee", "file": "zee.root", "entries": 54321, "size_bytes": 2_500_000, "identity": "x"}],
+    },
+    "cascade": {"format": 1, "signal": "signal", "folds": 3, "stages": [STAGE], "final": FINAL},
+    "cutflow": {
+        "cuts": ["all events", "met > 40"],
+        "samples": {"zee": {"entries": [54321, 2345], "sumw": [9000.0, 1712.0], "uncertainty": [90.0, 35.0]}},
+        "cascade": {"steps": ["zee", "SR"], "yields": {"signal": [8.2, 7.5], "zee": [1712.0, 412.0]}},
+    },
+    "fit": {
+        "blind": True,
+        "mu": [0.0, 1.572],
+        "normalisation": {"zee": [1.081, 0.0123]},
+        "pulls": {"lumi": [0.1, 0.95], "mcstat_SR[0]": [3.0, 1.0]},
+        "postfit": {
+            "CR_zee": {"signal": [0.0, 0.0], "zee": [1000.0, 405.0]},
+            "SR": {"signal": [0.0, 0.0], "zee": [400.0, 45.0]},
+        },
+        "total": {"CR_zee": [1000.0, 405.0], "SR": [400.0, 45.0]},
+        "total_uncertainty": {"CR_zee": [30.0, 20.0], "SR": [20.0, 5.0]},
+        "at_bound": [],
+    },
+}
+
+
+@pytest.fixture
+def content() -> dict[str, Any]:
+    return copy.deepcopy(CONTENT)
+
+
+def build(content: dict[str, Any], **more: Any) -> str:
+    return report.build(**{"figures": {}, **content, **more})
+
+
+def findings(content: dict[str, Any]) -> list[str]:
+    return report.findings(summary=content["summary"], cascade=content["cascade"], fit=content["fit"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<b>± 1.57</b>",
+        "<b>3.12</b>",
+        "68 %: 2.21 – 4.52, 95 %: 1.61 – 6.33",
+        "<b>0.66 σ</b>",
+        "<b>0.43</b>",
+        '412 <span class="pm">± 29</span>',
+        "99.9 %",
+        "1,400",
+        '1.081 <span class="pm">± 0.012</span>',
+        "0.4213",
+        "0.9735",
+        "101 – 133",
+        "met, m_lg",
+        "54,321",
+        "1,712",
+        "xgboost 3.0.1",
+        "0123456789abcdef",
+        "139 fb⁻¹",
+    ],
+)
+def test_the_page_has_every_number(content: dict[str, Any], text: str) -> None:
+    assert text in build(content)
+
+
+def test_a_blind_page_explains_what_blind_means_and_shows_no_data_of_the_signal_region(content: dict[str, Any]) -> None:
+    page = build(content)
+    assert "<strong>Blind.</strong>" in page
+    assert "<td>blinded</td>" in page
+
+
+def test_an_unblinded_page_shows_observed_results_and_the_reason(content: dict[str, Any]) -> None:
+    content["summary"]["fit"] |= {"blind": False, "mu": [1.31, 1.2]}
+    content["summary"]["limit"]["observed"] = 4.05
+    content["summary"]["significance"]["observed"] = 1.13
+    content["summary"]["regions"]["SR"]["data"] = 431
+    content["manifest"]["unblind"] = "approved by the group"
+    page = build(content)
+    for text in ("<b>1.3 ± 1.2</b>", "<b>4.05</b>", "<b>1.13 σ</b>", "<td>431</td>", "approved by the group"):
+        assert text in page
+    assert "blinded</td>" not in page
+
+
+def test_text_from_outside_is_escaped(content: dict[str, Any]) -> None:
+    content["cutflow"]["cuts"][1] = "<script>alert(1)</script>"
+    page = build(content, warnings=["a < b"])
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+    assert "a &lt; b" in page
+
+
+def test_figures_are_embedded_so_that_the_page_stands_alone(content: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "flow.png"
+    path.write_bytes(PNG + b"flow")
+    page = build(content, figures={"regions": PNG, "flow": path, "own": PNG + b"own"})
+    for image in (PNG, PNG + b"flow", PNG + b"own"):
+        assert f"data:image/png;base64,{base64.b64encode(image).decode()}" in page
+    assert "src=" not in page.replace('src="data:', "")
+    assert "href=" not in page
+
+
+def test_nothing_to_say_is_no_warning(content: dict[str, Any]) -> None:
+    assert findings(content) == []
+    assert "Warnings" not in build(content)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "warning"),
+    [
+        (("summary", "events", "lost"), 1200, "1,200 events were lost"),
+        (("summary", "regions", "CR_zee", "purity"), 0.31, "Region CR_zee: only 31.0 %"),
+        (("summary", "fit", "goodness_of_fit"), 0.003, "p-value is 0.003"),
+        (("fit", "at_bound"), ["norm_zee"], "norm_zee is at its bound"),
+        (("fit", "pulls", "lumi"), [-2.6, 0.9], "lumi is pulled by -2.6"),
+        (("cascade", "stages", 0, "training", "best_iterations"), [399, 20, 399], "Stage zee: 2 of 3 boosters"),
+        (
+            ("cascade", "stages", 0, "training", "negative_weights", "zee", "sum_negative"),
+            -300.0,
+            "33.3 % of the yield",
+        ),
+    ],
+)
+def test_what_casts_doubt_on_a_result_is_a_warning(
+    content: dict[str, Any], path: tuple[str | int, ...], value: object, warning: str
+) -> None:
+    place: Any = content
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    (found,) = [text for text in dict.fromkeys(findings(content)) if "Stage final" not in text]
+    assert warning in found
+
+
+def test_numbers_that_do_not_exist_are_dashes(content: dict[str, Any]) -> None:
+    content["summary"]["fit"] |= {"goodness_of_fit": None, "normalisation": {}}
+    content["summary"]["regions"]["CR_zee"]["purity"] = None
+    content["cascade"]["stages"][0]["training"]["auc"] = float("nan")
+    page = build(content)
+    assert "<td>nan" not in page
+    assert "<b>–</b>" in page
+    assert "No background floats." in page
+
+
+def test_the_page_is_written_from_the_products_alone(content: dict[str, Any], tmp_path: Path) -> None:
+    products = write_products(content, tmp_path)
+    assert report.write(products, signal="signal") == products.report
+    page = products.report.read_text()
+    drawn = {path.name for path in products.plots.iterdir()}
+    names = ["regions", "regions_before_fit", "region_CR_zee", "region_SR", "fit", "flow", "scores_zee", "scores_final"]
+    assert drawn == {f"{name}.{suffix}" for name in names for suffix in ("png", "pdf")}
+    assert page.count("<img ") == len(names)
+
+
+def test_a_missing_product_is_named_with_the_command_that_makes_it(content: dict[str, Any], tmp_path: Path) -> None:
+    products = write_products(content, tmp_path)
+    products.json("fit").unlink()
+    with pytest.raises(InputError, match=r"fit\.json: no such product; make it with 'cascadebdt fit'"):
+        report.write(products, signal="signal")
+
+
+def write_products(content: dict[str, Any], directory: Path) -> Products:
+    products = Products(directory)
+    for name, part in content.items():
+        products.write("cascade/cascade" if name == "cascade" else name, part)
+    processes = {"signal": [0.4, 0.3], "zee": [900.0, 400.0]}
+    control, signal = (filled({**processes, "data": data}, nominal=True) for data in ([950.0, 450.0], [0.0, 0.0]))
+    scores = {name: filled(processes, nominal=False) for name in ("zee", "final")}
+    products.write_histograms({"CR_zee": control, "SR": signal}, scores)
+    return products
+
+
+def filled(values: dict[str, list[float]], *, nominal: bool) -> Histogram:
+    axes: list[Any] = [
+        hist.axis.StrCategory(list(values), name="process"),
+        hist.axis.Regular(2, 0, 1, name="score", flow=False),
+    ]
+    if nominal:
+        axes.insert(1, hist.axis.StrCategory(["nominal"], name="variation"))
+    histogram: Histogram = hist.Hist(*axes, storage=hist.storage.Weight())
+    view: Any = histogram.view()
+    numbers = np.array(list(values.values()))
+    view["value"] = view["variance"] = numbers[:, None] if nominal else numbers
+    return histogram
