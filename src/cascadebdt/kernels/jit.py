@@ -14,5 +14,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def kernel(function: F) -> F:
     """Compile `function` with Numba; ``kernel(f).py_func`` is the plain Python function."""
-    compiled: F = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+    options = {"nogil": True, "error_model": "numpy"}
+    try:
+        compiled: F = numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # no folder to cache in is writable, as in some batch slots
+        compiled = numba.njit(**options)(function)
     return compiled

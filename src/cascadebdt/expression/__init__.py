@@ -1,0 +1,22 @@
+"""Cut and feature strings -> checked syntax trees -> compiled kernels; unchecked text is never executed.
+
+::
+
+    text --parse--> tree --build--> Program --run--> arrays
+
+The language is the arithmetic, comparisons and logic of Python, or of ROOT's ``TTree::Draw``, over bare names
+(``MET_pt``, ``PSWeight[0]``) and fields of objects (``photon[0].pt``, ``jet.pt`` inside a reduction).
+
+- Numbers are float64 throughout; ``/`` and ``%`` too, and they follow IEEE 754 (``1 / 0`` is infinite). The sign of
+  ``%`` is Python's. ``!`` binds as in C++; chained comparisons mean what they mean in Python.
+- What is missing is NaN: ``photon[0].pt`` without a photon, ``PSWeight[5]`` of a list of four. NaN propagates through
+  arithmetic, `min` and `max`; a comparison with NaN is false, ``!=`` included; NaN as a condition is false.
+- A number is true if it is neither 0 nor NaN; a condition used as a number is 1 or 0.
+- Over no candidates `count` and `sum` are 0, `any` is false, `all` is true, `min` and `max` are NaN.
+"""
+
+from cascadebdt.expression.compiler import Program, build
+from cascadebdt.expression.parser import parse
+from cascadebdt.expression.tree import Call, Field, Node, Number, Reduce, Value, walk
+
+__all__ = ["Call", "Field", "Node", "Number", "Program", "Reduce", "Value", "build", "parse", "walk"]

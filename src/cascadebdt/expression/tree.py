@@ -1,0 +1,90 @@
+"""What an expression is once it is checked: a tree of five kinds of frozen, hashable nodes.
+
+A node has one value per event, or, if it contains a field without index (``jet.pt``) outside any reduction, one
+value per candidate of that object: it is *ragged*.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True)
+class Number:
+    """A literal."""
+
+    value: float
+
+
+@dataclass(frozen=True)
+class Value:
+    """A bare name: a branch with one number per event, or element `index` of a branch with a list per event."""
+
+    name: str
+    index: int | None = None
+
+    def __str__(self) -> str:
+        return self.name if self.index is None else f"{self.name}[{self.index}]"
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field of candidate `index` of an object, or of each candidate in turn if `index` is None."""
+
+    object: str
+    name: str
+    index: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.object}.{self.name}" if self.index is None else f"{self.object}[{self.index}].{self.name}"
+
+
+@dataclass(frozen=True)
+class Call:
+    """A function or operator, by its key in `functions.CODE`, applied element by element."""
+
+    function: str
+    arguments: "tuple[Node, ...]"
+
+
+@dataclass(frozen=True)
+class Reduce:
+    """count, any, all, sum, min or max of `argument` over the candidates of `object`."""
+
+    function: str
+    object: str
+    argument: "Node"
+
+
+Node: TypeAlias = Number | Value | Field | Call | Reduce
+
+
+def children(node: Node) -> tuple[Node, ...]:
+    """Return the nodes right below `node`."""
+    if isinstance(node, Call):
+        return node.arguments
+    return (node.argument,) if isinstance(node, Reduce) else ()
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """Yield `node` and everything below it."""
+    yield node
+    for child in children(node):
+        yield from walk(child)
+
+
+def depth(node: Node) -> int:
+    """Return the number of levels of `node`, without recursion."""
+    levels, level = 0, [node]
+    while level:
+        levels, level = levels + 1, [child for parent in level for child in children(parent)]
+    return levels
+
+
+def spaces(node: Node) -> set[str]:
+    """Return the objects over whose candidates `node` runs; empty for one value per event."""
+    if isinstance(node, Field):
+        return {node.object} if node.index is None else set()
+    if isinstance(node, Call):
+        return set().union(*(spaces(argument) for argument in node.arguments))
+    return set()

@@ -1,0 +1,111 @@
+"""The border to Awkward Array: the branches of a chunk as flat arrays, and branches replaced by a variation."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import awkward as ak
+import numpy as np
+
+from cascadebdt.arrays import OFFSET, WEIGHT, AnyArray, FloatArray, IntArray
+from cascadebdt.errors import InputError, did_you_mean
+from cascadebdt.expression import Program, Value
+from cascadebdt.kernels.ragged import element
+
+Flat = tuple[IntArray | None, AnyArray]
+
+
+class Branches:
+    """The branches of one chunk as flat arrays, converted once."""
+
+    def __init__(self, chunk: ak.Array) -> None:
+        self.chunk = chunk
+        self.known: dict[str, Flat] = {}
+
+    def replace(self, branches: Mapping[str, Flat]) -> None:
+        """Use other values for some branches."""
+        self.known = {**self.known, **branches}
+
+    def flat(self, name: str) -> Flat:
+        """Return the offsets (None for one number per event) and the content of a branch."""
+        if name not in self.known:
+            if name not in self.chunk.fields:
+                raise InputError(f"no branch '{name}' in the events{did_you_mean(name, self.chunk.fields)}")
+            self.known[name] = _flat(self.chunk[name], name)
+        return self.known[name]
+
+    def numbers(self, name: str) -> AnyArray:
+        """Return a branch with one number per event: (n_events,)."""
+        offsets, content = self.flat(name)
+        if offsets is not None:
+            raise self._unexpected(name, "one number per event", f"; take one element, {name}[0], or define an object")
+        return content
+
+    def lists(self, name: str) -> tuple[IntArray, AnyArray]:
+        """Return the offsets and content of a branch with a list per event."""
+        offsets, content = self.flat(name)
+        if offsets is None and len(self.chunk) > 0:
+            raise self._unexpected(name, "a list of numbers per event")
+        return np.zeros(1, OFFSET) if offsets is None else offsets, content
+
+    def table(self, values: Sequence[Value]) -> FloatArray:
+        """Return a table of bare names: (n_values, n_events) float64."""
+        table = np.empty((len(values), len(self.chunk)), WEIGHT)
+        for row, value in enumerate(values):
+            if value.index is None:
+                table[row] = self.numbers(value.name)
+            else:
+                offsets, content = self.lists(value.name)
+                table[row] = element(offsets, np.require(content, WEIGHT, ["C", "W"]), value.index)
+        return table
+
+    def _unexpected(self, name: str, expected: str, cure: str = "") -> InputError:
+        return InputError(f"branch '{name}': expected {expected}, found {self.chunk[name].type.content}{cure}")
+
+
+def _flat(array: ak.Array, name: str) -> Flat:
+    """Return the offsets and content of an Awkward array: offsets start at 0, the content has no gaps."""
+    layout = ak.to_layout(array)
+    if not (isinstance(layout, ak.contents.ListOffsetArray) and layout.content.is_numpy):
+        layout = ak.to_packed(layout, highlevel=False)
+    if layout.is_regular:
+        layout = layout.to_ListOffsetArray64(True)
+    offsets = None
+    if layout.is_list and layout.parameter("__array__") is None:
+        offsets = np.require(layout.offsets.data, OFFSET, ["C", "W"])
+        layout = layout.content[offsets[0] : offsets[-1]]
+        offsets = offsets - offsets[0] if offsets[0] else offsets
+    if layout.is_unknown:
+        return offsets, np.empty(0, WEIGHT)
+    if not layout.is_numpy or layout.data.ndim != 1 or layout.data.dtype.kind not in "biuf":
+        raise InputError(f"branch '{name}': expected numbers or lists of numbers, found {array.type.content}")
+    return offsets, layout.data
+
+
+@dataclass(frozen=True)
+class Shift:
+    """A branch replaced by an expression over branches, for a kinematic variation."""
+
+    branch: str
+    values: tuple[Value, ...]
+    program: Program
+
+    def apply(self, branches: Branches) -> Flat:
+        """Return the new values of the branch."""
+        offsets, content = branches.flat(self.branch)
+        table = np.empty((len(self.values), content.size), WEIGHT)
+        for row, value in enumerate(self.values):
+            table[row] = self._like(branches, offsets, value)
+        return offsets, self.program.run(content.size, table)[2][0]
+
+    def _like(self, branches: Branches, offsets: IntArray | None, value: Value) -> AnyArray:
+        """Return a value for each element of the branch, spreading what has one number per event."""
+        own = branches.flat(value.name)[0] if value.index is None else None
+        if own is None:
+            per_event = branches.table([value])[0]
+            return per_event if offsets is None else np.repeat(per_event, np.diff(offsets))
+        if offsets is None:
+            raise InputError(f"shift of '{self.branch}': it has one number per event, but '{value}' has a list")
+        same = value.name.partition("_")[0] == self.branch.partition("_")[0]
+        if not same or not np.array_equal(own, offsets):
+            raise InputError(f"shift of '{self.branch}': '{value}' does not belong to the same collection")
+        return branches.lists(value.name)[1]

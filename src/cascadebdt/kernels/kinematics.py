@@ -1,0 +1,86 @@
+"""Kinematics of particles given by transverse momentum, pseudorapidity, azimuth and mass.
+
+Every kernel takes and returns float64 numbers and is meant to be called from other kernels, which inline it.
+Momenta, energies and masses are in GeV, angles in rad. NaN in, NaN out.
+
+References
+----------
+R.L. Workman et al. (Particle Data Group), Prog. Theor. Exp. Phys. 2022, 083C01, review "Kinematics": four-momenta in
+terms of pseudorapidity, invariant mass of a system, transverse mass.
+"""
+
+import math
+
+from cascadebdt.kernels.jit import kernel
+
+TWO_PI = 2.0 * math.pi
+
+
+@kernel
+def delta_phi(phi1: float, phi2: float) -> float:
+    """Return the azimuthal distance ``phi1 - phi2``, brought to [-pi, pi) by full turns; exact where none is needed."""
+    distance = phi1 - phi2
+    if -math.pi <= distance < math.pi:
+        return distance
+    distance = (distance + math.pi) % TWO_PI - math.pi
+    return -math.pi if distance >= math.pi else distance
+
+
+@kernel
+def delta_r(eta1: float, phi1: float, eta2: float, phi2: float) -> float:
+    """Return the distance ``sqrt((eta1 - eta2)^2 + delta_phi^2)`` in the plane of pseudorapidity and azimuth."""
+    d_eta = eta1 - eta2
+    d_phi = delta_phi(phi1, phi2)
+    return math.sqrt(d_eta * d_eta + d_phi * d_phi)
+
+
+@kernel
+def p_x(pt: float, phi: float) -> float:
+    """Return the momentum component ``pt cos(phi)``."""
+    return pt * math.cos(phi)
+
+
+@kernel
+def p_y(pt: float, phi: float) -> float:
+    """Return the momentum component ``pt sin(phi)``."""
+    return pt * math.sin(phi)
+
+
+@kernel
+def p_z(pt: float, eta: float) -> float:
+    """Return the momentum component along the beam, ``pt sinh(eta)``.
+
+    Written with ``exp(eta)``, like `energy`, so that the two share their one costly step.
+    """
+    growth = math.exp(eta)
+    return 0.5 * pt * (growth - 1.0 / growth)
+
+
+@kernel
+def energy(pt: float, eta: float, mass: float) -> float:
+    """Return the energy ``sqrt((pt cosh(eta))^2 + mass |mass|)``.
+
+    A negative mass, which rounding leaves of light particles in some ntuples, stands for a negative mass squared, as
+    in ROOT's ``SetPtEtaPhiM``.
+    """
+    growth = math.exp(eta)
+    momentum = 0.5 * pt * (growth + 1.0 / growth)
+    square = momentum * momentum + mass * abs(mass)
+    return 0.0 if square <= 0.0 else math.sqrt(square)
+
+
+@kernel
+def invariant_mass(e: float, px: float, py: float, pz: float) -> float:
+    """Return the mass ``sqrt(E^2 - p^2)`` of a four-momentum; 0 where rounding makes the square negative."""
+    square = e * e - (px * px + py * py + pz * pz)
+    return 0.0 if square <= 0.0 else math.sqrt(square)
+
+
+@kernel
+def transverse_mass(pt1: float, phi1: float, pt2: float, phi2: float) -> float:
+    """Return the transverse mass of two massless particles, of which one may be missing momentum.
+
+    ``m_T^2 = 2 pt1 pt2 (1 - cos(phi1 - phi2))``, the PDG's definition for the decay W -> l nu, written with
+    ``1 - cos(x) = 2 sin^2(x / 2)``, which loses no digits at small angles.
+    """
+    return 2.0 * math.sqrt(pt1 * pt2) * abs(math.sin(0.5 * (phi1 - phi2)))
