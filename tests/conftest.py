@@ -6,12 +6,16 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import settings
 
 from cascadebdt import config as configuration
 from cascadebdt import pipeline
 from cascadebdt.config import Config
 from cascadebdt.events import Events
 from tiny_analysis import SAMPLES, tiny_config, write_ntuple
+
+settings.register_profile("compiled", deadline=None)  # the first call of a kernel compiles it
+settings.load_profile("compiled")
 
 
 @pytest.fixture(scope="session")

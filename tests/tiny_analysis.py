@@ -44,9 +44,9 @@ def write_ntuple(path: Path, process: str, n_events: int, seed: int, *, is_data:
     if not is_data:
         columns |= {"genWeight": weights, "weight_up": rng.uniform(1.0, 1.2, n_events)}
     with uproot.recreate(path) as file:
-        file["Events"] = columns
+        file.mktree("Events", columns)
         if not is_data:
-            file["Runs"] = {"run": np.array([1]), "genEventSumw": np.array([weights.sum()])}
+            file.mktree("Runs", {"run": np.array([1]), "genEventSumw": np.array([weights.sum()])})
     return path
 
 

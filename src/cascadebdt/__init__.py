@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cascadebdt import (
         cascade,
         config,
+        diagnostics,
         errors,
         inference,
         pipeline,
@@ -31,6 +32,7 @@ __all__ = [
     "Cascade",
     "cascade",
     "config",
+    "diagnostics",
     "errors",
     "inference",
     "pipeline",

@@ -211,11 +211,12 @@ def samples_group() -> None:
 )
 def samples_make_command(output: Path, scale: float, jobs: int | None, seed: int, luminosity: float | None) -> None:
     """Generate simulation and pseudo-data with Pythia 8 into OUTPUT."""
-    from cascadebdt import simulation
+    from cascadebdt.simulation import production
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    chosen = {} if luminosity is None else {"luminosity_fb": luminosity}
-    for path in simulation.make(output, scale=scale, jobs=jobs or available_cpus(), seed=seed, **chosen):
+    chosen = production.LUMINOSITY_FB if luminosity is None else luminosity
+    paths = production.make(output, scale=scale, jobs=jobs or available_cpus(), seed=seed, luminosity_fb=chosen)
+    for path in paths:
         click.echo(f"wrote {path}")
 
 

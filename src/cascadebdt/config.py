@@ -374,7 +374,7 @@ class Config(Section):
         Where and how it runs (device, chunk size) and whether it is unblinded are left out.
         """
         execution = {"ntuples": {"chunk_entries"}, "cascade": {"device"}, "fit": {"unblind"}}
-        content = self.model_dump(mode="json", by_alias=True, exclude=execution)  # type: ignore[arg-type]
+        content = self.model_dump(mode="json", by_alias=True, exclude=execution)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def with_options(self, *, device: Device | None = None, unblind: str | None = None) -> Self:

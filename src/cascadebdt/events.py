@@ -118,11 +118,7 @@ def concatenate(parts: Iterable[Events]) -> Events:
         sample=np.concatenate([part.sample for part in parts]),
         variation=np.concatenate([part.variation for part in parts]),
     )
-    least_to_most = [
-        *joined.columns.values(),
-        *joined.weights.values(),
-        joined.event_id,
-        joined.sample,
-        joined.variation,
-    ]
+    features, weights = list(joined.columns.values()), list(joined.weights.values())
+    features, weights = list(joined.columns.values()), list(joined.weights.values())
+    least_to_most: tuple[AnyArray, ...] = (*features, *weights, joined.event_id, joined.sample, joined.variation)
     return joined.take(np.lexsort(least_to_most))

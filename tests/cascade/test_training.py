@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from cascadebdt import cascade
-from cascadebdt.cascade import Cascade
+from cascadebdt.cascade import Cascade, training
 from cascadebdt.cascade.folds import fold_of
+from cascadebdt.config import CascadeConfig
 from cascadebdt.errors import ConfigError, TrainingError
 from cascadebdt.events import Events
 from tiny_analysis import toy_cascade, toy_events
@@ -13,7 +14,7 @@ from tiny_analysis import toy_cascade, toy_events
 KEEP_ALL = {"threshold": 0.0}
 
 
-def keep_all() -> cascade.training.CascadeConfig:
+def keep_all() -> CascadeConfig:
     """Return a cascade whose stages pass everything, so that a change in one fold reaches no other by survivors."""
     stage = {"features": ["x", "y"], "working_point": KEEP_ALL}
     return toy_cascade(
@@ -104,7 +105,7 @@ def test_negative_weights_are_an_error_if_asked() -> None:
 
 def test_a_missing_gpu_is_an_error_only_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    if cascade.training._n_cuda_devices():
+    if training._n_cuda_devices():
         pytest.skip("this machine's driver shows a GPU all the same")
     with pytest.raises(ConfigError, match="'cuda' was asked for"):
         cascade.train(toy_events(), toy_cascade(device="cuda"))

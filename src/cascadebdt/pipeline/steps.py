@@ -5,10 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from cascadebdt import cascade, diagnostics, inference, workspace, yields
-from cascadebdt import report as report_page
+from cascadebdt import cascade, diagnostics, yields
 from cascadebdt.cascade import BLINDED, Cascade, Scores
-from cascadebdt.config import DATA, Config
+from cascadebdt.config import Config
 from cascadebdt.events import Events
 from cascadebdt.pipeline.select import require_trainable, select
 from cascadebdt.progress import Progress, silent
@@ -85,6 +84,8 @@ def fit(config: Config, products: Products) -> dict[str, Any]:
     -------
     The content of ``summary.json``, without the resources
     """
+    from cascadebdt import inference, workspace  # JAX and pyhf load with this step
+
     filled, _ = products.read_histograms()
     model = inference.conditioned(workspace.build(filled, config))
     products.write("workspace", model)
@@ -115,4 +116,6 @@ def fit(config: Config, products: Products) -> dict[str, Any]:
 
 def report(config: Config, products: Products) -> None:
     """Draw the figures and write the HTML page, from the products of the other steps alone."""
-    report_page.write(products, signal=config.cascade.signal, data=DATA)
+    from cascadebdt import report as page  # matplotlib loads with this step
+
+    page.write(products, signal=config.cascade.signal)
