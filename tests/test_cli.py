@@ -190,7 +190,7 @@ def test_a_quiet_run_says_nothing(write_config: Write, tmp_path: Path) -> None:
     assert (result.exit_code, result.output) == (0, "")
 
 
-@pytest.mark.parametrize("arguments", [["-c", "import cascadebdt"], ["-m", "cascadebdt.cli", "--help"]])
+@pytest.mark.parametrize("arguments", [["-c", "import cascadebdt"], ["-m", "cascadebdt", "--help"]])
 def test_import_and_help_load_no_heavy_library(arguments: list[str]) -> None:
     heavy = "xgboost", "pyhf", "jax", "matplotlib", "uproot", "awkward", "numba", "scipy"
     code = "import sys, cascadebdt.cli; print([name for name in sys.argv[1:] if name in sys.modules])"

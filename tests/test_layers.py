@@ -29,6 +29,7 @@ LAYERS = [
     ["simulation"],
     ["pipeline"],
     ["cli"],
+    ["__main__"],
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 STANDS_APART = {"simulation": {"kernels", "kernels.jit", "errors", "arrays"}}

@@ -1,0 +1,88 @@
+"""What a fit may see: all data, or while blind the regions that are open and an expectation for those that are not."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cascadebdt.errors import FitError, did_you_mean
+from cascadebdt.inference.likelihood import Likelihood, Objective, objective
+from cascadebdt.inference.minimise import Minimum, minimum
+from cascadebdt.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Target:
+    """The -2 ln L to fit.
+
+    Parameters
+    ----------
+    everything : of all bins; in blind regions the data are the background that the open regions predict
+    visible : of the open regions alone
+    background : minimum of `visible` without signal
+    is_blind : whether some region is blind
+    """
+
+    everything: Objective
+    visible: Objective
+    background: Minimum
+    is_blind: bool
+
+    @property
+    def likelihood(self) -> Likelihood:
+        """The model."""
+        return self.everything.likelihood
+
+    def asimov(self, mu: float) -> tuple[Objective, Minimum]:
+        """Return the -2 ln L of the Asimov data of a signal strength, and its minimum.
+
+        The nuisance parameters, auxiliary data included, are those that fit the visible data best at this `mu`.
+
+        References
+        ----------
+        Cowan, Cranmer, Gross, Vitells, arXiv:1007.1727, section 3.2.
+        """
+        poi = self.likelihood.poi
+        fitted = self.background if mu == 0 else minimum(self.visible, fixed={poi: mu}, start=self.background.theta)
+        data = self.likelihood.asimov(fitted.theta)
+        asimov = Objective(self.likelihood, data, np.ones(self.likelihood.n_bins))
+        return asimov, Minimum(fitted.theta, asimov.value_and_gradient(fitted.theta)[0])
+
+
+def prepare(workspace: Mapping[str, Any]) -> Target:
+    """Return what a fit of this workspace may see.
+
+    Raises
+    ------
+    FitError
+        If a blind region is not in the workspace, or the fit to the open regions fails.
+    """
+    blind: tuple[str, ...] = getattr(workspace, "blind", ())
+    regions = [channel["name"] for channel in workspace.get("channels", [])]
+    for region in blind:
+        if region not in regions:
+            raise FitError(f"workspace: no blind region '{region}'{did_you_mean(region, regions)}")
+    visible = objective(workspace, skip=blind)
+    likelihood = visible.likelihood
+    background = minimum(visible, fixed={likelihood.poi: 0.0})
+    if not blind:
+        return Target(visible, visible, background, is_blind=False)
+    data = visible.data.copy()
+    hidden = np.flatnonzero(visible.weights == 0)
+    data[hidden] = likelihood.asimov(background.theta)[hidden]
+    everything = Objective(likelihood, data, np.ones(likelihood.n_bins))
+    return Target(everything, visible, background, is_blind=True)
+
+
+def conditioned(workspace: Mapping[str, Any]) -> Workspace:
+    """Return the workspace with the background that the open regions predict as observation of the blind ones.
+
+    The prediction is that of the fit without signal to the open regions alone; what the blind regions held before
+    does not enter. A workspace without blind regions keeps its observation.
+    """
+    blind: tuple[str, ...] = getattr(workspace, "blind", ())
+    target = prepare(workspace)
+    expected = {region: target.everything.data[target.likelihood.regions[region]].tolist() for region in blind}
+    observations = [{**item, "data": expected.get(item["name"], item["data"])} for item in workspace["observations"]]
+    return Workspace({**workspace, "observations": observations}, blind=blind)

@@ -1,0 +1,282 @@
+"""A HistFactory model as a compiled -2 ln L with exact derivatives: the only code that sets pyhf's backend.
+
+pyhf builds the model and JAX differentiates it. Data, and which bins count, are arguments of the compiled functions,
+so that one compilation per model serves every fit: to data, to Asimov data, to the control regions alone.
+"""
+
+import functools
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pyhf
+from scipy.special import gammaln, xlogy
+
+from cascadebdt.arrays import BoolArray, FloatArray
+from cascadebdt.errors import FitError, did_you_mean
+
+# Full optimisation doubles XLA's compile time and gains nothing at run time here.
+COMPILER_OPTIONS = {"xla_backend_optimization_level": 1}
+
+# Events that an empty bin counts as. They change -2 ln L by about 1e-5, and let a fit that prefers a negative rate
+# approach zero smoothly, where the likelihood without them would end in a wall.
+EMPTY = 1e-6
+NO_RATE = 1e-3
+
+Compiled = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """A compiled model, without data.
+
+    Parameters
+    ----------
+    names : one per scalar parameter, such as ``mu`` or ``mcstat_SR[3]``
+    start, lower, upper : (n_parameters,) suggested start and bounds
+    fixed : (n_parameters,) parameters that the model holds constant
+    center, width : (n_parameters,) of the constraint terms; NaN for free parameters
+    poi : index of the parameter of interest
+    auxiliary : (n_constraints,) nominal auxiliary data
+    regions : bins of each region among all bins
+    processes : in the order of `rates`
+    """
+
+    names: tuple[str, ...]
+    start: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+    fixed: BoolArray
+    center: FloatArray
+    width: FloatArray
+    poi: int
+    auxiliary: FloatArray
+    regions: Mapping[str, slice]
+    processes: tuple[str, ...]
+    _value_and_gradient: Compiled
+    _hessian: Compiled
+    _expected: Compiled
+
+    @property
+    def n_bins(self) -> int:
+        """Number of bins of all regions."""
+        return int(max(bins.stop for bins in self.regions.values()))
+
+    @property
+    def constrained(self) -> BoolArray:
+        """(n_parameters,) whether a constraint term, not only the bins, measures a parameter."""
+        return np.isfinite(self.width) & ~self.fixed
+
+    def index(self, parameter: str) -> int:
+        """Return the position of a parameter.
+
+        Raises
+        ------
+        FitError
+            If there is none of that name.
+        """
+        if parameter not in self.names:
+            raise FitError(f"no parameter '{parameter}'{did_you_mean(parameter, self.names)}")
+        return self.names.index(parameter)
+
+    def rates(self, theta: FloatArray) -> FloatArray:
+        """Return the expected events, (n_processes, n_bins)."""
+        return np.asarray(self._expected(theta)[0])
+
+    def asimov(self, theta: FloatArray) -> FloatArray:
+        """Return the data set that equals its expectation, (n_bins + n_constraints,)."""
+        rates, auxiliary = self._expected(theta)
+        return np.concatenate([np.asarray(rates).sum(axis=0), np.asarray(auxiliary)])
+
+    def rate_gradient(self, theta: FloatArray) -> FloatArray:
+        """Return the derivatives of the total rates, (n_bins, n_parameters).
+
+        An empty bin contributes 2 nu to -2 ln L, so the gradient of the likelihood has them without compiling more.
+        """
+        empty = np.concatenate([np.zeros(self.n_bins), self.auxiliary])
+        columns = [np.zeros(self.n_bins), *np.eye(self.n_bins)]
+        gradients = [np.asarray(self._value_and_gradient(theta, empty, one)[1]) for one in columns]
+        return np.asarray((np.array(gradients[1:]) - gradients[0]) / 2)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """-2 ln L of one data set, to be minimised.
+
+    Parameters
+    ----------
+    likelihood : the model
+    data : (n_bins + n_constraints,) events, at least `EMPTY`, and auxiliary data
+    weights : (n_bins,) 1 for bins that count, 0 for those that do not
+    """
+
+    likelihood: Likelihood
+    data: FloatArray
+    weights: FloatArray
+
+    def value_and_gradient(self, theta: FloatArray) -> tuple[float, FloatArray]:
+        """Return -2 ln L and its gradient; +inf and zeros where a rate is negative or anything is not finite."""
+        value, gradient = self.likelihood._value_and_gradient(theta, self.data, self.weights)
+        value, gradient = float(value), np.asarray(gradient)
+        if not (np.isfinite(value) and np.isfinite(gradient).all()):
+            return np.inf, np.zeros(len(theta))
+        return value, gradient
+
+    def hessian(self, theta: FloatArray) -> FloatArray:
+        """Return the second derivatives of -2 ln L, (n_parameters, n_parameters)."""
+        return np.asarray(self.likelihood._hessian(theta, self.data, self.weights))
+
+    def softened(self, events: float) -> "Objective":
+        """Return the same with at least so many events in every bin; 0 restores empty bins."""
+        data, n_bins = self.data.copy(), self.likelihood.n_bins
+        data[:n_bins] = np.where(data[:n_bins] <= EMPTY, events, np.maximum(data[:n_bins], events))
+        return Objective(self.likelihood, data, self.weights)
+
+    def is_walled(self, theta: FloatArray) -> bool:
+        """Return whether the rate of an empty bin has run into zero."""
+        empty = (self.data[: self.likelihood.n_bins] <= EMPTY) & (self.weights > 0)
+        return bool(empty.any() and (self.likelihood.rates(theta).sum(axis=0)[empty] < NO_RATE).any())
+
+    def saturated(self) -> float:
+        """Return -2 ln L of the model that describes every bin exactly, with the constraints at their best."""
+        likelihood = self.likelihood
+        theta = np.where(np.isfinite(likelihood.center), likelihood.center, likelihood.start)
+        constraints, _ = likelihood._value_and_gradient(theta, self.data, np.zeros_like(self.weights))
+        events = self.data[: likelihood.n_bins]
+        return float(constraints) + float(np.sum(self.weights * _saturated_terms(events)))
+
+
+def _saturated_terms(events: FloatArray) -> FloatArray:
+    """Return -2 ln of the Poisson probabilities of expecting what is observed."""
+    return np.asarray(-2 * (xlogy(events, events) - events - gammaln(events + 1)))
+
+
+def objective(workspace: Mapping[str, Any], *, skip: tuple[str, ...] = ()) -> Objective:
+    """Return the -2 ln L of a workspace's observation; the bins of regions in `skip` do not count.
+
+    Raises
+    ------
+    FitError
+        If the workspace has no usable model, parameter of interest or observation.
+    """
+    try:
+        measurement = workspace["measurements"][0]["config"]
+        model = {"channels": workspace["channels"], "parameters": measurement["parameters"]}
+        key = json.dumps({"spec": model, "poi": measurement["poi"]}, sort_keys=True)
+        observed = {item["name"]: item["data"] for item in workspace["observations"]}
+    except (KeyError, IndexError, TypeError) as error:
+        raise FitError(f"workspace: not a HistFactory workspace, {type(error).__name__}: {error}") from None
+    likelihood = compiled(key)
+    events = [np.maximum(_events(region, bins, observed), EMPTY) for region, bins in likelihood.regions.items()]
+    weights = np.ones(likelihood.n_bins)
+    for region in skip:
+        weights[likelihood.regions[region]] = 0.0
+    return Objective(likelihood, np.concatenate([*events, likelihood.auxiliary]), weights)
+
+
+def _events(region: str, bins: slice, observed: Mapping[str, Any]) -> FloatArray:
+    """Return the observed events of a region."""
+    events = np.asarray(observed.get(region, []), dtype=np.float64)
+    if events.shape != (bins.stop - bins.start,):
+        raise FitError(f"region '{region}': expected {bins.stop - bins.start} observed bins, got {events.size}")
+    if not (np.isfinite(events) & (events >= 0)).all():
+        raise FitError(f"region '{region}': observed events must be finite and not negative, got {events.tolist()}")
+    return events
+
+
+@functools.lru_cache(maxsize=8)
+def compiled(key: str) -> Likelihood:
+    """Build and compile the model written as JSON in `key`; models seen lately are remembered."""
+    content = json.loads(key)
+    with _jax_backend() as switch_on:
+        try:
+            model = pyhf.Model(content["spec"], poi_name=content["poi"])
+        except Exception as error:
+            raise FitError(f"workspace: pyhf rejects the model, {' '.join(str(error).split())[:300]}") from None
+        switch_on()
+        return _compile(model)
+
+
+@contextmanager
+def _jax_backend() -> Iterator[Callable[[], None]]:
+    """Lend pyhf's NumPy backend, and with the yielded function JAX; give back the caller's backend at the end.
+
+    Existing models are not told of the change: their constants stay as they are, and ours stay NumPy arrays, which
+    are compiled in. Telling them would run every preparation once more, operation by operation, for seconds.
+    """
+    backend, optimizer = pyhf.get_backend()
+    pyhf.events.disable("tensorlib_changed")
+    try:
+        pyhf.set_backend("numpy", precision="64b")
+        yield lambda: pyhf.set_backend("jax", precision="64b")
+    finally:
+        pyhf.set_backend(backend, optimizer)
+        pyhf.events.enable("tensorlib_changed")
+
+
+def _poisson_terms(events: Any, rates: Any) -> Any:
+    """Return -2 ln of the Poisson probabilities, NaN where a rate is negative or vanishes despite events."""
+    allowed = jnp.where(events > 0, rates > 0, rates >= 0)
+    positive = jnp.where((events > 0) & allowed, rates, 1.0)
+    logarithms = events * jnp.log(positive) - rates - jax.scipy.special.gammaln(events + 1)
+    return jnp.where(allowed, -2 * logarithms, jnp.nan)
+
+
+def _compile(model: Any) -> Likelihood:
+    """Compile -2 ln L, its derivatives and the expected rates of a pyhf model."""
+    n_bins = model.config.nmaindata
+
+    def twice_nll(theta: Any, data: Any, weights: Any) -> Any:
+        terms = _poisson_terms(data[:n_bins], model.main_model.expected_data(theta))
+        constraints = model.constraint_logpdf(data[n_bins:], theta) if model.config.nauxdata else 0.0
+        return jnp.sum(jnp.where(weights > 0, weights * terms, 0.0)) - 2 * jnp.sum(jnp.asarray(constraints))
+
+    def expected(theta: Any) -> Any:
+        auxiliary = model.expected_auxdata(theta) if model.config.nauxdata else jnp.zeros(0)
+        return model.main_model.expected_data(theta, return_by_sample=True), auxiliary
+
+    start = np.array(model.config.suggested_init(), dtype=np.float64)
+    auxiliary = np.array(model.config.auxdata, dtype=np.float64)
+    arguments = (start, np.concatenate([np.ones(n_bins), auxiliary]), np.ones(n_bins))
+
+    def ahead(function: Compiled, *values: FloatArray) -> Compiled:
+        lowered = jax.jit(function).lower(*values)
+        return lowered.compile(compiler_options=COMPILER_OPTIONS)  # type: ignore[no-any-return]
+
+    bounds = np.array(model.config.suggested_bounds(), dtype=np.float64)
+    center, width = _constraints(model)
+    return Likelihood(
+        names=tuple(model.config.par_names),
+        start=start,
+        lower=bounds[:, 0],
+        upper=bounds[:, 1],
+        fixed=np.array(model.config.suggested_fixed(), dtype=bool),
+        center=center,
+        width=width,
+        poi=model.config.poi_index,
+        auxiliary=auxiliary,
+        regions=dict(model.config.channel_slices),
+        processes=tuple(model.config.samples),
+        _value_and_gradient=ahead(jax.value_and_grad(twice_nll), *arguments),
+        _hessian=ahead(jax.hessian(twice_nll), *arguments),
+        _expected=ahead(expected, start),
+    )
+
+
+def _constraints(model: Any) -> tuple[FloatArray, FloatArray]:
+    """Return center and width of every parameter's constraint term, NaN where there is none."""
+    center, width = np.full(model.config.npars, np.nan), np.full(model.config.npars, np.nan)
+    position = 0
+    for name in model.config.auxdata_order:
+        parameters, place = model.config.param_set(name), model.config.par_slice(name)
+        auxiliary = np.array(model.config.auxdata[position : position + parameters.n_parameters])
+        position += parameters.n_parameters
+        is_poisson = parameters.pdf_type == "poisson"
+        center[place] = auxiliary / np.array(parameters.factors) if is_poisson else auxiliary
+        width[place] = parameters.width()
+    return center, width

@@ -1,0 +1,191 @@
+"""Upper limits and discovery significances from asymptotic formulas.
+
+References: Cowan, Cranmer, Gross, Vitells, arXiv:1007.1727 (test statistics, Asimov data);
+Read, J. Phys. G 28 (2002) 2693 (CLs).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.special import log_ndtr
+from scipy.stats import norm
+
+from cascadebdt.errors import FitError
+from cascadebdt.inference.blinding import Target, prepare
+from cascadebdt.inference.fitting import Profile, crossing, standard_deviation
+from cascadebdt.inference.likelihood import Objective
+from cascadebdt.inference.minimise import Minimum, minimum
+
+BAND = (-2, -1, 0, 1, 2)
+LARGEST = 1e8
+"""Multiple of the expected uncertainty beyond which no limit is sought."""
+
+
+@dataclass(frozen=True)
+class LimitResult:
+    """Upper limit on the signal strength.
+
+    Parameters
+    ----------
+    level : the limit excludes at confidence level 1 - level
+    expected : at -2, -1, 0, +1, +2 standard deviations of the background-only hypothesis
+    observed : None while blind
+    """
+
+    level: float
+    expected: tuple[float, float, float, float, float]
+    observed: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as plain JSON."""
+        return {"level": self.level, "expected": list(self.expected), "observed": self.observed}
+
+
+@dataclass(frozen=True)
+class SignificanceResult:
+    """Discovery significance in standard deviations.
+
+    Parameters
+    ----------
+    expected : median for the signal strength 1
+    observed : None while blind
+    """
+
+    expected: float
+    observed: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as plain JSON."""
+        return {"expected": self.expected, "observed": self.observed}
+
+
+def limit(workspace: Mapping[str, Any], *, level: float = 0.05) -> LimitResult:
+    """Return the CLs upper limit on the signal strength with the test statistic q-tilde.
+
+    The expected limits are those of the Asimov data without signal, with the nuisance parameters that fit the visible
+    data best; n standard deviations up, the limit is where sqrt(q_A(mu)) = Phi^-1(1 - level Phi(n)) + n.
+
+    Raises
+    ------
+    FitError
+        If a fit fails or the data do not limit the signal.
+
+    References
+    ----------
+    arXiv:1007.1727, Eqs. (62)-(66), (88), (89).
+    """
+    if not 0 < level < 0.5:
+        raise FitError(f"limit: level must lie between 0 and 0.5, got {level}")
+    target = prepare(workspace)
+    asimov, background = target.asimov(0.0)
+    poi = target.likelihood.poi
+    sigma = standard_deviation(asimov, background.theta, poi)
+    if not np.isfinite(sigma):
+        raise FitError("limit: the likelihood does not depend on the signal strength")
+    profile = Profile(asimov, poi, background)
+    expected = _expected(profile, sigma, level)
+    observed = None if target.is_blind else _observed(target, profile, sigma, level)
+    return LimitResult(level, expected, observed)
+
+
+def _expected(profile: Profile, sigma: float, level: float) -> tuple[float, float, float, float, float]:
+    """Return the expected limits, from low to high: each search starts at the one before."""
+    limits: list[float] = []
+    for shift in BAND:
+        goal = float(norm.isf(level * norm.cdf(shift))) + shift
+
+        def distance(mu: float, goal: float = goal) -> float:
+            return float(np.sqrt(profile(mu))) - goal
+
+        start = limits[-1] if limits else 0.0
+        confirmed = (profile,) if shift == 0 else ()
+        limits.append(_solved(distance, profiles=confirmed, start=start, step=sigma * goal - start, sigma=sigma))
+    low, lower, median, higher, high = limits
+    return low, lower, median, higher, high
+
+
+def _solved(
+    function: Callable[[float], float], *, profiles: tuple[Profile, ...], start: float, step: float, sigma: float
+) -> float:
+    """Return the zero above `start` of an increasing function of profiles, confirmed by both minimisers."""
+    for _ in range(3):
+        mu = crossing(function, start=start, step=max(step, 0.1 * sigma), bound=LARGEST * sigma)
+        if mu == LARGEST * sigma:
+            raise FitError(f"limit: the data do not limit the signal strength, sought up to {mu:.3g}")
+        confirmed = [profile.is_confirmed(mu) for profile in profiles]
+        if all(confirmed):
+            return mu
+    raise FitError(f"limit: the minimisers do not settle at a signal strength of {mu:.4g}")
+
+
+def _observed(target: Target, asimov: Profile, sigma: float, level: float) -> float:
+    """Return the observed limit."""
+    poi = target.likelihood.poi
+    best = minimum(_open_above(target.everything))
+    mu_hat = float(best.theta[poi])
+    # q-tilde compares with mu = 0 where the best fit is negative.
+    profile = Profile(target.everything, poi, best if mu_hat > 0 else target.background)
+
+    def undercoverage(mu: float) -> float:
+        q = profile(mu) if mu > mu_hat else 0.0
+        return float(np.log(level)) - log_cls(q, asimov(mu))
+
+    step = max(mu_hat, 0.0) + 2 * sigma
+    return _solved(undercoverage, profiles=(profile, asimov), start=0.0, step=step, sigma=sigma)
+
+
+def _open_above(objective: Objective) -> Objective:
+    """Return the same -2 ln L with no upper bound on the signal strength, which may be a large excess."""
+    likelihood = objective.likelihood
+    upper = likelihood.upper.copy()
+    upper[likelihood.poi] = np.inf
+    return replace(objective, likelihood=replace(likelihood, upper=upper))
+
+
+def log_cls(q: float, q_asimov: float) -> float:
+    """Return ln CLs of the test statistic q-tilde, observed `q`, for the Asimov data without signal `q_asimov`.
+
+    References
+    ----------
+    arXiv:1007.1727, Eqs. (65), (66).
+    """
+    if not np.isfinite(q):
+        return -np.inf
+    root, root_asimov = np.sqrt(q), np.sqrt(q_asimov)
+    if root <= root_asimov or root_asimov == 0:
+        with_signal, without = root, root - root_asimov
+    else:
+        with_signal = (q + q_asimov) / (2 * root_asimov)
+        without = (q - q_asimov) / (2 * root_asimov)
+    return float(log_ndtr(-with_signal) - log_ndtr(-without))
+
+
+def significance(workspace: Mapping[str, Any]) -> SignificanceResult:
+    """Return the significance sqrt(q_0) of an excess, 0 for a deficit, and its median for the signal strength 1.
+
+    The expectation is that of Asimov data with signal, whose nuisance parameters fit the visible data best at mu = 1.
+
+    Raises
+    ------
+    FitError
+        If a fit fails.
+
+    References
+    ----------
+    arXiv:1007.1727, Eqs. (12), (52).
+    """
+    target = prepare(workspace)
+    asimov, signal = target.asimov(1.0)
+    without = minimum(asimov, fixed={target.likelihood.poi: 0.0}, start=signal.theta)
+    expected = _root(without, signal)
+    if target.is_blind:
+        return SignificanceResult(expected, None)
+    best = minimum(_open_above(target.everything))
+    has_excess = best.theta[target.likelihood.poi] > 0
+    return SignificanceResult(expected, _root(target.background, best) if has_excess else 0.0)
+
+
+def _root(without: Minimum, best: Minimum) -> float:
+    return float(np.sqrt(max(without.twice_nll - best.twice_nll, 0.0)))
