@@ -14,7 +14,7 @@ Each is logged as a warning that names region, process and bins.
 import logging
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -228,8 +228,10 @@ def _filled(region: str, found: dict[str, _Templates], signal: str) -> dict[str,
             "region '%s', process '%s', bin %d: no background at all; set to %.3g +- 100 %%",
             region, process, bin_index, error,
         )  # fmt: skip
-        found[process].values[bin_index] = error
-    return found
+        values = backgrounds[process].values.copy()
+        values[bin_index] = error
+        backgrounds[process] = replace(backgrounds[process], values=values)
+    return found | backgrounds
 
 
 def _check_normalised(regions: Mapping[str, Mapping[str, _Templates]], config: Config) -> None:

@@ -1,22 +1,21 @@
 """The maximum-likelihood fit: values, uncertainties, goodness of fit, post-fit yields."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.optimize
 import scipy.stats
 
 from cascadebdt.arrays import AnyArray, FloatArray
 from cascadebdt.errors import FitError
 from cascadebdt.inference.blinding import Target, prepare
 from cascadebdt.inference.likelihood import Likelihood, Objective
-from cascadebdt.inference.minimise import TOLERANCE, Minimum, minimum, newton
+from cascadebdt.inference.minimise import Minimum, minimum
+from cascadebdt.inference.profile import Profile, crossing
 
 # Correlations beyond 1 - 1e-9 are degeneracies, not measurements.
 SMALLEST_EIGENVALUE = 1e-9
-NEVER = 1e6
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +104,9 @@ def _result(objective: Objective, best: Minimum, *, fixed: tuple[int, ...], targ
     covariance, bounded = _covariance(objective, best, fixed)
     errors = np.sqrt(np.diag(covariance))
     scale = np.where(errors > 0, errors, 1.0)
-    rates, variances = likelihood.rates(best.theta), _rate_variances(likelihood, best.theta, covariance)
+    correlation = covariance / np.outer(scale, scale)
+    rates = likelihood.rates(best.theta)
+    rate_errors = _rate_errors(likelihood, best.theta, errors, correlation)
     regions = likelihood.regions.items()
     pairs = [(float(value), float(error)) for value, error in zip(best.theta, errors, strict=True)]
     floating = ~likelihood.constrained & ~likelihood.fixed & (np.arange(len(pairs)) != likelihood.poi)
@@ -115,7 +116,7 @@ def _result(objective: Objective, best: Minimum, *, fixed: tuple[int, ...], targ
         values=best.theta,
         uncertainties=errors,
         covariance=covariance,
-        correlation=covariance / np.outer(scale, scale),
+        correlation=correlation,
         twice_nll=best.twice_nll,
         goodness_of_fit=_goodness_of_fit(*fitted),
         blind=target.is_blind,
@@ -129,7 +130,7 @@ def _result(objective: Objective, best: Minimum, *, fixed: tuple[int, ...], targ
             for region, bins in regions
         },
         total={region: rates[:, bins].sum(axis=0) for region, bins in regions},
-        total_uncertainty={region: np.sqrt(variances[bins]) for region, bins in regions},
+        total_uncertainty={region: rate_errors[bins] for region, bins in regions},
         at_bound=tuple(likelihood.names[i] for i in bounded),
         agreement=best.agreement,
     )
@@ -217,10 +218,16 @@ def standard_deviation(objective: Objective, theta: FloatArray, parameter: int) 
     return float(scale[place] * np.sqrt(2 * variance))
 
 
-def _rate_variances(likelihood: Likelihood, theta: FloatArray, covariance: FloatArray) -> FloatArray:
-    """Return the variance of every bin's total rate by linear error propagation, (n_bins,)."""
-    gradient = likelihood.rate_gradient(theta)
-    return np.asarray(np.einsum("bi,ij,bj->b", gradient, covariance, gradient).clip(min=0))
+def _rate_errors(likelihood: Likelihood, theta: FloatArray, errors: FloatArray, correlation: FloatArray) -> FloatArray:
+    """Return the uncertainty of every bin's total rate, (n_bins,).
+
+    Each parameter contributes half the difference of its variations by one standard deviation, as the field's other
+    programs have it; where yields respond linearly, this is linear error propagation.
+    """
+    steps = np.diag(errors)[errors > 0]
+    effects = np.array([likelihood.totals(theta + step) - likelihood.totals(theta - step) for step in steps]) / 2
+    moving = np.ix_(errors > 0, errors > 0)
+    return np.asarray(np.sqrt(np.einsum("ib,ij,jb->b", effects, correlation[moving], effects).clip(min=0)))
 
 
 def _goodness_of_fit(objective: Objective, best: Minimum, fixed: tuple[int, ...]) -> float | None:
@@ -236,70 +243,6 @@ def _goodness_of_fit(objective: Objective, best: Minimum, fixed: tuple[int, ...]
     if degrees <= 0:
         return None
     return float(scipy.stats.chi2.sf(best.twice_nll - objective.saturated(), degrees))
-
-
-class Profile:
-    """-2 ln L relative to its minimum as a function of one parameter, minimised over all others.
-
-    Every point starts from the nearest one known, so that a scan costs a few steps per point.
-    """
-
-    def __init__(self, objective: Objective, parameter: int, best: Minimum) -> None:
-        self._objective = objective
-        self._parameter = parameter
-        self._reference = best.twice_nll
-        self._best = float(best.theta[parameter])
-        self._points = {self._best: best}
-
-    def __call__(self, value: float) -> float:
-        """Return the increase of -2 ln L, +inf where the likelihood is impossible.
-
-        Raises
-        ------
-        FitError
-            If it is lower than at the supposed minimum.
-        """
-        if value not in self._points:
-            nearest = self._points[min(self._points, key=lambda known: abs(known - value))]
-            origins = (nearest.theta, self._objective.likelihood.start)
-            trials = (newton(self._objective, fixed={self._parameter: value}, start=origin) for origin in origins)
-            found = next((trial for trial in trials if np.isfinite(trial.twice_nll)), None)
-            if found is None:
-                return np.inf
-            self._points[value] = found
-        increase = self._points[value].twice_nll - self._reference
-        if increase < -TOLERANCE:
-            name = self._objective.likelihood.names[self._parameter]
-            raise FitError(f"fit: -2 ln L at {name} = {value:g} is {-increase:.4f} below its supposed minimum")
-        return max(increase, 0.0)
-
-    def is_confirmed(self, value: float) -> bool:
-        """Return whether both minimisers agree on this point; a lower one they find replaces it."""
-        known = self._points.get(value)
-        found = minimum(self._objective, fixed={self._parameter: value}, start=None if known is None else known.theta)
-        if known is not None and known.twice_nll <= found.twice_nll + TOLERANCE:
-            return True
-        self._points = {self._best: self._points[self._best], value: found}
-        return False
-
-
-def crossing(function: Callable[[float], float], *, start: float, step: float, bound: float) -> float:
-    """Return where `function`, negative at `start`, changes sign in the direction of `step`.
-
-    The bracket doubles until it holds the change or meets `bound`, which is then the answer.
-    """
-
-    def finite(value: float) -> float:
-        return min(function(value), NEVER)
-
-    near, far = start, start + step
-    while True:
-        far = min(far, bound) if step > 0 else max(far, bound)
-        if finite(far) >= 0:
-            return float(scipy.optimize.brentq(finite, near, far, xtol=1e-6 * abs(step), rtol=1e-6))
-        if far == bound:
-            return bound
-        near, far = far, far + 2 * (far - near)
 
 
 def profile_interval(workspace: Mapping[str, Any], parameter: str, *, increase: float = 1.0) -> tuple[float, float]:

@@ -88,20 +88,14 @@ class Likelihood:
         """Return the expected events, (n_processes, n_bins)."""
         return np.asarray(self._expected(theta)[0])
 
+    def totals(self, theta: FloatArray) -> FloatArray:
+        """Return the expected events of all processes, (n_bins,)."""
+        return np.asarray(self.rates(theta).sum(axis=0))
+
     def asimov(self, theta: FloatArray) -> FloatArray:
         """Return the data set that equals its expectation, (n_bins + n_constraints,)."""
         rates, auxiliary = self._expected(theta)
         return np.concatenate([np.asarray(rates).sum(axis=0), np.asarray(auxiliary)])
-
-    def rate_gradient(self, theta: FloatArray) -> FloatArray:
-        """Return the derivatives of the total rates, (n_bins, n_parameters).
-
-        An empty bin contributes 2 nu to -2 ln L, so the gradient of the likelihood has them without compiling more.
-        """
-        empty = np.concatenate([np.zeros(self.n_bins), self.auxiliary])
-        columns = [np.zeros(self.n_bins), *np.eye(self.n_bins)]
-        gradients = [np.asarray(self._value_and_gradient(theta, empty, one)[1]) for one in columns]
-        return np.asarray((np.array(gradients[1:]) - gradients[0]) / 2)
 
 
 @dataclass(frozen=True)
@@ -140,7 +134,7 @@ class Objective:
     def is_walled(self, theta: FloatArray) -> bool:
         """Return whether the rate of an empty bin has run into zero."""
         empty = (self.data[: self.likelihood.n_bins] <= EMPTY) & (self.weights > 0)
-        return bool(empty.any() and (self.likelihood.rates(theta).sum(axis=0)[empty] < NO_RATE).any())
+        return bool(empty.any() and (self.likelihood.totals(theta)[empty] < NO_RATE).any())
 
     def saturated(self) -> float:
         """Return -2 ln L of the model that describes every bin exactly, with the constraints at their best."""
@@ -199,7 +193,9 @@ def compiled(key: str) -> Likelihood:
         except Exception as error:
             raise FitError(f"workspace: pyhf rejects the model, {' '.join(str(error).split())[:300]}") from None
         switch_on()
-        return _compile(model)
+        # Models of a hundred parameters gain nothing on a GPU, which the training may be using.
+        with jax.default_device(jax.devices("cpu")[0]):
+            return _compile(model)
 
 
 @contextmanager

@@ -14,9 +14,10 @@ from scipy.stats import norm
 
 from cascadebdt.errors import FitError
 from cascadebdt.inference.blinding import Target, prepare
-from cascadebdt.inference.fitting import Profile, crossing, standard_deviation
+from cascadebdt.inference.fitting import standard_deviation
 from cascadebdt.inference.likelihood import Objective
 from cascadebdt.inference.minimise import Minimum, minimum
+from cascadebdt.inference.profile import Profile, crossing
 
 BAND = (-2, -1, 0, 1, 2)
 LARGEST = 1e8

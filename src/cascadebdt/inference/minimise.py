@@ -26,8 +26,14 @@ LADDER = ((0.3, 0), (None, 1), (0.1, 1), (-0.1, 1), (0.03, 2))
 """Restarts of MINUIT on disagreement: how far from the Newton method's minimum (None: the model without signal), in
 units of the constraints' widths, and MINUIT's strategy."""
 
-CONVERGED = 1e-9
-"""Expected decrease of -2 ln L below which a minimum is reached."""
+CONVERGED = 1e-12
+"""Expected decrease of -2 ln L below which a minimum is reached: parameters within 1e-6 of their uncertainty."""
+
+NOTHING = 1e-6
+"""Expected decrease of -2 ln L that is not pursued once rounding hides it."""
+
+NOISE = 1e-10
+"""Rounding of -2 ln L: an increase by less is none."""
 
 MAX_STEPS = 300
 BARRIERS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
@@ -166,22 +172,28 @@ def _newton(objective: Objective, *, fixed: Mapping[int, float], start: FloatArr
     damping = 1e-3
     for _ in range(MAX_STEPS):
         moving = _free(objective, fixed) & ~_at_bounds(objective, theta, gradient)
+        if not moving.any():
+            break
         scale, matrix = _scaled(objective.hessian(theta)[np.ix_(moving, moving)])
         slope = scale * gradient[moving]
-        if 0.5 * slope @ _solved(matrix, slope, damping=1e-12) < CONVERGED:
+        decrease = 0.5 * slope @ _solved(matrix, slope, damping=1e-12)
+        if decrease < CONVERGED:
             break
         for _attempt in range(40):
             trial = theta.copy()
             trial[moving] -= scale * _solved(matrix, slope, damping=damping)
             trial[moving] = trial.clip(objective.likelihood.lower, objective.likelihood.upper)[moving]
             trial_value, trial_gradient = objective.value_and_gradient(trial)
-            if trial_value < value:
+            if trial_value < value + NOISE:
                 break
             damping = max(10 * damping, 1e-6)
         else:
             break
         damping /= 10
+        is_stalled = decrease < NOTHING and value - trial_value < NOISE
         theta, value, gradient = trial, trial_value, trial_gradient
+        if is_stalled:
+            break
     return Minimum(theta, value)
 
 
@@ -195,17 +207,20 @@ def _scaled(hessian: FloatArray) -> tuple[FloatArray, FloatArray]:
 def _solved(matrix: FloatArray, slope: FloatArray, *, damping: float) -> FloatArray:
     """Solve (matrix + damping) x = slope, with more damping where that would lead not downhill but to a saddle.
 
+    Where the second derivatives are no numbers, x = slope.
+
     References
     ----------
     Nocedal, Wright, Numerical Optimization, algorithm 3.3.
     """
-    while True:
+    while damping < 1e12:
         try:
             factor = scipy.linalg.cho_factor(matrix + damping * np.eye(len(matrix)), check_finite=False)
         except scipy.linalg.LinAlgError:
             damping = max(4 * damping, 1e-3)
         else:
             return np.asarray(scipy.linalg.cho_solve(factor, slope, check_finite=False))
+    return slope
 
 
 class _ForMinuit:
@@ -239,12 +254,11 @@ def _minuit(objective: Objective, *, fixed: Mapping[int, float], start: FloatArr
     minuit.errordef = Minuit.LEAST_SQUARES
     minuit.strategy = strategy
     minuit.print_level = 0
-    minuit.errors = list(np.where(likelihood.constrained, likelihood.width, 0.1 * np.maximum(np.abs(start), 1.0)))
-    minuit.fixed = list(~free)
-    minuit.limits = [
-        (low, high) if is_free else None
-        for low, high, is_free in zip(likelihood.lower, likelihood.upper, free, strict=True)
-    ]
-    minuit.migrad(ncall=10_000)
+    steps = np.where(likelihood.constrained, likelihood.width, 0.1 * np.maximum(np.abs(start), 1.0))
+    for index, is_free in enumerate(free):
+        minuit.errors[index], minuit.fixed[index] = steps[index], not is_free
+        minuit.limits[index] = (likelihood.lower[index], likelihood.upper[index]) if is_free else None
+    if free.any():
+        minuit.migrad(ncall=10_000)
     theta = np.array(minuit.values)
     return Minimum(theta, objective.value_and_gradient(theta)[0])

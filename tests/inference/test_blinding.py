@@ -1,0 +1,85 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cascadebdt import inference, workspace
+from cascadebdt.errors import FitError
+from cascadebdt.workspace import Workspace
+from small_analysis import small_config, small_yields
+from small_models import on_off
+
+
+def test_the_signal_region_is_expected_to_hold_what_the_control_region_predicts() -> None:
+    model = Workspace(on_off(on=999, off=60, ratio=5, signal=4), blind=("SR",))
+    conditioned = inference.conditioned(model)
+    assert conditioned["observations"][0]["data"] == pytest.approx([12], rel=1e-6)
+    assert conditioned["observations"][1]["data"] == [60]
+    assert conditioned.blind == ("SR",)
+
+
+def test_conditioning_twice_changes_nothing() -> None:
+    once = inference.conditioned(workspace.build(small_yields(), small_config()))
+    assert json.dumps(inference.conditioned(once)) == json.dumps(once)
+
+
+def test_an_open_workspace_keeps_its_data() -> None:
+    model = on_off(on=9, off=60, ratio=5, signal=4)
+    assert inference.conditioned(model) == model
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(st.floats(0, 1e6), min_size=3, max_size=3))
+def test_whatever_the_signal_region_holds_the_blind_results_are_the_same(data: list[float]) -> None:
+    built = workspace.build(small_yields(), small_config())
+    changed = {**built, "observations": [built["observations"][0], {"name": "SR", "data": data}]}
+    for question in (inference.fit, inference.limit, inference.significance):
+        answers = [question(Workspace(content, blind=("SR",))).to_json() for content in (built, changed)]
+        assert answers[0] == answers[1]
+
+
+def test_blind_results_have_no_observation_and_no_signal() -> None:
+    model = workspace.build(small_yields(), small_config())
+    result = inference.fit(model)
+    assert result.blind
+    assert result.mu[0] == pytest.approx(0, abs=0.05 * result.mu[1])
+    assert inference.limit(model).observed is None
+    assert inference.significance(model).observed is None
+
+
+def test_data_of_the_control_region_do_enter() -> None:
+    built = [
+        workspace.build(small_yields({("CR_top", "data"): data}), small_config())
+        for data in ([75.0, 50.0], [150.0, 100.0])
+    ]
+    few, many = (inference.conditioned(model)["observations"][1]["data"] for model in built)
+    assert sum(many) > 1.5 * sum(few)
+    assert inference.limit(built[1]).expected[2] > inference.limit(built[0]).expected[2]
+
+
+def test_the_expectation_is_that_of_a_control_region_alone() -> None:
+    model = Workspace(on_off(on=0, off=60, ratio=5, signal=4), blind=("SR",))
+    on, off, share = 16.0, 60.0, 0.2
+    first = on * np.log((1 + share) / share * on / (on + off))
+    second = off * np.log((1 + share) * off / (on + off))
+    expected = np.sqrt(2 * (first + second))
+    assert inference.significance(model).expected == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_background_fit_while_blind_uses_the_open_regions_alone() -> None:
+    result = inference.fit_background(Workspace(on_off(on=0, off=60, ratio=5, signal=4), blind=("SR",)))
+    assert result.normalisation["b"] == pytest.approx((1.2, np.sqrt(60) / 50), rel=1e-6)
+    assert result.total_uncertainty["SR"] == pytest.approx([np.sqrt(60) / 5], rel=1e-6)
+    assert result.mu == (0, 0)
+
+
+def test_everything_may_be_blind() -> None:
+    model = Workspace(on_off(on=5, off=60, ratio=5, signal=4), blind=("SR", "CR"))
+    assert inference.fit(model).normalisation["b"][0] == pytest.approx(1)
+
+
+def test_an_unknown_blind_region_is_refused() -> None:
+    with pytest.raises(FitError, match="no blind region 'SRR'; did you mean 'SR'"):
+        inference.fit(Workspace(on_off(on=5, off=60, ratio=5, signal=4), blind=("SRR",)))
