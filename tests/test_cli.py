@@ -148,6 +148,10 @@ def test_the_manifest_names_inputs_versions_and_configuration(blind: Path) -> No
             "process signal has 0 selected events",
         ),
         (
+            lambda raw: raw["samples"][1].update(weight="genWeight * 0"),
+            "stage 'zee': process zee has",
+        ),
+        (
             lambda raw: raw["ntuples"].pop("sum_of_weights"),
             "has a cross_section_pb but ntuples.sum_of_weights is not set",
         ),
@@ -165,6 +169,20 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     assert message in result.output
     assert len(result.output.strip().splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"no ROOT file at all", None], ids=["empty", "text", "truncated"])
+def test_a_damaged_file_is_found_before_any_training(
+    write_config: Write, ntuples: Path, tmp_path: Path, content: bytes | None
+) -> None:
+    whole = (ntuples / "zee_0.root").read_bytes()
+    (tmp_path / "bad.root").write_bytes(whole[: len(whole) // 2] if content is None else content)
+    raw = tiny_config()
+    raw["samples"][1]["files"] = str(tmp_path / "bad.root")
+    result = call("check", write_config(raw), "--quiet")
+    assert result.exit_code == 2
+    assert "bad.root: not a readable ROOT file" in result.output
+    assert len(result.output.strip().splitlines()) == 1
 
 
 def test_check_finds_no_fault_in_a_good_configuration(write_config: Write, tmp_path: Path) -> None:
