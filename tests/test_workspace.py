@@ -120,7 +120,7 @@ def test_unblinded_data_are_observed_and_may_be_zero() -> None:
 def test_an_empty_bin_of_a_background_gets_a_tiny_yield_with_the_uncertainty_of_an_unseen_event(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO, logger="cascadebdt"):
         built = workspace.build(small_yields({("SR", "other"): [9.0, 0.0, -0.5]}), small_config())
     other = sample(built, "SR", "other")
     weight = (9.5 * 0.5) / 8.5

@@ -8,7 +8,8 @@ share by name. What a fit cannot digest is settled here, once:
 - A bin without positive total background gets the background it cannot exclude: its own uncertainty, +- 100 %.
 - A negative signal bin is set to zero. A process without any event in a region is left out of that region.
 
-Each is logged as a warning that names region, process and bins.
+Each is logged with region, process and bins: the first, which is common in the tails, as information, the others as
+warnings.
 """
 
 import logging
@@ -22,6 +23,7 @@ import numpy as np
 from cascadebdt.arrays import BoolArray, FloatArray
 from cascadebdt.config import DATA, NOMINAL, Config, NormalisationSystematic, SampleSystematic, SystematicConfig
 from cascadebdt.errors import YieldError, did_you_mean
+from cascadebdt.systematics import applies
 from cascadebdt.yields import Histogram
 
 logger = logging.getLogger(__name__)
@@ -192,7 +194,7 @@ def _floored_background(
     if not edited.any():
         return values, variances, edited
     weight = _mean_weight(values, variances)
-    logger.warning(
+    logger.info(
         "region '%s', process '%s', bins %s: no positive yield; set to %.3g with uncertainty of at least %.3g",
         region, process, np.flatnonzero(edited).tolist(), FLOOR * weight, weight / math.sqrt(edited.sum()),
     )  # fmt: skip
@@ -245,10 +247,6 @@ def _check_normalised(regions: Mapping[str, Mapping[str, _Templates]], config: C
                 )
 
 
-def _affected(systematic: SystematicConfig, process: str) -> bool:
-    return systematic.processes is None or process in systematic.processes
-
-
 def _sides(systematic: SystematicConfig) -> list[str]:
     """List the variations in the yields that belong to a systematic."""
     if isinstance(systematic, NormalisationSystematic):
@@ -263,7 +261,7 @@ def _check_variations(regions: Mapping[str, Mapping[str, _Templates]], config: C
         for side in _sides(systematic):
             for process in processes:
                 varied = [found[process].varied.get(side) for found in regions.values() if process in found]
-                if _affected(systematic, process) and not any(v is not None and v.any() for v in varied):
+                if applies(systematic, process) and not any(v is not None and v.any() for v in varied):
                     raise YieldError(f"process '{process}': the variation '{side}' is empty in every region")
 
 
@@ -278,7 +276,7 @@ def _sample(region: str, process: str, templates: _Templates, config: Config) ->
         errors = np.sqrt(templates.variances).tolist()
         modifiers.append({"name": f"mcstat_{region}", "type": "staterror", "data": errors})
     for systematic in config.systematics:
-        if not _affected(systematic, process):
+        if not applies(systematic, process):
             continue
         if isinstance(systematic, NormalisationSystematic):
             modifiers.append(_normsys(systematic.name, up=1 + systematic.size, down=1 / (1 + systematic.size)))

@@ -34,7 +34,8 @@ class FitResult:
     mu : signal strength and its uncertainty
     normalisation : per floating process the normalisation and its uncertainty
     pulls : per constrained parameter (value - center) / width and uncertainty / width of its constraint
-    postfit : per region and process the expected events per bin
+    postfit : per region and process the expected events per bin; while blind what the open regions predict without
+        signal
     total, total_uncertainty : per region the sum over processes, with correlations propagated
     at_bound : parameters that the fit would move beyond their bounds
     agreement : difference of -2 ln L between the two minimisers
@@ -105,12 +106,10 @@ def _result(objective: Objective, best: Minimum, *, fixed: tuple[int, ...], targ
     errors = np.sqrt(np.diag(covariance))
     scale = np.where(errors > 0, errors, 1.0)
     correlation = covariance / np.outer(scale, scale)
-    rates = likelihood.rates(best.theta)
-    rate_errors = _rate_errors(likelihood, best.theta, errors, correlation)
-    regions = likelihood.regions.items()
     pairs = [(float(value), float(error)) for value, error in zip(best.theta, errors, strict=True)]
     floating = ~likelihood.constrained & ~likelihood.fixed & (np.arange(len(pairs)) != likelihood.poi)
-    fitted = (target.visible, target.background, (likelihood.poi,)) if target.is_blind else (objective, best, fixed)
+    seen = (target.visible, target.background, (likelihood.poi,)) if target.is_blind else (objective, best, fixed)
+    has_data = bool(target.visible.weights.any())
     return FitResult(
         parameters=likelihood.names,
         values=best.theta,
@@ -118,22 +117,36 @@ def _result(objective: Objective, best: Minimum, *, fixed: tuple[int, ...], targ
         covariance=covariance,
         correlation=correlation,
         twice_nll=best.twice_nll,
-        goodness_of_fit=_goodness_of_fit(*fitted),
+        goodness_of_fit=_goodness_of_fit(*seen),
         blind=target.is_blind,
         mu=pairs[likelihood.poi],
         normalisation={likelihood.names[i].removeprefix("norm_"): pairs[i] for i in np.flatnonzero(floating)},
         pulls=_pulls(likelihood, best.theta, errors),
-        postfit={
+        **_prediction(*(seen if has_data else (objective, best, fixed))),
+        at_bound=tuple(likelihood.names[i] for i in bounded),
+        agreement=best.agreement,
+    )
+
+
+def _prediction(objective: Objective, best: Minimum, fixed: tuple[int, ...]) -> dict[str, Any]:
+    """Return the expected events after a fit, per region: of each process, in all, and their uncertainty."""
+    likelihood = objective.likelihood
+    covariance, _ = _covariance(objective, best, fixed)
+    errors = np.sqrt(np.diag(covariance))
+    scale = np.where(errors > 0, errors, 1.0)
+    rates = likelihood.rates(best.theta)
+    rate_errors = _rate_errors(likelihood, best.theta, errors, covariance / np.outer(scale, scale))
+    regions = likelihood.regions.items()
+    return {
+        "postfit": {
             region: {
                 process: rates[row, bins] for row, process in enumerate(likelihood.processes) if rates[row, bins].any()
             }
             for region, bins in regions
         },
-        total={region: rates[:, bins].sum(axis=0) for region, bins in regions},
-        total_uncertainty={region: rate_errors[bins] for region, bins in regions},
-        at_bound=tuple(likelihood.names[i] for i in bounded),
-        agreement=best.agreement,
-    )
+        "total": {region: rates[:, bins].sum(axis=0) for region, bins in regions},
+        "total_uncertainty": {region: rate_errors[bins] for region, bins in regions},
+    }
 
 
 def _pulls(likelihood: Likelihood, theta: FloatArray, errors: FloatArray) -> dict[str, tuple[float, float]]:
