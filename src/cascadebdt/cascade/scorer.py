@@ -25,6 +25,7 @@ from cascadebdt.kernels.forest_source import Level
 log = logging.getLogger(__name__)
 
 BLOCK = 1 << 16  # events; their rows and the cast columns stay in the L2 cache
+ALIGNMENT = 64  # bytes: a cache line, and the widest register
 PROBES = 64  # events per fold on which the kernels must agree with XGBoost before they are used
 
 
@@ -132,6 +133,8 @@ class Kernels:
     features: tuple[str, ...]
     n_folds: int
     n_stages: int
+    depth: int
+    level: Level
 
     def __call__(
         self, columns: Mapping[str, AnyArray], event_id: IdArray, accept: FeatureArray, result: Result, start: int
@@ -150,6 +153,21 @@ class Kernels:
             start,
             result.margins,
             region,
+            *self.workspace(len(event_id)),
+        )
+
+    def workspace(self, n_events: int) -> tuple[AnyArray, ...]:
+        """Return memory for the kernels: rows, their folds, where folds begin, planes, values, margins, decisions."""
+        block, decisions = self.level.block, _aligned(self.level.decisions(self.depth))
+        return (
+            np.empty(n_events, np.int32),
+            np.empty(n_events, np.int32),
+            np.zeros(self.n_folds + 2, np.int64),
+            _aligned(self.tables.n_planes * block).view(np.int8),
+            _aligned(4 * block).view(FEATURE),
+            _aligned(4 * block).view(FEATURE),
+            decisions,
+            decisions.view(np.uint64),
         )
 
 
@@ -177,6 +195,13 @@ class _XGBoost:
             alive = passed
 
 
+def _aligned(n_bytes: int) -> AnyArray:
+    """Return `n_bytes` zeros that start on a cache line."""
+    memory = np.zeros(n_bytes + ALIGNMENT, np.uint8)
+    skip = -memory.ctypes.data % ALIGNMENT
+    return memory[skip : skip + n_bytes]
+
+
 def _fastest(depth: int) -> Level:
     return forest_source.fastest(depth, cpu.instructions())
 
@@ -200,7 +225,8 @@ def _kernels(
     columns = [[features.index(name) for name in member.features] for _ in range(n_folds) for member in members]
     evaluate = generated.load(forest_source.source(depth, chosen))
     n_stages = sum(member.threshold is not None for member in members)
-    return Kernels(tables.build(models, columns, depth, chosen), evaluate, features, n_folds, n_stages)
+    built = tables.build(models, columns, depth, chosen)
+    return Kernels(built, evaluate, features, n_folds, n_stages, depth, chosen)
 
 
 def _require_agreement(

@@ -24,16 +24,16 @@ class Tables:
     cuts: FeatureArray
     low: IntArray
     high: IntArray
-    n_planes: int
     first_tree: IntArray
     node_offset: AnyArray
     node_cut: AnyArray
     leaf: FeatureArray
     base: FeatureArray
+    n_planes: int
 
     def arguments(self) -> tuple[Any, ...]:
         """Return the tables as arguments."""
-        return tuple(getattr(self, field.name) for field in fields(self))
+        return tuple(getattr(self, field.name) for field in fields(self) if field.name != "n_planes")
 
 
 def build(models: Sequence[Trees], columns: Sequence[Sequence[int]], depth: int, level: Level) -> Tables:
@@ -66,12 +66,12 @@ def build(models: Sequence[Trees], columns: Sequence[Sequence[int]], depth: int,
         cuts=joined("cuts"),
         low=joined("low"),
         high=joined("high"),
-        n_planes=spare + 1,
         first_tree=_starts([len(part["leaf"]) for part in parts]),
         node_offset=joined("node_offset"),
         node_cut=joined("node_cut"),
         leaf=np.append(joined("leaf"), np.zeros(REGISTER, np.float32)),  # the vector kernels read whole registers
         base=np.array([trees.base for trees in models], np.float32),
+        n_planes=spare + 1,
     )
 
 

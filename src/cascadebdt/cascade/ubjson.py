@@ -1,4 +1,4 @@
-"""Universal Binary JSON, as far as XGBoost writes it: typed arrays become NumPy arrays without a loop over numbers.
+"""Universal Binary JSON, as far as XGBoost writes it: typed arrays become NumPy arrays that share its memory.
 
 Specification: https://ubjson.org. Numbers are big-endian; keys and strings have a length in front.
 """
@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 NUMBERS = {"i": ">b", "U": ">B", "I": ">h", "l": ">i", "L": ">q", "d": ">f", "D": ">d"}
+DTYPES = {kind: np.dtype(code.replace("b", "i1").replace("B", "u1")) for kind, code in NUMBERS.items()}
+STRUCTS = {kind: struct.Struct(code) for kind, code in NUMBERS.items()}
 CONSTANTS = {"Z": None, "T": True, "F": False}
 
 
@@ -33,8 +35,9 @@ class _Reader:
         return self.raw[self.at - size : self.at]
 
     def number(self, kind: str) -> Any:
-        code = NUMBERS[kind]
-        return struct.unpack(code, self.take(struct.calcsize(code)))[0]
+        code = STRUCTS[kind]
+        self.at += code.size
+        return code.unpack_from(self.raw, self.at - code.size)[0]
 
     def text(self) -> str:
         return self.take(self.number(self.marker())).decode()
@@ -60,9 +63,11 @@ class _Reader:
     def array(self) -> Any:
         kind = self.marker() if self.raw[self.at] in b"$#" else ""
         if kind == "$":
-            dtype = np.dtype(NUMBERS[self.marker()])
+            dtype = DTYPES[self.marker()]
             self.at += 1  # the '#' of the size
-            return np.frombuffer(self.take(self.number(self.marker()) * dtype.itemsize), dtype).astype(dtype.newbyteorder("="))
+            size = self.number(self.marker())
+            self.at += size * dtype.itemsize
+            return np.frombuffer(self.raw, dtype, size, self.at - size * dtype.itemsize)
         if kind == "#":
             return [self.value() for _ in range(self.number(self.marker()))]
         content = []

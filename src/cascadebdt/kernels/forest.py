@@ -31,7 +31,6 @@ block, without a branch; the leaf's number, one bit per level, is then selected 
 
 from typing import Any
 
-import numba
 import numpy as np
 from llvmlite import ir
 from numba.core import types
@@ -40,71 +39,48 @@ from numba.extending import intrinsic
 from cascadebdt.arrays import AnyArray, FeatureArray, IdArray, IntArray
 from cascadebdt.kernels.jit import kernel
 
-ALIGNMENT = 64  # bytes: a cache line, and the widest register
-
 
 @intrinsic
-def _pointer(typing_context: Any, address: Any) -> Any:
-    """Return an address as a pointer to float32."""
+def float_at(typing_context: Any, address: Any) -> Any:
+    """Return the float32 number at an address."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.inttoptr(arguments[0], ir.FloatType().as_pointer())
+        return builder.load(builder.inttoptr(arguments[0], ir.FloatType().as_pointer()))
 
-    return types.CPointer(types.float32)(types.int64), generate
-
-
-@kernel
-def column_at(address: int, size: int) -> FeatureArray:
-    """Return the `size` float32 numbers at an address as an array that does not own them."""
-    column: FeatureArray = numba.carray(_pointer(address), (size,))
-    return column
+    return types.float32(types.int64), generate
 
 
 @kernel
-def aligned(n_bytes: int) -> AnyArray:
-    """Return `n_bytes` uninitialised bytes that start on a cache line."""
-    memory = np.empty(n_bytes + ALIGNMENT, np.uint8)
-    skip = -memory.ctypes.data & (ALIGNMENT - 1)
-    return memory[skip : skip + n_bytes]
+def sort_by_fold(event_id: IdArray, n_folds: int, rows: AnyArray, fold: AnyArray, first: IntArray) -> None:
+    """Sort the rows of a block by fold, in order within a fold.
 
-
-@kernel
-def rows_by_fold(event_id: IdArray, n_folds: int) -> tuple[AnyArray, IntArray]:
-    """Sort the rows of a block by fold.
-
-    Returns
-    -------
-    rows : (n_events,) int32, the rows of fold 0 in order, then those of fold 1, ...
-    first : (n_folds + 1,) int64, where each fold begins
+    Parameters
+    ----------
+    rows : (n_events,) int32, is filled with the rows of fold 0, then those of fold 1, ...
+    fold : (n_events,) int32, is filled with the fold of each row
+    first : (n_folds + 2,) int64, zeros, is filled with where each fold begins and ends
     """
-    n = event_id.size
-    rows, fold = np.empty(n, np.int32), np.empty(n, np.int32)
-    first, place = np.zeros(n_folds + 1, np.int64), np.zeros(n_folds + 1, np.int64)
-    for i in range(n):
+    for i in range(event_id.size):
         fold[i] = event_id[i] % np.uint64(n_folds)
-        first[fold[i] + 1] += 1
+        first[fold[i] + 2] += 1
     for f in range(n_folds):
-        first[f + 1] += first[f]
-        place[f + 1] = first[f + 1]
-    for i in range(n):
-        rows[place[fold[i]]] = i
-        place[fold[i]] += 1
-    return rows, first
+        first[f + 2] += first[f + 1]
+    for i in range(event_id.size):
+        rows[first[fold[i] + 1]] = i
+        first[fold[i] + 1] += 1
 
 
 @kernel
-def values_of(address: int, rows: AnyArray, values: FeatureArray) -> FeatureArray:
-    """Return the numbers of a column at `rows`: the column itself where they are neighbours, else filled `values`.
-
-    `values` has the size of a block; what lies behind the last row in it is of no meaning.
-    """
-    n = rows.size
-    if n == values.size and rows[n - 1] - rows[0] == n - 1:
-        return column_at(address + 4 * np.int64(rows[0]), n)
-    column = column_at(address, np.int64(rows[n - 1]) + 1)
-    for i in range(n):
-        values[i] = column[np.uint64(rows[i])]
-    return values
+def collect(address: int, rows: AnyArray, begin: int, end: int, values: FeatureArray) -> None:
+    """Copy the numbers of the column at an address, at ``rows[begin:end]``, to the front of `values`."""
+    n = end - begin
+    if rows[end - 1] - rows[begin] == n - 1:  # neighbours
+        start = address + 4 * np.int64(rows[begin])
+        for i in range(n):
+            values[i] = float_at(start + 4 * i)
+    else:
+        for i in range(n):
+            values[i] = float_at(address + 4 * np.int64(rows[begin + i]))
 
 
 @kernel
