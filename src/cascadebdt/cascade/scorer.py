@@ -140,7 +140,9 @@ class Kernels:
         self, columns: Mapping[str, AnyArray], event_id: IdArray, accept: FeatureArray, result: Result, start: int
     ) -> None:
         """Score one block."""
-        held = [np.require(columns[name], FEATURE, ["C", "A"]) for name in self.features]  # cast once, alive till the end
+        held = [
+            np.require(columns[name], FEATURE, ["C", "A"]) for name in self.features
+        ]  # cast once, alive till the end
         addresses = np.array([column.ctypes.data for column in held], np.int64)
         region = result.region[start : start + len(event_id)]
         self.evaluate(

@@ -62,7 +62,9 @@ def build(models: Sequence[Trees], columns: Sequence[Sequence[int]], depth: int,
 
     return Tables(
         first_feature=_starts([len(part["feature"]) for part in parts]),
-        column=np.concatenate([np.array(names, np.int64)[part["feature"]] for names, part in zip(columns, parts, strict=True)]),
+        column=np.concatenate(
+            [np.array(names, np.int64)[part["feature"]] for names, part in zip(columns, parts, strict=True)]
+        ),
         cuts=joined("cuts"),
         low=joined("low"),
         high=joined("high"),
@@ -78,6 +80,7 @@ def build(models: Sequence[Trees], columns: Sequence[Sequence[int]], depth: int,
 def _model(trees: Trees, depth: int, level: Level) -> dict[str, Any]:
     """Build the tables of one model; a plane that a feature does not need is -1."""
     nodes, leaves = trees.complete(depth)
+    nodes = nodes[:, _node_order(depth, level.subtree(depth))]
     is_split = trees.is_split[nodes]
     feature, threshold, default_left = trees.feature[nodes], trees.value[nodes], trees.default_left[nodes]
     used = np.unique(feature[is_split])
@@ -103,6 +106,16 @@ def _model(trees: Trees, depth: int, level: Level) -> dict[str, Any]:
         "node_cut": _grouped((cut + LOWEST).astype(np.int8), level, LOWEST),
         "leaf": _grouped(trees.value[leaves], level, np.float32(-0.0)),  # x + -0.0 is x, also for the zeros
     }
+
+
+def _node_order(depth: int, bottom: int) -> IntArray:
+    """Return the nodes of the top of a tree, then those of each subtree of depth `bottom`, in heap order each."""
+    tops = 2 ** (depth - bottom) if bottom < depth else 1
+    orders = [np.arange(tops - 1)]
+    for subtree in range(tops):
+        root = tops - 1 + subtree
+        orders += [((root + 1) << level) - 1 + np.arange(1 << level) for level in range(bottom)]
+    return np.concatenate(orders).astype(np.int64)
 
 
 def _positions(wanted: IntArray, planes: IntArray) -> IntArray:

@@ -19,14 +19,16 @@ table                   shape, dtype            content
 ``accept``              (n_stages,) float32     an event passes a stage if its ``margin >= accept``
 ======================  ======================  ===============================================================
 
-Bins. The bin of a value is the number of its feature's cuts that are not above it, less 128 to fit into an int8. With at
-most 255 cuts this loses nothing: ``x >= cuts[i]`` is ``bin > i - 128``. A missing value (NaN) goes where each node
+Bins. The bin of a value is the number of its feature's cuts that are not above it, less 128 to fit into an int8. With
+at most 255 cuts this loses nothing: ``x >= cuts[i]`` is ``bin > i - 128``. A missing value (NaN) goes where each node
 says; a feature therefore fills up to two planes of bins, one in which NaN is the lowest bin, for nodes that send it
 left, and one in which it is the highest. A feature that needs only one of them writes the other into a spare plane.
 
 Trees are complete: a leaf above the lowest level is repeated below a node that may decide either way. Nodes are in
-heap order, the children of node j being 2j + 1 and 2j + 2. All decisions of a tree are taken for all events of a
-block, without a branch; the leaf's number, one bit per level, is then selected among them.
+heap order, the children of node j being 2j + 1 and 2j + 2; the plain kernels take trees of more than five levels in
+parts, the nodes of the top first and then those of each subtree of four levels, every part in heap order. All
+decisions of a tree are taken for all events of a block, without a branch; the leaf's number, one bit per level, is
+then selected among them.
 """
 
 from typing import Any
@@ -40,7 +42,7 @@ from cascadebdt.arrays import AnyArray, FeatureArray, IdArray, IntArray
 from cascadebdt.kernels.jit import kernel
 
 
-@intrinsic
+@intrinsic  # type: ignore[untyped-decorator]
 def float_at(typing_context: Any, address: Any) -> Any:
     """Return the float32 number at an address."""
 

@@ -20,7 +20,7 @@ LOWEST, HIGHEST = -128, 127  # the bins of NaN
 LARGEST_TABLE = 32  # with 256-bit registers, beyond which a gather is faster than permutations
 
 
-@intrinsic(prefer_literal=True)
+@intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
 def bin_lanes(typing_context: Any, lanes: Any, values: Any, cuts: Any, low: Any, high: Any) -> Any:
     """Write the bins of `lanes` values to two planes; all but the first argument are addresses."""
 
@@ -40,7 +40,7 @@ def bin_lanes(typing_context: Any, lanes: Any, values: Any, cuts: Any, low: Any,
     return types.void(lanes, *[types.int64] * 4), generate
 
 
-@intrinsic(prefer_literal=True)
+@intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
 def add_lanes(
     typing_context: Any,
     depth: Any,
@@ -59,7 +59,9 @@ def add_lanes(
         _, _, n_trees, planes, offsets, cuts, leaves, margin = arguments
         levels, n = depth.literal_value, lanes.literal_value
         nodes, parts = (1 << levels) - 1, range(0, n, write.width)
-        totals = [cgutils.alloca_once_value(builder, write.load(margin, 4 * part, FLOAT, write.width)) for part in parts]
+        totals = [
+            cgutils.alloca_once_value(builder, write.load(margin, 4 * part, FLOAT, write.width)) for part in parts
+        ]
         with cgutils.for_range(builder, n_trees) as loop:
             tree = _Tree(write, levels, n, planes)
             tree.offsets = builder.add(offsets, builder.mul(loop.index, LONG(4 * nodes)))
