@@ -155,9 +155,7 @@ def train_command(**options: Any) -> None:
 
 @main.command("apply")
 @_common
-@click.option(
-    "--files", multiple=True, help="Stream these ROOT files only (name or glob, repeatable) into OUTPUT/applied."
-)
+@click.option("--files", multiple=True, help="Stream only these files (names, globs; repeatable) into OUTPUT/applied.")
 @click.option("--sample", help="Sample of CONFIG that --files belong to [found by name].")
 @click.option("--cascade", type=click.Path(path_type=Path), help="Folder of the trained cascade [OUTPUT/cascade].")
 @click.option("--scores", is_flag=True, help="With --files, write the scores of every event, too.")

@@ -49,11 +49,8 @@ def fill(
         values = _observable(events, scores, binning.observable, stage=min(code, len(scores.regions) - 2))
         _require_numbers(events, values, in_region, binning.observable, region)
         reference = events.of_process(scores.signal) if is_signal_region else ~events.of_process(scores.signal)
-        if edges is None:
-            bins = _edges(events, values, in_region, reference, binning, scores.signal)
-        else:
-            bins = edges[region]
-        yields[region] = _histogram(events, values, in_region, bins, binning.observable)
+        found = edges or {region: _edges(events, values, in_region, reference, binning, scores.signal)}
+        yields[region] = _histogram(events, values, in_region, found[region], binning.observable)
     _require_closure(events, scores, yields)
     return yields
 

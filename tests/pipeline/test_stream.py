@@ -89,10 +89,9 @@ def test_the_command_streams_files(write_config: object, whole: Path, ntuples: P
     from tiny_analysis import tiny_config
 
     path = write_config(tiny_config())  # type: ignore[operator]
+    where = ["--cascade", str(whole / "cascade"), "--output", str(tmp_path / "out")]
     result: Result = CliRunner().invoke(
-        main,
-        ["apply", str(path), "--files", str(ntuples / "zee_*.root"), "--cascade", str(whole / "cascade")]
-        + ["--output", str(tmp_path / "out"), "--scores"],
+        main, ["apply", str(path), "--scores", "--files", str(ntuples / "zee_*.root"), *where]
     )
     assert result.exit_code == 0, result.output
     assert (tmp_path / "out" / "applied" / "histograms.json").is_file()

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from cascadebdt.cascade.scorer import Member, Scorer
 from cascadebdt.cascade.scoring import BLINDED, Scores
 from cascadebdt.errors import InputError
 from cascadebdt.events import Events
+from cascadebdt.kernels.forest_source import Level
 
 FORMAT = 1
 
@@ -134,13 +135,17 @@ class Cascade:
     @cached_property
     def _scorer(self) -> Scorer:
         """The cascade compiled, when it first scores."""
+        return self.compiled()
+
+    def compiled(self, level: Callable[[int], Level] | None = None) -> Scorer:
+        """Return the cascade compiled for scoring, at the fastest level of this CPU unless another is asked for."""
         members = [
             Member(stage.name, stage.classifier.features, stage.classifier.boosters, stage.working_point.threshold)
             for stage in self.stages
         ]
         if self.final:
             members.append(Member("final", self.final.features, self.final.boosters, None))
-        return scorer.build(members, self.n_folds)
+        return scorer.build(members, self.n_folds, level=level)
 
     def save(self, directory: Path | str, *, provenance: Mapping[str, Any] | None = None) -> None:
         """Write ``cascade.json`` and one ``.ubj`` file per booster; `provenance` is kept in the JSON file."""

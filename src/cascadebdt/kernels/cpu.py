@@ -8,6 +8,11 @@ from numba import config
 AVX512 = ("avx512f", "avx512bw", "avx512vl")
 
 
+def name() -> str:
+    """Return LLVM's name of the CPU that Numba compiles for, with its vector instructions."""
+    return " ".join(filter(None, (str(config.CPU_NAME or binding.get_host_cpu_name()), instructions())))
+
+
 @functools.cache
 def instructions() -> str:
     """Return ``avx512``, ``avx2``, or an empty string: the vector instructions that Numba compiles for.
