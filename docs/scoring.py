@@ -58,7 +58,9 @@ def block() -> str:
 
 def cascade() -> str:
     """Draw how the list of rows shrinks from stage to stage."""
-    parts = [text(20, 365, "A block through the cascade: the rows that are alive, for each fold with its own models", 16)]
+    parts = [
+        text(20, 365, "A block through the cascade: the rows that are alive, for each fold with its own models", 16)
+    ]
     for stage, alive in enumerate((8, 4, 2, 1)):
         y = 385 + 32 * stage
         name = f"stage {stage + 1}" if stage < 3 else "signal region"

@@ -284,7 +284,7 @@ def plain(depth: int) -> Level:
 def fastest(depth: int, instructions: str) -> Level:
     """Return the fastest level for trees of this depth on a CPU with these vector instructions."""
     if instructions == "avx512":
-        return Level("avx512", block=128, lanes=64)
+        return Level("avx512", block=128, lanes=128 if depth <= 5 else 64)
     if instructions == "avx2" and depth <= 6:
         return Level("avx2", block=256 if depth <= 4 else 128, lanes=64)
     return plain(depth)
