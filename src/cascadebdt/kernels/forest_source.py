@@ -278,7 +278,7 @@ def _every_byte(value: int) -> str:
 
 def plain(depth: int) -> Level:
     """Return the level that runs on any CPU; its blocks are such that what it remembers stays in the L1 cache."""
-    return Level("plain", block=512, group=10)
+    return Level("plain", block=512 if depth <= 5 else 1024, group=10)
 
 
 def fastest(depth: int, instructions: str) -> Level:
