@@ -54,8 +54,8 @@ def test_every_automatic_bin_has_enough_background(scored: tuple[Events, Scores]
 def test_data_have_no_say_in_the_edges(scored: tuple[Events, Scores]) -> None:
     events, scores = scored
     simulation = ~events.is_data
-    alone = replace(scores, scores=scores.scores[simulation], region=scores.region[simulation])
-    alone = replace(alone, final=None if scores.final is None else scores.final[simulation])
+    alone = replace(scores, margins=scores.margins[simulation], region=scores.region[simulation])
+    alone = replace(alone, final_margin=None if scores.final_margin is None else scores.final_margin[simulation])
     with_data, without = yields.fill(events, scores, REGIONS), yields.fill(events.take(simulation), alone, REGIONS)
     assert all((with_data[name].axes[2].edges == without[name].axes[2].edges).all() for name in with_data)
 

@@ -155,15 +155,30 @@ def train_command(**options: Any) -> None:
 
 @main.command("apply")
 @_common
-def apply_command(**options: Any) -> None:
+@click.option("--files", multiple=True, help="Stream only these files (names, globs; repeatable) into OUTPUT/applied.")
+@click.option("--sample", help="Sample of CONFIG that --files belong to [found by name].")
+@click.option("--cascade", type=click.Path(path_type=Path), help="Folder of the trained cascade [OUTPUT/cascade].")
+@click.option("--scores", is_flag=True, help="With --files, write the scores of every event, too.")
+def apply_command(
+    files: tuple[str, ...], sample: str | None, cascade: Path | None, scores: bool, **options: Any
+) -> None:
     """Score events with the trained cascade and fill the regions."""
     from cascadebdt import pipeline
     from cascadebdt.cascade import Cascade
 
     job = _Job(**options)
-    model = Cascade.load(job.products.cascade)
+    folder = cascade or job.products.cascade
+    model = Cascade.load(folder)
+    if files:
+        request = pipeline.Request(files, sample, folder.parent, scores)
+        products = job.products.applied
+        pipeline.apply_files(job.config, products, model, request, jobs=job.jobs, progress=job.progress)
+        job.say(f"wrote {products.json('histograms')}")
+        return
+    if sample or scores:
+        raise click.UsageError("--sample and --scores go with --files")
     events = pipeline.select(job.config, jobs=job.jobs, progress=job.progress)
-    pipeline.apply(job.config, job.products, events, model)
+    pipeline.apply(job.config, job.products, events, model, jobs=job.jobs)
     job.say(f"wrote {job.products.json('histograms')}")
 
 

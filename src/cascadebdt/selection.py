@@ -56,6 +56,15 @@ class Cutflow:
             sumw2=self.sumw2 + here * counts.sumw2,
         )
 
+    def plus(self, other: "Cutflow") -> "Cutflow":
+        """Return the sum of two cutflows of the same cuts and samples."""
+        return replace(
+            self,
+            entries=self.entries + other.entries,
+            sumw=self.sumw + other.sumw,
+            sumw2=self.sumw2 + other.sumw2,
+        )
+
     def without(self, sample: str, n_events: int) -> "Cutflow":
         """Return the cutflow with `n_events` unweighted selected events of a sample taken out of every cut.
 

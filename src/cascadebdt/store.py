@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import hist
+import numpy as np
 import uhi.io.json
+import uproot
 
-from cascadebdt.config import Config
+from cascadebdt.cascade import Scores
+from cascadebdt.config import NOMINAL, Config
 from cascadebdt.errors import InputError
 from cascadebdt.events import Events
 from cascadebdt.selection import Cutflow
@@ -32,6 +35,15 @@ class Products:
     def cascade(self) -> Path:
         """Folder of the trained cascade."""
         return self.directory / "cascade"
+
+    @property
+    def applied(self) -> "Products":
+        """Products of `apply` to chosen files."""
+        return Products(self.directory / "applied")
+
+    def scores(self, sample: str) -> Path:
+        """Return the path of the scores of a sample."""
+        return self.directory / "scores" / f"{sample}.root"
 
     @property
     def plots(self) -> Path:
@@ -78,6 +90,43 @@ class Products:
         return tuple(  # type: ignore[return-value]
             {name: hist.Hist(histogram) for name, histogram in content[part].items()} for part in ("regions", "scores")
         )
+
+
+class ScoreFile:
+    """A ROOT file of scores that grows chunk by chunk, and appears when it is complete.
+
+    The tree ``Events`` has one row per selected event of the nominal variation: ``event_id``, ``region`` (the number of
+    the region), ``weight``, ``score_<stage>`` and ``final``. Data of the signal region are left out while blind.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self.draft = path.with_name(f".{path.name}.{os.getpid()}")
+        self.file = uproot.recreate(self.draft)
+        self.tree: Any = None
+
+    def append(self, events: Events, scores: Scores) -> None:
+        """Append the nominal events of a chunk."""
+        rows = np.flatnonzero(events.is_nominal & (scores.region >= 0))
+        stages = [region.removeprefix("CR_") for region in scores.regions[:-1]]
+        columns = {
+            "event_id": events.event_id[rows],
+            "region": scores.region[rows],
+            "weight": events.weights[NOMINAL][rows],
+            **{f"score_{name}": scores.scores[rows, k] for k, name in enumerate(stages)},
+        }
+        if scores.final is not None:
+            columns["final"] = scores.final[rows]
+        if self.tree is None:
+            self.tree = self.file.mktree("Events", {name: column.dtype for name, column in columns.items()})
+        self.tree.extend(columns)
+
+    def close(self) -> Path:
+        """Give the file its name."""
+        self.file.close()
+        self.draft.replace(self.path)
+        return self.path
 
 
 def write_text(path: Path, text: str) -> Path:

@@ -5,6 +5,7 @@ sums of weights and of squared weights (`hist` storage ``Weight``). Values outsi
 outermost bins, so that a region's yield is the yield of its events.
 """
 
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import hist
@@ -21,7 +22,9 @@ Histogram: TypeAlias = "hist.Hist[Any]"
 Yields: TypeAlias = "dict[str, Histogram]"
 
 
-def fill(events: Events, scores: Scores, config: RegionsConfig) -> Yields:
+def fill(
+    events: Events, scores: Scores, config: RegionsConfig, *, edges: Mapping[str, FloatArray] | None = None
+) -> Yields:
     """Fill every region's histogram.
 
     Data of the signal region that `scores` dropped while blind are in no histogram.
@@ -31,6 +34,7 @@ def fill(events: Events, scores: Scores, config: RegionsConfig) -> Yields:
     events : selected events
     scores : of the same events
     config : binning of control regions and signal region
+    edges : bins of each region, found as `config` says if not given
 
     Raises
     ------
@@ -45,8 +49,8 @@ def fill(events: Events, scores: Scores, config: RegionsConfig) -> Yields:
         values = _observable(events, scores, binning.observable, stage=min(code, len(scores.regions) - 2))
         _require_numbers(events, values, in_region, binning.observable, region)
         reference = events.of_process(scores.signal) if is_signal_region else ~events.of_process(scores.signal)
-        edges = _edges(events, values, in_region, reference, binning, scores.signal)
-        yields[region] = _histogram(events, values, in_region, edges, binning.observable)
+        found = edges or {region: _edges(events, values, in_region, reference, binning, scores.signal)}
+        yields[region] = _histogram(events, values, in_region, found[region], binning.observable)
     _require_closure(events, scores, yields)
     return yields
 

@@ -2,19 +2,22 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xgboost as xgb
 
-from cascadebdt.arrays import EVENT_ID, REGION, AnyArray, IdArray
-from cascadebdt.cascade.folds import fold_of
-from cascadebdt.cascade.scoring import Scores, out_of_fold
+from cascadebdt.arrays import EVENT_ID, AnyArray, IdArray, RegionArray
+from cascadebdt.cascade import scorer
+from cascadebdt.cascade.scorer import Member, Scorer
+from cascadebdt.cascade.scoring import BLINDED, Scores
 from cascadebdt.errors import InputError
 from cascadebdt.events import Events
+from cascadebdt.kernels.forest_source import Level
 
 FORMAT = 1
 
@@ -86,41 +89,63 @@ class Cascade:
         return tuple(dict.fromkeys(name for classifier in classifiers for name in classifier.features))
 
     def score(
-        self, events: Events | Mapping[str, AnyArray], event_id: IdArray | None = None, *, unblind: bool = False
+        self,
+        events: Events | Mapping[str, AnyArray],
+        event_id: IdArray | None = None,
+        *,
+        unblind: bool = False,
+        jobs: int = 1,
     ) -> Scores:
         """Score events and say in which region each lands.
 
         Parameters
         ----------
-        events : `Events`, or a mapping of feature name -> (n_events,) array
+        events : `Events`, or a mapping of feature name -> (n_events,) array, read where it lies if it is float32
         event_id : (n_events,) uint64 from `cascadebdt.events.identify`, with plain columns only
         unblind : keep what `Events` say is data in the signal region
+        jobs : threads; they do not change the result
 
         Raises
         ------
         InputError
             If a feature is missing, columns differ in length, or plain columns come without `event_id`.
         """
-        if isinstance(events, Events):
-            scores = self._score(events.columns, events.event_id)
-            return scores if unblind else scores.blinded(events.is_data)
-        return self._score(events, _checked_identity(events, event_id))
+        columns, identity = _columns(events, event_id)
+        found = self._scorer.run(columns, identity, jobs=jobs, with_margins=True)
+        n_stages = len(self.stages)
+        final = found.margins[n_stages] if self.final else None
+        scores = Scores(found.margins[:n_stages].T, final, found.region, self.regions, self.signal)
+        return scores if unblind or not isinstance(events, Events) else scores.blinded(events.is_data)
 
-    def _score(self, columns: Mapping[str, AnyArray], event_id: IdArray) -> Scores:
-        folds = fold_of(event_id, self.n_folds)
-        scores = np.full((len(event_id), len(self.stages)), np.nan, np.float32)
-        region = np.full(len(event_id), len(self.stages), REGION)
-        alive = np.ones(len(event_id), np.bool_)
-        for index, stage in enumerate(self.stages):
-            classifier = stage.classifier
-            scores[:, index] = out_of_fold(classifier.boosters, columns, classifier.features, folds, alive)
-            passed = alive & (scores[:, index] >= stage.working_point.threshold)
-            region[alive & ~passed] = index
-            alive = passed
-        final = None
+    def classify(
+        self,
+        events: Events | Mapping[str, AnyArray],
+        event_id: IdArray | None = None,
+        *,
+        unblind: bool = False,
+        jobs: int = 1,
+    ) -> RegionArray:
+        """Return the regions alone, ``(n_events,) int8`` as in `Scores`, without memory for scores; see `score`."""
+        columns, identity = _columns(events, event_id)
+        region = self._scorer.run(columns, identity, jobs=jobs, with_margins=False).region
+        if isinstance(events, Events) and not unblind:
+            region[events.is_data & (region == len(self.stages))] = BLINDED
+        return region
+
+    @cached_property
+    def _scorer(self) -> Scorer:
+        """The cascade compiled, when it first scores."""
+        return self.compiled()
+
+    def compiled(self, level: Callable[[int], Level] | None = None) -> Scorer:
+        """Return the cascade compiled for scoring, at the fastest level of this CPU unless another is asked for."""
+        members = [
+            Member(stage.name, stage.classifier.features, stage.classifier.boosters, stage.working_point.threshold)
+            for stage in self.stages
+        ]
         if self.final:
-            final = out_of_fold(self.final.boosters, columns, self.final.features, folds, alive)
-        return Scores(scores, final, region, self.regions, self.signal)
+            members.append(Member("final", self.final.features, self.final.boosters, None))
+        return scorer.build(members, self.n_folds, level=level)
 
     def save(self, directory: Path | str, *, provenance: Mapping[str, Any] | None = None) -> None:
         """Write ``cascade.json`` and one ``.ubj`` file per booster; `provenance` is kept in the JSON file."""
@@ -158,6 +183,14 @@ class Cascade:
             stages=tuple(Stage(_load(entry, directory), _read_working_point(entry)) for entry in content["stages"]),
             final=_load(content["final"], directory) if content["final"] else None,
         )
+
+
+def _columns(
+    events: Events | Mapping[str, AnyArray], event_id: IdArray | None
+) -> tuple[Mapping[str, AnyArray], IdArray]:
+    if isinstance(events, Events):
+        return events.columns, events.event_id
+    return events, _checked_identity(events, event_id)
 
 
 def _checked_identity(columns: Mapping[str, AnyArray], event_id: IdArray | None) -> IdArray:

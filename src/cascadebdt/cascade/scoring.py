@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import xgboost as xgb
 
 from cascadebdt.arrays import FEATURE, REGION, AnyArray, BoolArray, FeatureArray, IntArray, RegionArray
+from cascadebdt.cascade.logistic import probability
 from cascadebdt.errors import InputError, did_you_mean
 
 BLINDED = -1
@@ -14,23 +16,37 @@ BLINDED = -1
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores and the region of each event.
+    """The margins and the region of each event; its scores are a view of the margins.
+
+    A margin is the float32 sum of an event's leaves, a score its probability, as XGBoost gives it. Where only margins
+    and regions are looked at, no probability is computed.
 
     Attributes
     ----------
-    scores : (n_events, n_stages) float32, NaN at stages that an event does not reach
-    final : (n_events,) float32, the final discriminant of what passes every stage, NaN elsewhere; None without one
+    margins : (n_events, n_stages) float32, NaN at stages that an event does not reach
+    final_margin : (n_events,) float32, of the final discriminant of what passes every stage, NaN elsewhere; None
+        without one
     region : (n_events,) int8, k if stage k (from 0) rejects the event, n_stages for the signal region, `BLINDED` for
         data that would land there while blind: nothing else of them is kept
     regions : names, ``regions[region[i]]`` is the region of event i
     signal : name of the signal process
     """
 
-    scores: FeatureArray
-    final: FeatureArray | None
+    margins: FeatureArray
+    final_margin: FeatureArray | None
     region: RegionArray
     regions: tuple[str, ...]
     signal: str
+
+    @cached_property
+    def scores(self) -> FeatureArray:
+        """The score of each event at each stage: (n_events, n_stages) float32 in [0, 1], NaN where not reached."""
+        return probability(self.margins)
+
+    @cached_property
+    def final(self) -> FeatureArray | None:
+        """The final discriminant: (n_events,) float32 in [0, 1], NaN outside the signal region; None without one."""
+        return None if self.final_margin is None else probability(self.final_margin)
 
     @property
     def signal_region(self) -> int:
@@ -40,10 +56,12 @@ class Scores:
     def blinded(self, is_data: BoolArray) -> "Scores":
         """Return the scores with the data of the signal region dropped."""
         hidden = is_data & (self.region == self.signal_region)
+        if not hidden.any():
+            return self
         return replace(
             self,
-            scores=np.where(hidden[:, None], np.float32(np.nan), self.scores),
-            final=None if self.final is None else np.where(hidden, np.float32(np.nan), self.final),
+            margins=np.where(hidden[:, None], np.float32(np.nan), self.margins),
+            final_margin=None if self.final_margin is None else np.where(hidden, np.float32(np.nan), self.final_margin),
             region=np.where(hidden, REGION(BLINDED), self.region),
         )
 
@@ -56,13 +74,24 @@ def matrix(columns: Mapping[str, AnyArray], features: Sequence[str], rows: AnyAr
     InputError
         If a feature is missing.
     """
-    for name in features:
-        if name not in columns:
-            raise InputError(f"columns: no feature '{name}'{did_you_mean(name, columns)}")
+    require(columns, features)
     result = np.empty((int(np.count_nonzero(rows)) if rows.dtype == bool else len(rows), len(features)), FEATURE)
     for index, name in enumerate(features):
         result[:, index] = columns[name][rows]
     return result
+
+
+def require(columns: Mapping[str, AnyArray], features: Sequence[str]) -> None:
+    """Require that every feature has a column.
+
+    Raises
+    ------
+    InputError
+        If a feature is missing.
+    """
+    for name in features:
+        if name not in columns:
+            raise InputError(f"columns: no feature '{name}'{did_you_mean(name, columns)}")
 
 
 def out_of_fold(
@@ -71,16 +100,19 @@ def out_of_fold(
     features: Sequence[str],
     folds: IntArray,
     mask: BoolArray,
+    *,
+    as_margin: bool = False,
 ) -> FeatureArray:
-    """Score the events of `mask`, those of fold f by the booster of fold f.
+    """Score the events of `mask` with XGBoost, those of fold f by the booster of fold f.
 
     Returns
     -------
-    (n_events,) float32 in [0, 1], NaN outside `mask`
+    (n_events,) float32 in [0, 1], or margins if asked for, NaN outside `mask`
     """
     scores = np.full(len(mask), np.nan, FEATURE)
     for fold, booster in enumerate(boosters):
         rows = np.flatnonzero(mask & (folds == fold))
         if len(rows):
-            scores[rows] = booster.inplace_predict(matrix(columns, features, rows))
+            kind = "margin" if as_margin else "value"
+            scores[rows] = booster.inplace_predict(matrix(columns, features, rows), predict_type=kind)
     return scores

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-from cascadebdt.kernels import jit, kinematics, ragged
+from cascadebdt.kernels import forest, forest_vector, jit, kinematics, ragged
 
 TIME_STAMP = 1_000_000_000
 
@@ -38,7 +38,8 @@ def load(source: str) -> Callable[..., None]:
 @functools.cache
 def _kernels() -> str:
     """Return the source of the kernels that generated code calls: Numba does not see when these change."""
-    return "".join(Path(str(module.__file__)).read_text(encoding="utf-8") for module in (jit, kinematics, ragged))
+    modules = (forest, forest_vector, jit, kinematics, ragged)
+    return "".join(Path(str(module.__file__)).read_text(encoding="utf-8") for module in modules)
 
 
 def _cache_directory() -> Path:

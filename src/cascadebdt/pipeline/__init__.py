@@ -2,5 +2,6 @@
 
 from cascadebdt.pipeline.select import require_trainable, select
 from cascadebdt.pipeline.steps import apply, fit, report, run, train
+from cascadebdt.pipeline.stream import Request, apply_files
 
-__all__ = ["apply", "fit", "report", "require_trainable", "run", "select", "train"]
+__all__ = ["Request", "apply", "apply_files", "fit", "report", "require_trainable", "run", "select", "train"]

@@ -1,7 +1,8 @@
 """Files -> chunks -> selected `Events`, with every variation that changes them."""
 
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import reduce
 
@@ -73,6 +74,46 @@ def select(config: Config, *, jobs: int = 1, nominal_only: bool = False, progres
         cutflow=reduce(lambda total, item: total.add(*item), counted, cutflow),
         files={source.name: source.files for source in sources},
     )
+
+
+def stream(
+    config: Config, samples: Sequence[SampleConfig], *, jobs: int = 1, progress: Progress = silent
+) -> Iterator[tuple[str, Events]]:
+    """Read some samples as `select` does, but give the events of one chunk after the other.
+
+    Parameters
+    ----------
+    config : the analysis, whose names stand behind all codes
+    samples : what to read, with the files to read
+    jobs : chunks in memory at a time; it does not change the result
+    progress : told of every chunk
+
+    Yields
+    ------
+    name of the sample, selected events of a chunk in all variations, with the cutflow of the chunk
+    """
+    sources = [_source(config, sample, NOMINAL, with_shifts=True) for sample in samples]
+    names = _Names.of(config, nominal_only=False)
+    cutflow = Cutflow.empty(tuple(cut.name for cut in config.selection), tuple(s.name for s in config.samples))
+    tasks = [
+        (source, part)
+        for source in sources
+        for part in ntuple.ranges(source.files, entries=config.ntuples.chunk_entries)
+    ]
+    waiting: deque[tuple[str, Future[tuple[list[Events], Counts | None]]]] = deque()
+
+    def first() -> tuple[str, Events]:
+        name, future = waiting.popleft()
+        parts, counts = future.result()
+        return name, replace(concatenate(parts), cutflow=cutflow.add(name, counts) if counts else cutflow)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        for source, part in progress(tasks, "reading and scoring"):
+            waiting.append((source.name, pool.submit(_read, source, part, config, names)))
+            if len(waiting) > jobs:
+                yield first()
+        while waiting:
+            yield first()
 
 
 def require_trainable(events: Events, config: Config) -> None:

@@ -28,7 +28,7 @@ def run(config: Config, products: Products, *, jobs: int = 1, progress: Progress
     meter = Meter()
     events = select(config, jobs=jobs, progress=progress)
     model = train(config, products, events, jobs=jobs, progress=progress)
-    apply(config, products, events, model)
+    apply(config, products, events, model, jobs=jobs)
     summary = fit(config, products)
     report(config, products)
     used = meter.read()
@@ -46,9 +46,9 @@ def train(config: Config, products: Products, events: Events, *, jobs: int = 1, 
     return model
 
 
-def apply(config: Config, products: Products, events: Events, model: Cascade) -> None:
+def apply(config: Config, products: Products, events: Events, model: Cascade, *, jobs: int = 1) -> None:
     """Score the events; write the manifest, the cutflow, the yields and the histograms."""
-    scores = model.score(events, unblind=bool(config.fit.unblind))
+    scores = model.score(events, unblind=bool(config.fit.unblind), jobs=jobs)
     filled = yields.fill(events, scores, config.regions)
     cutflow = visible_cutflow(events, scores)
     lost = sum(file.entries for sample in cutflow.samples for file in events.files[sample]) - events.cutflow.read

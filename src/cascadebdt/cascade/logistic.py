@@ -1,0 +1,67 @@
+"""Between margins and probabilities, by XGBoost's own logistic function, so that every bit is XGBoost's.
+
+The margin of an event is the float32 sum of its leaves; its probability is the logistic function of it. XGBoost's
+float32 logistic function never falls, but near 1 many margins share one probability: the margin says more.
+"""
+
+import functools
+
+import numpy as np
+import xgboost as xgb
+
+from cascadebdt.arrays import FEATURE, FeatureArray, IntArray
+
+STEPS = 4096  # margins looked at together when a cut is searched
+LARGEST = int(np.float32(np.inf).view(np.int32))
+
+
+def probability(margins: FeatureArray) -> FeatureArray:
+    """Return the probability of each margin, same shape, float32 in [0, 1]; NaN stays NaN."""
+    result = np.full(margins.shape, np.nan, FEATURE)
+    known = ~np.isnan(margins)
+    if known.any():
+        result[known] = _logistic(margins[known])
+    return result
+
+
+@functools.lru_cache(maxsize=1024)
+def margin_cut(threshold: np.float32) -> np.float32:
+    """Return the smallest margin whose probability is not below a threshold; NaN, which none reaches, if there is none.
+
+    The search is over the float32 numbers in order, so that ``margin >= margin_cut(t)`` and ``probability >= t`` are
+    the same.
+    """
+    low, high = -LARGEST, LARGEST  # ranks of -inf and +inf
+    if not _logistic(_ranked(np.array([high])))[0] >= threshold:
+        return np.float32(np.nan)
+    while low < high:
+        ranks = np.unique(np.linspace(low, high, STEPS).astype(np.int64))
+        first = int(np.argmax(_logistic(_ranked(ranks)) >= threshold))
+        low, high = (int(ranks[first - 1]) + 1 if first else low), int(ranks[first])
+    return np.float32(_ranked(np.array([low]))[0])
+
+
+@functools.lru_cache(maxsize=1024)
+def base_margin(base_score: float) -> np.float32:
+    """Return the margin that XGBoost starts from for a base score, which is a probability."""
+    one = np.zeros((1, 1), FEATURE)
+    return np.float32(_without_trees(base_score).inplace_predict(one, predict_type="margin")[0])
+
+
+def _ranked(ranks: IntArray) -> FeatureArray:
+    """Return the float32 numbers of these ranks: 0 is zero, 1 the smallest number above it, -1 its negative."""
+    bits = np.where(ranks >= 0, ranks, -ranks).astype(np.uint32) | np.where(ranks >= 0, 0, 1 << 31).astype(np.uint32)
+    return bits.view(FEATURE)
+
+
+def _logistic(margins: FeatureArray) -> FeatureArray:
+    nothing = np.zeros((len(margins), 1), FEATURE)
+    found: FeatureArray = _without_trees(0.5).inplace_predict(nothing, base_margin=margins)
+    return found
+
+
+@functools.lru_cache(maxsize=1024)
+def _without_trees(base_score: float) -> xgb.Booster:
+    """Return a model of no trees: what it predicts is the logistic function of what it starts from."""
+    parameters = {"objective": "binary:logistic", "base_score": base_score, "nthread": 1}
+    return xgb.train(parameters, xgb.DMatrix(np.zeros((2, 1), FEATURE), label=np.array([0.0, 1.0])), 0)

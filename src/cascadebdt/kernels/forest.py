@@ -1,0 +1,126 @@
+"""Scoring of a cascade: the tables of its trees, and the kernels that every level of machine code shares.
+
+A cascade is compiled to flat arrays once; the kernels then depend on the depth of the trees and on the size of a block
+of events only. Models are numbered ``fold * n_stages + stage``; the final discriminant counts as a last stage.
+
+======================  ======================  ===============================================================
+table                   shape, dtype            content
+======================  ======================  ===============================================================
+``first_feature``       (n_models + 1,) int64   the features of model m are rows ``first_feature[m]`` and on
+``column``              (n_features,) int64     which input column a feature is
+``cuts``                (n_features, 256)       distinct split thresholds, sorted, padded with infinity (float32);
+                                                the vector kernels store them as a heap with its root at 1
+``low``, ``high``       (n_features,) int64     planes that get the feature's bins, see below
+``first_tree``          (n_models + 1,) int64   the trees of model m are rows ``first_tree[m]`` and on
+``node_offset``         (n_trees, 2^D - 1)      where the plane that a node asks begins: plane times block (int32)
+``node_cut``            (n_trees, 2^D - 1)      an event goes right where ``bin > node_cut`` (int8)
+``leaf``                (n_trees, 2^D) float32  value of each leaf, from left to right
+``base``                (n_models,) float32     the margin before the first tree
+``accept``              (n_stages,) float32     an event passes a stage if its ``margin >= accept``
+======================  ======================  ===============================================================
+
+Bins. The bin of a value is the number of its feature's cuts that are not above it, less 128 to fit into an int8. With
+at most 255 cuts this loses nothing: ``x >= cuts[i]`` is ``bin > i - 128``. A missing value (NaN) goes where each node
+says; a feature therefore fills up to two planes of bins, one in which NaN is the lowest bin, for nodes that send it
+left, and one in which it is the highest. A feature that needs only one of them writes the other into a spare plane.
+
+Trees are complete: a leaf above the lowest level is repeated below a node that may decide either way. Nodes are in
+heap order, the children of node j being 2j + 1 and 2j + 2; the plain kernels take trees of more than five levels in
+parts, the nodes of the top first and then those of each subtree of four levels, every part in heap order. All
+decisions of a tree are taken for all events of a block, without a branch; the leaf's number, one bit per level, is
+then selected among them.
+"""
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from cascadebdt.arrays import AnyArray, FeatureArray, IdArray, IntArray
+from cascadebdt.kernels.jit import kernel
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def float_at(typing_context: Any, address: Any) -> Any:
+    """Return the float32 number at an address."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.load(builder.inttoptr(arguments[0], ir.FloatType().as_pointer()))
+
+    return types.float32(types.int64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def lone_float_at(typing_context: Any, address: Any) -> Any:
+    """Return the float32 number at an address, loaded by itself: gathers are slower than loads on many CPUs.
+
+    An atomic load (unordered: any move instruction will do) keeps the compiler from making a gather of a loop of them.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = builder.inttoptr(arguments[0], ir.FloatType().as_pointer())
+        return builder.load_atomic(pointer, ordering="unordered", align=4)
+
+    return types.float32(types.int64), generate
+
+
+@kernel
+def sort_by_fold(event_id: IdArray, n_folds: int, rows: AnyArray, fold: AnyArray, first: IntArray) -> None:
+    """Sort the rows of a block by fold, in order within a fold.
+
+    Parameters
+    ----------
+    rows : (n_events,) int32, is filled with the rows of fold 0, then those of fold 1, ...
+    fold : (n_events,) int32, is filled with the fold of each row
+    first : (n_folds + 2,) int64, zeros, is filled with where each fold begins and ends
+    """
+    if n_folds == 1:
+        for i in range(event_id.size):
+            rows[i] = i
+        first[1] = event_id.size
+        return
+    for i in range(event_id.size):
+        fold[i] = event_id[i] % np.uint64(n_folds)
+        first[fold[i] + 2] += 1
+    for f in range(n_folds):
+        first[f + 2] += first[f + 1]
+    for i in range(event_id.size):
+        rows[first[fold[i] + 1]] = i
+        first[fold[i] + 1] += 1
+
+
+@kernel
+def collect(address: int, rows: AnyArray, begin: int, end: int, values: FeatureArray) -> None:
+    """Copy the numbers of the column at an address, at ``rows[begin:end]``, to the front of `values`."""
+    n = end - begin
+    if rows[end - 1] - rows[begin] == n - 1:  # neighbours
+        start = address + 4 * np.int64(rows[begin])
+        for i in range(n):
+            values[i] = float_at(start + 4 * i)
+    else:
+        for i in range(n):
+            values[i] = lone_float_at(address + 4 * np.int64(rows[begin + i]))
+
+
+@kernel
+def bin_values(values: FeatureArray, cuts: FeatureArray, low: AnyArray, high: AnyArray) -> None:
+    """Write the bins of `values` to two planes of the same size, NaN lowest in `low` and highest in `high`.
+
+    The binary search has eight steps and no branch. Unsigned positions spare it the test for negative indices.
+    """
+    for i in range(values.size):
+        value = values[i]
+        p = np.uint64(128) * np.uint64(cuts[np.uint64(127)] <= value)
+        p += np.uint64(64) * np.uint64(cuts[p + np.uint64(63)] <= value)
+        p += np.uint64(32) * np.uint64(cuts[p + np.uint64(31)] <= value)
+        p += np.uint64(16) * np.uint64(cuts[p + np.uint64(15)] <= value)
+        p += np.uint64(8) * np.uint64(cuts[p + np.uint64(7)] <= value)
+        p += np.uint64(4) * np.uint64(cuts[p + np.uint64(3)] <= value)
+        p += np.uint64(2) * np.uint64(cuts[p + np.uint64(1)] <= value)
+        p += np.uint64(cuts[p] <= value)
+        bin_ = np.int8(np.int64(p) - 128)
+        missing = value != value
+        low[i] = np.int8(-128) if missing else bin_
+        high[i] = np.int8(127) if missing else bin_

@@ -1,0 +1,141 @@
+"""ROOT files -> regions, histograms and scores, chunk by chunk: memory does not grow with the number of events."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cascadebdt import diagnostics, ntuple, yields
+from cascadebdt.arrays import FloatArray
+from cascadebdt.cascade import Cascade, Scores
+from cascadebdt.config import Config, SampleConfig
+from cascadebdt.errors import ConfigError, InputError, did_you_mean
+from cascadebdt.events import Events
+from cascadebdt.pipeline.select import stream
+from cascadebdt.pipeline.steps import visible_cutflow
+from cascadebdt.progress import Progress, silent
+from cascadebdt.selection import Cutflow
+from cascadebdt.store import Products, ScoreFile, cutflow_content, yields_content
+from cascadebdt.yields import Histogram
+
+N_BINS = 50  # of a score without configured bins
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to apply a cascade to.
+
+    Attributes
+    ----------
+    files : names or globs
+    sample : of the configuration, whose events they hold; found among the samples' files if None
+    reference : folder of an earlier `apply` to the whole analysis, whose bins are taken if it is there
+    scores : whether to write score files
+    """
+
+    files: tuple[str, ...]
+    sample: str | None
+    reference: Path
+    scores: bool
+
+
+def apply_files(
+    config: Config, products: Products, model: Cascade, request: Request, *, jobs: int = 1, progress: Progress = silent
+) -> None:
+    """Score the events of chosen files; write cutflow, yields, histograms and, if asked for, scores.
+
+    The files of a sample stand for the whole sample: simulation is normalised over them.
+
+    Raises
+    ------
+    InputError
+        If a file belongs to no sample.
+    ConfigError
+        If the bins of a region are neither configured nor known from an earlier `apply`.
+    """
+    samples = _samples(config, request)
+    total = _Total(config, _edges(config, model, request.reference))
+    writers = {sample.name: ScoreFile(products.scores(sample.name)) for sample in samples} if request.scores else {}
+    for name, events in stream(config, samples, jobs=jobs, progress=progress):
+        scores = model.score(events, unblind=bool(config.fit.unblind))
+        total.add(events, scores)
+        if name in writers:
+            writers[name].append(events, scores)
+    for writer in writers.values():
+        writer.close()
+    products.write("cutflow", cutflow_content(total.cutflow))
+    products.write("yields", yields_content(total.regions))
+    products.write_histograms(total.regions, total.scores)
+
+
+class _Total:
+    """Histograms and cutflow of the chunks so far."""
+
+    def __init__(self, config: Config, edges: Mapping[str, FloatArray]) -> None:
+        self.config = config
+        self.edges = edges
+        samples = tuple(sample.name for sample in config.samples)
+        self.cutflow = Cutflow.empty(tuple(cut.name for cut in config.selection), samples)
+        self.regions: dict[str, Histogram] = {}
+        self.scores: dict[str, Histogram] = {}
+
+    def add(self, events: Events, scores: Scores) -> None:
+        """Add the events of a chunk."""
+        self.cutflow = self.cutflow.plus(visible_cutflow(events, scores))
+        _merge(self.regions, yields.fill(events, scores, self.config.regions, edges=self.edges))
+        _merge(self.scores, diagnostics.score_histograms(events, scores))
+
+
+def _merge(total: dict[str, Histogram], part: Mapping[str, Histogram]) -> None:
+    for name, histogram in part.items():
+        total[name] = total[name] + histogram if name in total else histogram
+
+
+def _samples(config: Config, request: Request) -> list[SampleConfig]:
+    """Return the samples that the files belong to, with these files only."""
+    known = {sample.name: sample for sample in config.samples}
+    if request.sample is not None and request.sample not in known:
+        raise ConfigError(f"--sample: unknown sample '{request.sample}'{did_you_mean(request.sample, known)}")
+    paths: dict[str, list[str]] = {}
+    for path in ntuple.find(request.files, directory=Path.cwd()):
+        name = request.sample or _sample_of(path, config.samples, config.directory)
+        paths.setdefault(name, []).append(str(path))
+    return [known[name].model_copy(update={"files": tuple(files)}) for name, files in paths.items()]
+
+
+def _sample_of(path: Any, samples: Sequence[SampleConfig], directory: Path) -> str:
+    for sample in samples:
+        for pattern in sample.files:
+            if path in {found.resolve() for found in _matches(directory, pattern)}:
+                return sample.name
+    raise InputError(f"{path}: belongs to no sample of the configuration; name its sample with --sample")
+
+
+def _matches(directory: Path, pattern: str) -> list[Path]:
+    try:
+        return list(ntuple.find([pattern], directory=directory))
+    except InputError:  # the other samples need not be here
+        return []
+
+
+def _edges(config: Config, model: Cascade, reference: Path) -> dict[str, FloatArray]:
+    """Return the bins of every region: as configured, else those of the whole analysis, else equal ones for scores."""
+    earlier = Products(reference)
+    known = earlier.read_histograms()[0] if earlier.json("histograms").is_file() else {}
+    edges = {}
+    for region in model.regions:
+        binning = config.regions.signal if region == model.regions[-1] else config.regions.control
+        if binning.bins != "auto":
+            edges[region] = np.array(binning.bins)
+        elif region in known:
+            edges[region] = np.array(known[region].axes[2].edges)
+        elif binning.observable in ("score", "final"):
+            edges[region] = np.linspace(0.0, 1.0, N_BINS + 1)
+        else:
+            raise ConfigError(
+                f"region {region}: the bins of '{binning.observable}' are 'auto', which takes all events at once; "
+                f"give them, or run 'cascadebdt apply' without --files into {reference} first"
+            )
+    return edges

@@ -1,0 +1,98 @@
+"""Streaming chosen files gives what selecting everything at once gives."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import uproot
+from click.testing import CliRunner, Result
+
+from cascadebdt import cascade, pipeline
+from cascadebdt.cascade import Cascade
+from cascadebdt.cli import main
+from cascadebdt.config import Config
+from cascadebdt.errors import ConfigError, InputError
+from cascadebdt.events import Events
+from cascadebdt.pipeline import Request
+from cascadebdt.store import Products
+
+
+@pytest.fixture(scope="module")
+def trained(tiny: Config, tiny_events: Events) -> Cascade:
+    return cascade.train(tiny_events, tiny.cascade)
+
+
+@pytest.fixture(scope="module")
+def whole(tiny: Config, tiny_events: Events, trained: Cascade, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Products of `apply` to the whole analysis."""
+    folder = tmp_path_factory.mktemp("whole")
+    pipeline.apply(tiny, Products(folder), tiny_events, trained)
+    trained.save(folder / "cascade")
+    return folder
+
+
+def request_all(ntuples: Path, reference: Path, *, scores: bool = False) -> Request:
+    return Request((str(ntuples / "*.root"),), None, reference, scores)
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_streaming_all_files_gives_the_histograms_of_the_analysis(
+    jobs: int, tiny: Config, trained: Cascade, whole: Path, ntuples: Path, tmp_path: Path
+) -> None:
+    small = tiny.model_copy(update={"ntuples": tiny.ntuples.model_copy(update={"chunk_entries": 700})})
+    pipeline.apply_files(small, Products(tmp_path), trained, request_all(ntuples, whole), jobs=jobs)
+    for name, histogram in Products(tmp_path).read_histograms()[0].items():
+        expected = Products(whole).read_histograms()[0][name]
+        np.testing.assert_allclose(histogram.values(), expected.values(), rtol=1e-12, atol=1e-12)
+    found, expected_flow = (json.loads((folder / "cutflow.json").read_text()) for folder in (tmp_path, whole))
+    for sample, numbers in found["samples"].items():
+        assert numbers["entries"] == expected_flow["samples"][sample]["entries"]
+
+
+def test_score_files_hold_every_visible_event_once(
+    tiny: Config, tiny_events: Events, trained: Cascade, whole: Path, ntuples: Path, tmp_path: Path
+) -> None:
+    pipeline.apply_files(tiny, Products(tmp_path), trained, request_all(ntuples, whole, scores=True))
+    scores = trained.score(tiny_events)
+    for code, name in enumerate(("signal", "zee", "wjets", "data")):
+        with uproot.open(tmp_path / "scores" / f"{name}.root") as file:
+            found = file["Events"].arrays(library="np")
+        rows = (tiny_events.sample == code) & tiny_events.is_nominal & (scores.region >= 0)
+        order, expected = np.argsort(found["event_id"]), np.argsort(tiny_events.event_id[rows])
+        np.testing.assert_array_equal(found["event_id"][order], tiny_events.event_id[rows][expected])
+        np.testing.assert_array_equal(found["score_zee"][order], scores.scores[rows, 0][expected])
+        np.testing.assert_array_equal(found["region"][order], scores.region[rows][expected])
+    assert not list((tmp_path / "scores").glob(".*"))
+
+
+def test_without_known_bins_scores_get_equal_ones(
+    tiny: Config, trained: Cascade, ntuples: Path, tmp_path: Path
+) -> None:
+    request = Request((str(ntuples / "zee_0.root"),), None, tmp_path / "nowhere", scores=False)
+    pipeline.apply_files(tiny, Products(tmp_path), trained, request)
+    histogram = Products(tmp_path).read_histograms()[0]["SR"]
+    np.testing.assert_array_equal(histogram.axes[2].edges, np.linspace(0, 1, 51))
+
+
+def test_files_of_no_sample_are_one_sentence(tiny: Config, trained: Cascade, ntuples: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.root"
+    copy.write_bytes((ntuples / "zee_0.root").read_bytes())
+    with pytest.raises(InputError, match=r"copy.root: belongs to no sample of the configuration; name its sample"):
+        pipeline.apply_files(tiny, Products(tmp_path), trained, Request((str(copy),), None, tmp_path, scores=False))
+    with pytest.raises(ConfigError, match="unknown sample 'zzee'; did you mean 'zee'"):
+        pipeline.apply_files(tiny, Products(tmp_path), trained, Request((str(copy),), "zzee", tmp_path, scores=False))
+    pipeline.apply_files(tiny, Products(tmp_path), trained, Request((str(copy),), "zee", tmp_path, scores=False))
+
+
+def test_the_command_streams_files(write_config: object, whole: Path, ntuples: Path, tmp_path: Path) -> None:
+    from tiny_analysis import tiny_config
+
+    path = write_config(tiny_config())  # type: ignore[operator]
+    where = ["--cascade", str(whole / "cascade"), "--output", str(tmp_path / "out")]
+    result: Result = CliRunner().invoke(
+        main, ["apply", str(path), "--scores", "--files", str(ntuples / "zee_*.root"), *where]
+    )
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "out" / "applied" / "histograms.json").is_file()
+    assert (tmp_path / "out" / "applied" / "scores" / "zee.root").is_file()
