@@ -221,7 +221,8 @@ def test_any_split_into_chunks_gives_the_same_columns(full: FeaturePlan, chunk: 
         names = getattr(parts[0], part)
         return {name: np.concatenate([getattr(table, part)[name] for table in parts]) for name in names}
 
-    assert_equal(FeatureTable(joined("columns"), joined("passed"), joined("weights")), full.apply(chunk))
+    whole = full.apply(chunk)
+    assert_equal(FeatureTable(joined("columns"), joined("passed"), joined("weights"), whole.rows), whole)
 
 
 def test_masked_and_reordered_chunks_are_understood(full: FeaturePlan, chunk: ak.Array) -> None:
@@ -383,7 +384,6 @@ def test_an_object_that_nothing_uses_is_checked_but_not_read() -> None:
         ({"f": "MET_pt"}, {"MET_pt": [{"x": 1.0}]}, "expected numbers or lists of numbers, found {x: float64}"),
         ({"f": "MET_pt"}, {"MET_pt": [1.0, None]}, r"found \?float64"),
         ({"f": "MET_pt"}, {"MET_phi": [1.0]}, r"no branch 'MET_pt' in the events; did you mean 'MET_phi'\?"),
-        ({"f": "idle[0].pt"}, {"Photon_pt": [1.0]}, "'Photon_pt': expected a list of numbers per event"),
         (
             {"f": "idle[0].pt + idle[0].eta"},
             {"Photon_pt": [[1.0]], "Photon_eta": [[]]},

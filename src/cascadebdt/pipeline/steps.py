@@ -59,6 +59,11 @@ def apply(config: Config, products: Products, events: Events, model: Cascade) ->
             **cutflow_content(cutflow),
             "cascade": diagnostics.flow(events, scores),
             "events": {"read": cutflow.read, "selected": cutflow.selected, "lost": lost},
+            "skipped": [
+                {"sample": record.sample, "file": record.location, "reason": record.skipped}
+                for record in events.ledger
+                if record.skipped
+            ],
         },
     )
     products.write("yields", yields_content(filled))
