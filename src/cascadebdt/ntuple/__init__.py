@@ -10,14 +10,18 @@ file twice, missing or damaged is one sentence.
 
 from cascadebdt.ntuple.files import NtupleFile, describe, find, sum_of_weights
 from cascadebdt.ntuple.reading import EntryRange, Reader, ranges, require_matches
+from cascadebdt.ntuple.survey import Survey, starting_configuration, survey
 
 __all__ = [
     "EntryRange",
     "NtupleFile",
     "Reader",
+    "Survey",
     "describe",
     "find",
     "ranges",
     "require_matches",
+    "starting_configuration",
     "sum_of_weights",
+    "survey",
 ]

@@ -169,13 +169,17 @@ def _branches(tree: Any, aliases: Mapping[str, str]) -> dict[str, str]:
 
     In an RNTuple ``pt`` of the collection ``Photon`` is called ``Photon.pt``; it is ``Photon_pt`` too, as in a TTree.
     """
+    own = own_names(tree)
+    known = {name.replace(".", "_"): name for name in own if "." in name} if is_rntuple(tree) else {}
+    known |= {name.rpartition("/")[2]: name for name in own} | {name: name for name in own}
+    return known | {alias: known[name] for alias, name in aliases.items() if name in known}
+
+
+def own_names(tree: Any) -> list[str]:
+    """Return the names of all branches, or of all fields of an RNTuple and of the records in them."""
     if is_rntuple(tree):
-        names = [name for field in tree.fields for name in _names_in(field)]
-        own = {name.replace(".", "_"): name for name in names if "." in name} | {name: name for name in names}
-    else:
-        names = list(map(str, tree.keys()))
-        own = {name.rpartition("/")[2]: name for name in names} | {name: name for name in names if "/" not in name}
-    return own | {alias: own[name] for alias, name in aliases.items() if name in own}
+        return [name for field in tree.fields for name in _names_in(field)]
+    return list(map(str, tree.keys()))
 
 
 def _names_in(field: Any) -> list[str]:
