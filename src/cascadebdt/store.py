@@ -117,7 +117,7 @@ def _file_content(record: FileRecord, config: Config, events: Events) -> dict[st
         "read": record.read,
         "selected": None if is_hidden else record.selected,
         "skipped": record.skipped,
-        "size_bytes": file.size_bytes if file else None,
+        "size_bytes": file.size_bytes if file else 0,
         "identity": file.identity if file else None,
     }
 
@@ -141,18 +141,28 @@ def _relative(location: str, directory: Path) -> str:
     return location if "://" in location else os.path.relpath(location, directory)
 
 
-def cutflow_content(cutflow: Cutflow) -> dict[str, Any]:
-    """Return a cutflow as JSON content; sums are rounded to 12 digits, since chunks add in any grouping."""
+def cutflow_content(cutflow: Cutflow, processes: Mapping[str, str]) -> dict[str, Any]:
+    """Return a cutflow as JSON content; sums are rounded to 12 digits, since chunks add in any grouping.
+
+    Parameters
+    ----------
+    processes : sample -> its process
+    """
+    names = dict.fromkeys(processes[sample] for sample in cutflow.samples)
+    rows = {name: [r for r, sample in enumerate(cutflow.samples) if processes[sample] == name] for name in names}
     return {
         "cuts": list(cutflow.cuts),
-        "samples": {
-            sample: {
-                "entries": cutflow.entries[row].tolist(),
-                "sumw": [float(f"{value:.12g}") for value in cutflow.sumw[row]],
-                "uncertainty": [float(f"{value:.12g}") for value in cutflow.sumw2[row] ** 0.5],
-            }
-            for row, sample in enumerate(cutflow.samples)
-        },
+        "samples": {sample: _cutflow_rows(cutflow, [row]) for row, sample in enumerate(cutflow.samples)},
+        "processes": {name: _cutflow_rows(cutflow, of) for name, of in rows.items()},
+    }
+
+
+def _cutflow_rows(cutflow: Cutflow, rows: list[int]) -> dict[str, list[Any]]:
+    """Return the sums of some rows of a cutflow."""
+    return {
+        "entries": cutflow.entries[rows].sum(axis=0).tolist(),
+        "sumw": [float(f"{value:.12g}") for value in cutflow.sumw[rows].sum(axis=0)],
+        "uncertainty": [float(f"{value:.12g}") for value in cutflow.sumw2[rows].sum(axis=0) ** 0.5],
     }
 
 

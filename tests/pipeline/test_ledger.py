@@ -16,7 +16,7 @@ from cascadebdt.config import NtupleConfig
 from cascadebdt.errors import FileError, InputError, TransientInputError
 from cascadebdt.events import Events
 from cascadebdt.ntuple.access import attempt
-from cascadebdt.store import manifest
+from cascadebdt.store import cutflow_content, manifest
 from tiny_analysis import tiny_config, write_ntuple
 
 Change = Callable[[dict[str, Any]], Any]
@@ -176,3 +176,14 @@ def test_names_may_come_from_a_text_file(folder: Path) -> None:
     (folder / "none.txt").write_text("# nothing\n")
     with pytest.raises(InputError, match=r"none.txt: this list of files is empty"):
         ntuple.find(["none.txt"], directory=folder)
+
+
+def test_the_cutflow_of_a_process_is_the_sum_of_its_samples(tiny_events: Events) -> None:
+    processes = {"signal": "signal", "zee": "z", "wjets": "z", "data": "data"}
+    content = cutflow_content(tiny_events.cutflow, processes)
+    assert list(content["processes"]) == ["signal", "z", "data"]
+    assert content["processes"]["z"]["entries"][0] == 8000
+    parts = [content["samples"][name]["sumw"][-1] for name in ("zee", "wjets")]
+    assert content["processes"]["z"]["sumw"][-1] == pytest.approx(sum(parts))
+    variances = [content["samples"][name]["uncertainty"][-1] ** 2 for name in ("zee", "wjets")]
+    assert content["processes"]["z"]["uncertainty"][-1] == pytest.approx(sum(variances) ** 0.5)

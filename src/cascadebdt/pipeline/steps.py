@@ -56,7 +56,7 @@ def apply(config: Config, products: Products, events: Events, model: Cascade) ->
     products.write(
         "cutflow",
         {
-            **cutflow_content(cutflow),
+            **cutflow_content(cutflow, {sample.name: sample.process for sample in config.samples}),
             "cascade": diagnostics.flow(events, scores),
             "events": {"read": cutflow.read, "selected": cutflow.selected, "lost": lost},
             "skipped": [
