@@ -16,9 +16,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
+from click.testing import CliRunner
 
 from cascadebdt import config as configuration
 from cascadebdt import ntuple, pipeline
+from cascadebdt.cli import main
 from cascadebdt.config import NtupleConfig
 from cascadebdt.errors import FileError, InputError, TransientInputError
 from cascadebdt.events import Events
@@ -158,3 +161,17 @@ def test_a_missing_extra_is_named(scheme: str, modules: list[str], extra: str) -
     assert result.returncode == 2, result.stderr
     assert f"reading {scheme}:// needs an extra package that is not installed; install it: pip install" in result.stderr
     assert f"'cascadebdt[{extra}]'" in result.stderr
+
+
+def test_a_server_that_is_not_there_ends_a_command_with_exit_code_75(tmp_path: Path) -> None:
+    pytest.importorskip("aiohttp", reason="the extra 'https' is not installed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    raw = tiny_config()
+    raw["ntuples"]["retries"] = 0
+    raw["samples"][0]["files"] = f"http://127.0.0.1:{port}/x.root"
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(raw))
+    result = CliRunner().invoke(main, ["check", str(tmp_path / "config.yaml"), "--quiet"])
+    assert result.exit_code == 75, result.output
+    assert "x.root: reading failed" in result.output

@@ -17,6 +17,7 @@ import uhi.io.json
 from cascadebdt.config import DATA, Config
 from cascadebdt.errors import InputError
 from cascadebdt.events import Events, FileRecord
+from cascadebdt.expression import registered
 from cascadebdt.selection import Cutflow
 from cascadebdt.yields import Histogram, Yields, total
 
@@ -100,6 +101,7 @@ def manifest(config: Config, events: Events) -> dict[str, Any]:
         "seed": config.seed,
         "unblind": config.fit.unblind or None,
         "versions": versions(),
+        "functions": {name: function.digest for name, function in registered().items()},
         "files": [_file_content(record, config, events) for record in events.ledger],
         "missing": missing(config, events),
     }

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -187,3 +188,31 @@ def test_the_cutflow_of_a_process_is_the_sum_of_its_samples(tiny_events: Events)
     assert content["processes"]["z"]["sumw"][-1] == pytest.approx(sum(parts))
     variances = [content["samples"][name]["uncertainty"][-1] ** 2 for name in ("zee", "wjets")]
     assert content["processes"]["z"]["uncertainty"][-1] == pytest.approx(sum(variances) ** 0.5)
+
+
+def split(source: Path, folder: Path, cuts: list[int]) -> list[str]:
+    """Write the events of a file into several files, cut at these entries."""
+    with uproot.open(source) as file:
+        content = file["Events"].arrays()
+    content = content[[name for name in content.fields if not name.startswith("n")]]
+    names = []
+    for part, (start, stop) in enumerate(pairwise([0, *cuts, len(content)])):
+        events = content[start:stop]
+        names.append(str(folder / f"{source.stem}_part{part}.root"))
+        with uproot.recreate(names[-1]) as file:
+            file.mktree("Events", {name: events[name] for name in events.fields})
+            file.mktree("Runs", {"genEventSumw": np.array([float(ak.sum(events["genWeight"]))])})
+    return names
+
+
+@pytest.mark.parametrize("cuts", [[1], [700, 700], [13, 500, 1999]])
+def test_any_split_of_the_files_gives_the_same_events(
+    ntuples: Path, tiny_events: Events, tmp_path: Path, cuts: list[int]
+) -> None:
+    names = split(ntuples / "wjets_0.root", tmp_path, cuts)
+    events = select(ntuples, lambda raw: raw["samples"][2].update(files=[*reversed(names), "wjets_1.root"]))
+    expected = tiny_events.take(tiny_events.is_nominal)
+    np.testing.assert_array_equal(events.event_id, expected.event_id)
+    np.testing.assert_array_equal(events.weights["nominal"], expected.weights["nominal"])
+    for name, column in events.columns.items():
+        np.testing.assert_array_equal(column, expected.columns[name])

@@ -97,7 +97,7 @@ def planar_sphericity(xx: float, yy: float, xy: float) -> float:
 def _eigenvalue(xx: float, yy: float, zz: float, xy: float, xz: float, yz: float, turn: float) -> float:
     """Return an eigenvalue, over the trace, of a symmetric 3 x 3 matrix: `turn` 0 the largest, 2 pi / 3 the smallest.
 
-    O.K. Smith, Commun. ACM 4 (1961) 168, doi:10.1145/355578.366316.
+    O.K. Smith, Communications of the ACM 4 (1961) 168, doi:10.1145/355578.366316.
     """
     trace = xx + yy + zz
     a, b, c = xx / trace - 1.0 / 3.0, yy / trace - 1.0 / 3.0, zz / trace - 1.0 / 3.0
