@@ -56,7 +56,7 @@ def test_a_damaged_file_ends_the_selection_by_default(folder: Path) -> None:
         select(folder)
 
 
-@pytest.mark.parametrize("at", [0, 3000])
+@pytest.mark.parametrize("at", [0, 3000, 70_000])
 def test_a_skipped_file_changes_nothing_but_the_ledger(folder: Path, tiny_events: Events, at: int) -> None:
     damage(folder, at=at)
     events = select(folder, skipping)
