@@ -3,7 +3,7 @@
 Each figure is a ratio of two measurements of one run, the least of several repetitions each. Peers are
 ``uproot.iterate`` over the same branches, and the same objects, cuts and features written with Awkward operations.
 
-    python benchmarks/reading.py [--events 500000] [--cores 1] [--large 20000000]
+    python benchmarks/reading.py [--events 500000] [--cores 1] [--copies 40]
 """
 
 import argparse
@@ -241,18 +241,26 @@ def overlap(path: Path) -> None:
     print(f"  slow source / fast source     {waiting / base:5.2f}   (one after the other: {1 + waits / base:.2f})")
 
 
-def memory(path: Path, jobs: int) -> float:
-    """Return the peak memory of a process that selects a file, in MB."""
+def memory(path: Path, jobs: int, *, copies: int) -> float:
+    """Return the peak resident memory, in MB, of a process that selects a file as often as `copies`, by hard links."""
+    folder = path.parent / f"copies_{copies}"
+    folder.mkdir()
+    for copy in range(copies):
+        (folder / f"part_{copy}.root").hardlink_to(path)
+    (folder / "other.root").hardlink_to(path.with_name("other.root"))
     code = (
-        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import resource, reading; "
-        f"from pathlib import Path; from cascadebdt import pipeline; "
-        f"config = reading.configuration(Path({str(path)!r})); "
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import reading; from pathlib import Path; "
+        f"from cascadebdt import pipeline; config = reading.configuration(Path({str(folder)!r}) / 'part_*.root'); "
         "tight = config.selection[0].model_copy(update={'cut': 'photon[0].pt > 250'}); "
         "config = config.model_copy(update={'selection': (tight, *config.selection[1:])}); "
-        f"pipeline.select(config, jobs={jobs}, nominal_only=True); "
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+        f"read = pipeline.select(config, jobs={jobs}, nominal_only=True).cutflow.read; "
+        "status = dict(line.split(':', 1) for line in Path('/proc/self/status').read_text().splitlines()); "
+        "print(read, int(status['VmHWM'].split()[0]) / 1024)"
     )
-    return float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
+    result = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    n_events, peak = result.stdout.split()
+    print(f"  peak memory {float(peak):.0f} MB for {n_events} events")
+    return float(peak)
 
 
 def main() -> None:
@@ -260,20 +268,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=500_000)
     parser.add_argument("--cores", type=int, default=1)
-    parser.add_argument(
-        "--large", type=int, default=0, help="events of the large file of the memory test; 0 leaves it out"
-    )
+    parser.add_argument("--copies", type=int, default=0, help="size of the memory test's input; 0 leaves it out")
     options = parser.parse_args()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])
     with tempfile.TemporaryDirectory() as folder:
         path = generate(Path(folder) / "events.root", options.events)
         generate(Path(folder) / "other.root", 100)
         speed(path, options.cores, options.events)
-        if options.large:
-            small = memory(path, options.cores)
-            path.unlink()
-            large = memory(generate(path, options.large), options.cores)
-            print(f"  peak memory {large:.0f} MB for {options.large} events, {small:.0f} MB for {options.events}")
+        if options.copies:
+            small = memory(path, options.cores, copies=1)
+            large = memory(path, options.cores, copies=options.copies)
+            print(f"  peak memory of large / small  {large / small:5.2f}")
         overlap(generate(path, CHUNK))
 
 

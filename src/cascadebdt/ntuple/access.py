@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import uproot
-from uproot.source.file import MemmapSource
+from uproot.source.file import MultithreadedFileSource
 
 from cascadebdt.config import NtupleConfig
 from cascadebdt.errors import FileError, InputError, TransientInputError, did_you_mean
@@ -62,8 +62,13 @@ def opened(location: str) -> Iterator[Any]:
 
 
 def open_file(location: str) -> Any:
-    """Return an open ROOT file, which the caller closes."""
-    return uproot.open(location) if is_remote(location) else uproot.open(location, handler=MemmapSource)
+    """Return an open ROOT file, which the caller closes.
+
+    Local files are read, not mapped: mapped pages would count as this process's memory, and grow with the file.
+    """
+    if is_remote(location):
+        return uproot.open(location)
+    return uproot.open(location, handler=MultithreadedFileSource, num_workers=1)
 
 
 @contextmanager
