@@ -64,11 +64,12 @@ def opened(location: str) -> Iterator[Any]:
 def open_file(location: str) -> Any:
     """Return an open ROOT file, which the caller closes.
 
-    Local files are read, not mapped: mapped pages would count as this process's memory, and grow with the file.
+    Local files are read, not mapped, and nothing is cached: mapped pages would count as this process's memory, and
+    caches live on after their file is closed, so that memory would grow with the size and number of the files.
     """
     if is_remote(location):
-        return uproot.open(location)
-    return uproot.open(location, handler=MultithreadedFileSource, num_workers=1)
+        return uproot.open(location, array_cache=None, object_cache=None)
+    return uproot.open(location, handler=MultithreadedFileSource, num_workers=1, array_cache=None, object_cache=None)
 
 
 @contextmanager
