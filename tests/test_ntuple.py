@@ -17,7 +17,7 @@ def test_globs_and_names_give_each_file_once_and_sorted(tmp_path: Path) -> None:
     for name in ("b.root", "a.root", "c.txt"):
         (tmp_path / name).touch()
     found = ntuple.find(["*.root", "a.root"], directory=tmp_path)
-    assert [path.name for path in found] == ["a.root", "b.root"]
+    assert [Path(name).name for name in found] == ["a.root", "b.root"]
 
 
 def test_a_missing_file_is_named_with_the_closest_one(tmp_path: Path) -> None:
@@ -33,7 +33,8 @@ def test_a_truncated_file_is_one_sentence(tmp_path: Path, ntuples: Path, size: i
 
     def describe_and_read() -> None:
         file = ntuple.describe(path, NTUPLES)
-        ntuple.read(ntuple.ranges([file], entries=10**6)[0], ["Photon_pt"], tree="Events")
+        with ntuple.Reader(NTUPLES) as reader:
+            reader.read(ntuple.ranges(file, entries=10**6)[0], ["Photon_pt"])
 
     with pytest.raises(InputError, match=r"short.root: not a readable ROOT file") as error:
         describe_and_read()
@@ -64,20 +65,22 @@ def test_the_highest_cycle_of_a_tree_is_read(tmp_path: Path) -> None:
 
 
 def test_sums_of_weights_add_over_files_and_must_be_positive(ntuples: Path, tmp_path: Path) -> None:
-    files = [ntuple.describe(ntuples / f"zee_{part}.root", NTUPLES) for part in range(2)]
-    assert ntuple.sum_of_weights(files, source="Runs:genEventSumw") == 4000
+    def produced(path: Path, source: str = "Runs:genEventSumw") -> ntuple.NtupleFile:
+        return ntuple.describe(path, NtupleConfig(sum_of_weights=source), is_normalised=True)
+
+    assert ntuple.sum_of_weights([produced(ntuples / f"zee_{part}.root") for part in range(2)]) == 4000
     with uproot.recreate(tmp_path / "bad.root") as file:
         file.mktree("Events", {name: np.arange(2) for name in NTUPLES.event_id})
         file.mktree("Runs", {"genEventSumw": np.array([0.0])})
-    with pytest.raises(InputError, match=r"bad.root: the sum of weights Runs:genEventSumw is 0.0, expected a positive"):
-        ntuple.sum_of_weights([ntuple.describe(tmp_path / "bad.root", NTUPLES)], source="Runs:genEventSumw")
+    with pytest.raises(InputError, match=r"bad.root: the sum of weights is 0.0, expected a positive"):
+        ntuple.sum_of_weights([produced(tmp_path / "bad.root")])
     with pytest.raises(InputError, match=r"no branch 'genSumw'; did you mean 'genEventSumw'\?"):
-        ntuple.sum_of_weights(files, source="Runs:genSumw")
+        produced(ntuples / "zee_0.root", "Runs:genSumw")
 
 
 def test_ranges_cover_every_entry_once(ntuples: Path) -> None:
-    files = [ntuple.describe(ntuples / "data.root", NTUPLES)]
-    found = [entry for part in ntuple.ranges(files, entries=300) for entry in range(part.start, part.stop)]
+    file = ntuple.describe(ntuples / "data.root", NTUPLES)
+    found = [entry for part in ntuple.ranges(file, entries=300) for entry in range(part.start, part.stop)]
     assert found == list(range(800))
 
 
@@ -90,5 +93,6 @@ def test_a_copy_keeps_its_identity(ntuples: Path, tmp_path: Path) -> None:
 
 def test_an_empty_tree_gives_no_entries(tmp_path: Path) -> None:
     path = write_ntuple(tmp_path / "empty.root", "zee", 0, 1)
-    parts = ntuple.ranges([ntuple.describe(path, NTUPLES)], entries=10)
-    assert len(ntuple.read(parts[0], ["Photon_pt", "event"], tree="Events")) == 0
+    parts = ntuple.ranges(ntuple.describe(path, NTUPLES), entries=10)
+    with ntuple.Reader(NTUPLES) as reader:
+        assert len(reader.read(parts[0], ["Photon_pt", "event"])) == 0

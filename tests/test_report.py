@@ -237,3 +237,11 @@ def filled(values: dict[str, list[float]], *, nominal: bool) -> Histogram:
     numbers = np.array(list(values.values()))
     view["value"] = view["variance"] = numbers[:, None] if nominal else numbers
     return histogram
+
+
+def test_a_skipped_file_is_a_warning_and_processes_have_their_own_sums(content: dict[str, Any]) -> None:
+    content["cutflow"]["skipped"] = [{"sample": "zee", "file": "/d/zee_1.root", "reason": "not a readable ROOT file"}]
+    content["cutflow"]["processes"] = content["cutflow"]["samples"]
+    page = build(content)
+    assert "Sample zee was normalised without zee_1.root, which was skipped: not a readable ROOT file." in page
+    assert "<th>Process</th>" in page

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         yields,
     )
     from cascadebdt.cascade import Cascade
+    from cascadebdt.expression import register
 
 __version__ = "0.1.0"
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "inference",
     "pipeline",
     "plots",
+    "register",
     "report",
     "simulation",
     "store",
@@ -48,6 +50,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name == "Cascade":
         return importlib.import_module("cascadebdt.cascade").Cascade
+    if name == "register":
+        return importlib.import_module("cascadebdt.expression").register
     if name in __all__:
         return importlib.import_module(f"cascadebdt.{name}")
     raise AttributeError(f"module 'cascadebdt' has no attribute '{name}'")

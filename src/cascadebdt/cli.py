@@ -137,6 +137,21 @@ def check_command(**options: Any) -> None:
     job.say(f"{options['config_path']}: no errors found")
 
 
+@main.command("inspect")
+@click.argument("file")
+def inspect_command(file: str) -> None:
+    """Tell what is in FILE (a path or URL): trees, branches, types, and a configuration to start from."""
+    from cascadebdt import ntuple
+
+    found = ntuple.survey(file)
+    click.echo(f"# {found.location}: compression {found.compression}")
+    for tree in found.trees:
+        click.echo(f"# {tree.kind} {tree.name}: {tree.entries} entries, {len(tree.branches)} branches")
+        for name, kind in tree.branches.items():
+            click.echo(f"#   {name:40s} {kind}")
+    click.echo(ntuple.starting_configuration(found), nl=False)
+
+
 def _data_samples(config: "Config") -> list[str]:
     return [sample.name for sample in config.samples if sample.is_data]
 

@@ -19,6 +19,7 @@ from cascadebdt.errors import ConfigError, did_you_mean
 
 DATA = "data"
 NOMINAL = "nominal"
+ENTRY = "entry"
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -43,22 +44,50 @@ def _as_list(data: Any, *keys: str) -> Any:
 class NtupleConfig(Section):
     """How events are stored in the input files.
 
-    `event_id` names the integer branches that identify an event; `sum_of_weights` is ``"tree:branch"``, summed over
-    the files really read; `weight` is the generator weight of simulated samples that name none of their own.
+    `tree` may lie in directories (``one/two/tree``). `event_id` names the integer branches that identify an event;
+    ``entry`` is for ntuples that have none: then the file's own identity and the entry identify it, which does not
+    survive another split into files. `sum_of_weights` is ``"tree:branch"``, summed over the files really read;
+    `weight` is the generator weight of simulated samples that name none of their own.
+
+    `aliases` gives branches whose names are no words names for expressions (``met: "MET_CoreAuxDyn.met"``). `mev`
+    lists the branches (names or glob patterns) stored in MeV; they become GeV as they are read. `sentinels` are
+    numbers that stand for a missing value, such as -999, by branch or pattern (a list holds for all branches); they
+    become NaN as they are read, except in the event's identity and in weights.
+
+    Reading is tried again up to `retries` times after faults that may pass, first after `retry_seconds`, then after
+    twice as long. `on_bad_file` ``skip`` leaves out files that cannot be read, but only of samples with a
+    cross_section_pb, whose normalisation then comes from the files really read.
     """
 
     tree: str = "Events"
-    event_id: tuple[str, ...] = Field(default=("run", "luminosityBlock", "event"), min_length=1)
+    event_id: tuple[str, ...] = ("run", "luminosityBlock", "event")
     sum_of_weights: str | None = Field(default=None, pattern=r"^[^:]+:[^:]+$")
     weight: str | None = None
+    aliases: dict[Name, str] = {}
+    mev: tuple[str, ...] = ()
+    sentinels: dict[str, tuple[float, ...]] = {}
     chunk_entries: int = Field(default=100_000, gt=0)
+    retries: int = Field(default=3, ge=0)
+    retry_seconds: float = Field(default=1.0, ge=0, le=600)
+    on_bad_file: Literal["error", "skip"] = "error"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_forms(cls, data: Any) -> Any:
+        data = _as_list(data, "mev")
+        if isinstance(data, Mapping) and data.get("event_id") == ENTRY:
+            data = {**data, "event_id": ()}
+        if isinstance(data, Mapping) and isinstance(data.get("sentinels"), list | tuple):
+            data = {**data, "sentinels": {"*": data["sentinels"]}}
+        return data
 
 
 class SampleConfig(Section):
     """Files of one production (or data). A relative path is relative to the configuration file.
 
-    With `cross_section_pb` the weights are scaled to the luminosity by cross section over the sum of weights;
-    without it they are taken as they are. Data carry no weight.
+    `files` are names, glob patterns, URLs (``root://``, ``https://``) or text files (``.txt``) with one of these a
+    line; `tree` replaces that of `ntuples`. With `cross_section_pb` the weights are scaled to the luminosity by cross
+    section over the sum of weights; without it they are taken as they are. Data carry no weight.
     """
 
     name: Name
@@ -66,6 +95,7 @@ class SampleConfig(Section):
     files: tuple[str, ...] = Field(min_length=1)
     cross_section_pb: Positive | None = None
     weight: str | None = None
+    tree: str | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -89,9 +119,19 @@ class ObjectConfig(Section):
 
     `order` is an expression, sorted ascending (``-pt``: leading first); `away_from` removes candidates within a
     distance delta R of another object; `fields` names, per collection, the branch behind a common field.
+
+    `branch` tells how the branch of a field is called (``"{collection}AuxDyn.{field}"``). A collection whose branches
+    hold one number per event has one candidate per event. `momentum` names the fields of px, py, pz and the energy
+    of collections that store these; ``pt``, ``eta``, ``phi`` and ``mass`` are then computed from them.
+
+    `pairs` takes the place of `from`: the candidates are all pairs of two objects, or of one with itself, with the
+    ``pt``, ``eta``, ``phi`` and ``mass`` of their sum and the fields of both, as ``first_charge``, ``second_charge``.
     """
 
-    from_: tuple[str, ...] = Field(alias="from", min_length=1)
+    from_: tuple[str, ...] = Field(default=(), alias="from")
+    pairs: tuple[str, str] | None = None
+    branch: str = "{collection}_{field}"
+    momentum: tuple[str, str, str, str] | None = None
     where: str | None = None
     order: str | None = None
     away_from: dict[str, Positive] = {}
@@ -101,6 +141,16 @@ class ObjectConfig(Section):
     @classmethod
     def _one_collection(cls, data: Any) -> Any:
         return _as_list(data, "from", "from_")
+
+    @model_validator(mode="after")
+    def _from_or_pairs(self) -> Self:
+        if bool(self.from_) == (self.pairs is not None):
+            raise ValueError("give exactly one of from, pairs")
+        if any(self.branch.count(part) != 1 for part in ("{collection}", "{field}")):
+            raise ValueError(f"branch must hold {{collection}} and {{field}} once each, got '{self.branch}'")
+        if self.pairs is not None and (self.momentum is not None or self.fields):
+            raise ValueError("pairs have the fields of their two objects; remove momentum and fields")
+        return self
 
 
 class CutConfig(Section):
@@ -272,6 +322,7 @@ class SampleSystematic(Section):
     files: tuple[str, ...] = Field(min_length=1)
     cross_section_pb: Positive | None = None
     weight: str | None = None
+    tree: str | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -360,6 +411,7 @@ class Config(Section):
         for name, spec in self.objects.items():
             known = [other for other in self.objects if other != name]
             found += [(f"objects.{name}.away_from", other, known, "object") for other in spec.away_from]
+            found += [(f"objects.{name}.pairs", other, known, "object") for other in spec.pairs or ()]
         return found
 
     @property
@@ -373,7 +425,11 @@ class Config(Section):
 
         Where and how it runs (device, chunk size) and whether it is unblinded are left out.
         """
-        execution = {"ntuples": {"chunk_entries"}, "cascade": {"device"}, "fit": {"unblind"}}
+        execution = {
+            "ntuples": {"chunk_entries", "retries", "retry_seconds"},
+            "cascade": {"device"},
+            "fit": {"unblind"},
+        }
         content = self.model_dump(mode="json", by_alias=True, exclude=execution)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

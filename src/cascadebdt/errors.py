@@ -5,7 +5,8 @@
     CascadeBDTError
     ├── ConfigError      a configuration is wrong
     ├── InputError       an input file or array is wrong
-    │   └── TransientInputError   reading failed in a way that may pass: retry
+    │   └── FileError    a file cannot be opened or read
+    │       └── TransientInputError   in a way that may pass: retry
     ├── TrainingError    a stage cannot be trained
     ├── YieldError       yields or templates cannot be built
     └── FitError         a fit failed or is not to be trusted
@@ -30,7 +31,15 @@ class InputError(CascadeBDTError):
     """An input file or array is wrong."""
 
 
-class TransientInputError(InputError):
+class FileError(InputError):
+    """A file cannot be opened or read; `location` is its path or URL."""
+
+    def __init__(self, message: str, *, location: str = "") -> None:
+        super().__init__(message)
+        self.location = location
+
+
+class TransientInputError(FileError):
     """Reading failed in a way that may pass, such as a time-out of a server."""
 
 

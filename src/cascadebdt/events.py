@@ -13,6 +13,22 @@ from cascadebdt.selection import Cutflow
 
 
 @dataclass(frozen=True)
+class FileRecord:
+    """What became of the entries of one file in the nominal selection (or in that of its variation).
+
+    `entries` is what the file says, `read` what came out of it; `read - selected` were cut. `skipped` is why the file
+    was left out, None if it was not.
+    """
+
+    sample: str
+    location: str
+    entries: int
+    read: int
+    selected: int
+    skipped: str | None = None
+
+
+@dataclass(frozen=True)
 class Events:
     """Selected events of every sample, in canonical order.
 
@@ -26,6 +42,7 @@ class Events:
     process, sample, variation : (n_events,) int16, codes into the tuples of names below
     cutflow : of the nominal selection
     files : the files read, by sample
+    ledger : what became of each file, those left out included
     """
 
     columns: Mapping[str, FeatureArray]
@@ -39,6 +56,7 @@ class Events:
     variations: tuple[str, ...] = (NOMINAL,)
     cutflow: Cutflow = field(default_factory=lambda: Cutflow.empty((), ()))
     files: Mapping[str, tuple[NtupleFile, ...]] = field(default_factory=dict)
+    ledger: tuple[FileRecord, ...] = ()
 
     def __len__(self) -> int:
         return len(self.event_id)
@@ -118,7 +136,6 @@ def concatenate(parts: Iterable[Events]) -> Events:
         sample=np.concatenate([part.sample for part in parts]),
         variation=np.concatenate([part.variation for part in parts]),
     )
-    features, weights = list(joined.columns.values()), list(joined.weights.values())
     features, weights = list(joined.columns.values()), list(joined.weights.values())
     least_to_most: tuple[AnyArray, ...] = (*features, *weights, joined.event_id, joined.sample, joined.variation)
     return joined.take(np.lexsort(least_to_most))

@@ -91,13 +91,19 @@ def build(
         cutflow=cutflow,
         luminosity_fb=manifest["config"].get("luminosity_fb"),
         cards=_cards(summary),
-        warnings=[*warnings, *findings(summary=summary, cascade=cascade, fit=fit)],
+        warnings=[*warnings, *_skipped(cutflow), *findings(summary=summary, cascade=cascade, fit=fit)],
         figures=_placed(figures),
         processes=list(dict.fromkeys(name for region in summary["regions"].values() for name in region["yields"])),
         signal_region=SIGNAL_REGION,
         stages=[_stage(stage, cascade["signal"]) for stage in _classifiers(cascade)],
         negative_weights=[row for stage in _classifiers(cascade) for row in _negative_weights(stage)],
     )
+
+
+def _skipped(cutflow: Json) -> Iterator[str]:
+    for record in cutflow.get("skipped", ()):
+        name = record["file"].rpartition("/")[2]
+        yield f"Sample {record['sample']} was normalised without {name}, which was skipped: {record['reason']}."
 
 
 def findings(*, summary: Json, cascade: Json, fit: Json | None = None) -> list[str]:

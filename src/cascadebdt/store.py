@@ -16,9 +16,10 @@ import uhi.io.json
 import uproot
 
 from cascadebdt.cascade import Scores
-from cascadebdt.config import NOMINAL, Config
+from cascadebdt.config import DATA, NOMINAL, Config
 from cascadebdt.errors import InputError
-from cascadebdt.events import Events
+from cascadebdt.events import Events, FileRecord
+from cascadebdt.expression import registered
 from cascadebdt.selection import Cutflow
 from cascadebdt.yields import Histogram, Yields, total
 
@@ -148,17 +149,36 @@ def manifest(config: Config, events: Events) -> dict[str, Any]:
         "seed": config.seed,
         "unblind": config.fit.unblind or None,
         "versions": versions(),
-        "files": [
-            {
-                "sample": sample,
-                "file": _relative(file.path, config.directory),
-                "entries": file.entries,
-                "size_bytes": file.size_bytes,
-                "identity": file.identity,
-            }
-            for sample, files in events.files.items()
-            for file in files
-        ],
+        "functions": {name: function.digest for name, function in registered().items()},
+        "files": [_file_content(record, config, events) for record in events.ledger],
+        "missing": missing(config, events),
+    }
+
+
+def _file_content(record: FileRecord, config: Config, events: Events) -> dict[str, Any]:
+    """Return what is known of a file; how many data events were selected is not told while blind."""
+    file = next((file for file in events.files[record.sample] if file.location == record.location), None)
+    is_hidden = not config.fit.unblind and record.sample in {s.name for s in config.samples if s.is_data}
+    return {
+        "sample": record.sample,
+        "file": _relative(record.location, config.directory),
+        "tree": file.tree if file else None,
+        "entries": record.entries,
+        "read": record.read,
+        "selected": None if is_hidden else record.selected,
+        "skipped": record.skipped,
+        "size_bytes": file.size_bytes if file else 0,
+        "identity": file.identity if file else None,
+    }
+
+
+def missing(config: Config, events: Events) -> dict[str, dict[str, float]]:
+    """Return feature -> process -> fraction of selected events without a value; data only after unblinding."""
+    processes = [name for name in events.processes if name != DATA or config.fit.unblind]
+    rows = {name: np.flatnonzero(events.is_nominal & events.of_process(name)) for name in processes}
+    return {
+        feature: {name: float(np.isnan(column[of]).mean()) if len(of) else 0.0 for name, of in rows.items()}
+        for feature, column in events.columns.items()
     }
 
 
@@ -167,22 +187,32 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
 
 
-def _relative(path: Path, directory: Path) -> str:
-    return os.path.relpath(path, directory)
+def _relative(location: str, directory: Path) -> str:
+    return location if "://" in location else os.path.relpath(location, directory)
 
 
-def cutflow_content(cutflow: Cutflow) -> dict[str, Any]:
-    """Return a cutflow as JSON content; sums are rounded to 12 digits, since chunks add in any grouping."""
+def cutflow_content(cutflow: Cutflow, processes: Mapping[str, str]) -> dict[str, Any]:
+    """Return a cutflow as JSON content; sums are rounded to 12 digits, since chunks add in any grouping.
+
+    Parameters
+    ----------
+    processes : sample -> its process
+    """
+    names = dict.fromkeys(processes[sample] for sample in cutflow.samples)
+    rows = {name: [r for r, sample in enumerate(cutflow.samples) if processes[sample] == name] for name in names}
     return {
         "cuts": list(cutflow.cuts),
-        "samples": {
-            sample: {
-                "entries": cutflow.entries[row].tolist(),
-                "sumw": [float(f"{value:.12g}") for value in cutflow.sumw[row]],
-                "uncertainty": [float(f"{value:.12g}") for value in cutflow.sumw2[row] ** 0.5],
-            }
-            for row, sample in enumerate(cutflow.samples)
-        },
+        "samples": {sample: _cutflow_rows(cutflow, [row]) for row, sample in enumerate(cutflow.samples)},
+        "processes": {name: _cutflow_rows(cutflow, of) for name, of in rows.items()},
+    }
+
+
+def _cutflow_rows(cutflow: Cutflow, rows: list[int]) -> dict[str, list[Any]]:
+    """Return the sums of some rows of a cutflow."""
+    return {
+        "entries": cutflow.entries[rows].sum(axis=0).tolist(),
+        "sumw": [float(f"{value:.12g}") for value in cutflow.sumw[rows].sum(axis=0)],
+        "uncertainty": [float(f"{value:.12g}") for value in cutflow.sumw2[rows].sum(axis=0) ** 0.5],
     }
 
 

@@ -81,7 +81,8 @@ def test_overlaps_are_found_in_the_same_event_only(
 ) -> None:
     n = min(len(own), len(other))
     (offsets, eta), (other_offsets, other_eta) = flat(own[:n]), flat(other[:n])
-    far = ragged.apart(offsets, eta, eta / 2, other_offsets, other_eta, other_eta / 2, radius)
+    keep = np.ones(eta.size, np.bool_)
+    far = ragged.apart(offsets, keep, eta, eta / 2, other_offsets, other_eta, other_eta / 2, radius)
     expected = [
         not any(math.sqrt((x - y) ** 2 + (x / 2 - y / 2) ** 2) < radius for y in others)
         for event, others in zip(own[:n], other[:n], strict=True)

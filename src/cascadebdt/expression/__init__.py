@@ -12,11 +12,27 @@ The language is the arithmetic, comparisons and logic of Python, or of ROOT's ``
 - What is missing is NaN: ``photon[0].pt`` without a photon, ``PSWeight[5]`` of a list of four. NaN propagates through
   arithmetic, `min` and `max`; a comparison with NaN is false, ``!=`` included; NaN as a condition is false.
 - A number is true if it is neither 0 nor NaN; a condition used as a number is 1 or 0.
+- `ht`, `sphericity`, `aplanarity` and `transverse_sphericity` take a whole object, ``ht(jet)``.
+- A program may add functions of its own with the decorator `register`; a configuration cannot.
 - Over no candidates `count` and `sum` are 0, `any` is false, `all` is true, `min` and `max` are NaN.
 """
 
 from cascadebdt.expression.compiler import Program, build
 from cascadebdt.expression.parser import parse
+from cascadebdt.expression.registry import register, registered
 from cascadebdt.expression.tree import Call, Field, Node, Number, Reduce, Value, walk
 
-__all__ = ["Call", "Field", "Node", "Number", "Program", "Reduce", "Value", "build", "parse", "walk"]
+__all__ = [
+    "Call",
+    "Field",
+    "Node",
+    "Number",
+    "Program",
+    "Reduce",
+    "Value",
+    "build",
+    "parse",
+    "register",
+    "registered",
+    "walk",
+]

@@ -8,6 +8,7 @@ through arithmetic, every comparison with it is false, ``!=`` included, and as a
 from dataclasses import dataclass
 from functools import reduce
 
+from cascadebdt.expression.registry import registered
 from cascadebdt.expression.tree import Call, Field, Node, Number, Reduce
 
 OPERATORS = {
@@ -55,6 +56,9 @@ KINEMATICS = {
     "p_z": "p_z({0}, {1})",
     "energy": "energy({0}, {1}, {2})",
     "invariant_mass": "invariant_mass({0}, {1}, {2}, {3})",
+    "planar_sphericity": "planar_sphericity({0}, {1}, {2})",
+    "tensor_sphericity": "tensor_sphericity({0}, {1}, {2}, {3}, {4}, {5})",
+    "tensor_aplanarity": "tensor_aplanarity({0}, {1}, {2}, {3}, {4}, {5})",
 }
 CODE = OPERATORS | CONDITIONS | LOGIC | MATHEMATICS | KINEMATICS
 
@@ -122,7 +126,51 @@ def delta_r(particles: list[Particle]) -> Node:
 
 
 PHYSICS = {"mass": mass, "pt": pt, "delta_phi": delta_phi, "delta_r": delta_r}
-CALLABLE = sorted({*ARITY, *ALIASES, *REDUCTIONS, *PHYSICS})
+
+
+def ht(name: str) -> Node:
+    """Return the scalar sum of the transverse momenta of an object's candidates, ``sum pt``."""
+    return Reduce("sum", name, Field(name, "pt"))
+
+
+def transverse_sphericity(name: str) -> Node:
+    """Return ``2 l2 / (l1 + l2)`` of the tensor ``sum p_i p_j``, i and j in x, y, with eigenvalues l1 >= l2."""
+    return Call("planar_sphericity", _tensor(name, ("xx", "yy", "xy")))
+
+
+def sphericity(name: str) -> Node:
+    """Return ``3/2 (l2 + l3)`` of the tensor ``sum p_i p_j / sum p^2`` with eigenvalues l1 >= l2 >= l3."""
+    return Call("tensor_sphericity", _tensor(name, ("xx", "yy", "zz", "xy", "xz", "yz")))
+
+
+def aplanarity(name: str) -> Node:
+    """Return ``3/2 l3`` of the tensor of `sphericity`."""
+    return Call("tensor_aplanarity", _tensor(name, ("xx", "yy", "zz", "xy", "xz", "yz")))
+
+
+def _tensor(name: str, elements: tuple[str, ...]) -> tuple[Node, ...]:
+    """Return elements of the momentum tensor, sums over the candidates."""
+    each = Particle(name, None)
+    momentum = {
+        "x": Call("p_x", (each.field("pt"), each.field("phi"))),
+        "y": Call("p_y", (each.field("pt"), each.field("phi"))),
+        "z": Call("p_z", (each.field("pt"), each.field("eta"))),
+    }
+    return tuple(Reduce("sum", name, Call("*", (momentum[i], momentum[j]))) for i, j in map(tuple, elements))
+
+
+SHAPES = {
+    "ht": ht,
+    "sphericity": sphericity,
+    "aplanarity": aplanarity,
+    "transverse_sphericity": transverse_sphericity,
+}
+BUILT_IN = frozenset({*ARITY, *ALIASES, *REDUCTIONS, *PHYSICS, *SHAPES, *CODE})
+
+
+def callable_names() -> list[str]:
+    """Return the names of all functions that an expression may call."""
+    return sorted({*ARITY, *ALIASES, *REDUCTIONS, *PHYSICS, *SHAPES, *registered()})
 
 
 def is_condition(node: Node) -> bool:

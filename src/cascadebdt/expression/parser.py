@@ -10,6 +10,7 @@ from typing import Any
 from cascadebdt.errors import ConfigError, did_you_mean
 from cascadebdt.expression import functions
 from cascadebdt.expression.functions import Particle
+from cascadebdt.expression.registry import registered
 from cascadebdt.expression.spelling import Text
 from cascadebdt.expression.tree import Call, Node, Number, Reduce, Value, depth, spaces
 
@@ -199,8 +200,11 @@ class _Reader:
         if node.keywords:
             raise self._forbidden(node, "arguments have no names")
         name = functions.ALIASES.get(node.func.id, node.func.id)
-        if name not in functions.CALLABLE:
-            raise self._wrong(f"unknown function '{name}'", node, did_you_mean(name, functions.CALLABLE))
+        known = functions.callable_names()
+        if name not in known:
+            raise self._wrong(f"unknown function '{name}'", node, did_you_mean(name, known))
+        if name in functions.SHAPES:
+            return self._shape(name, node)
         if name in functions.REDUCTIONS and (len(node.args) == 1 or name not in functions.ARITY):
             return self._reduction(name, node)
         if name in functions.PHYSICS and (name != "delta_phi" or self._is_particle(node.args[:1])):
@@ -221,10 +225,19 @@ class _Reader:
         if name in ("min", "max") and len(node.args) > 1:
             arguments = map(self.read, node.args)
             return reduce(lambda left, right: self._combine(name, [left, right], node), arguments)
-        self._expect(name, node, functions.ARITY[name])
+        own = registered().get(name)
+        self._expect(name, node, own.arity if own else functions.ARITY[name])
         if name == "pi":
             return Number(math.pi)
         return self._combine(name, [self.read(argument) for argument in node.args], node)
+
+    def _shape(self, name: str, node: ast.Call) -> Node:
+        """Read a function of all candidates of one object."""
+        self._expect(name, node, 1)
+        particle = self._particle(node.args[0], whole=node)
+        if particle.index is not None:
+            raise self._wrong(f"{name}() takes a whole object", node, f"; use {name}({particle.object})")
+        return functions.SHAPES[name](particle.object)
 
     def _physics(self, name: str, node: ast.Call) -> Node:
         if name in ("delta_phi", "delta_r"):

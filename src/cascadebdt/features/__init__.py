@@ -10,7 +10,8 @@ are away from the selected candidates of other objects, sorted by `order` (ascen
 field, or else a branch with one number per event. Everything is float64 until features become float32.
 """
 
+from cascadebdt.features.branches import Branches
 from cascadebdt.features.planner import plan
 from cascadebdt.features.table import FeaturePlan, FeatureTable
 
-__all__ = ["FeaturePlan", "FeatureTable", "plan"]
+__all__ = ["Branches", "FeaturePlan", "FeatureTable", "plan"]

@@ -9,28 +9,48 @@ import numpy as np
 from cascadebdt.arrays import OFFSET, WEIGHT, AnyArray, FloatArray, IntArray
 from cascadebdt.errors import InputError, did_you_mean
 from cascadebdt.expression import Program, Value
-from cascadebdt.kernels.ragged import element
+from cascadebdt.kernels.ragged import element, events
 
 Flat = tuple[IntArray | None, AnyArray]
 
 
 class Branches:
-    """The branches of one chunk as flat arrays, converted once."""
+    """The branches of one chunk as flat arrays, converted once.
 
-    def __init__(self, chunk: ak.Array) -> None:
+    Parameters
+    ----------
+    chunk : (n_events,) records with a field per branch, each a number or a list of numbers
+    n_events : needed for a chunk without any branch
+    """
+
+    def __init__(self, chunk: ak.Array, *, n_events: int | None = None) -> None:
         self.chunk = chunk
+        self.n_events = len(chunk) if n_events is None else n_events
+        self.rows: IntArray | None = None
+        self.source: Branches | None = None
         self.known: dict[str, Flat] = {}
 
-    def replace(self, branches: Mapping[str, Flat]) -> None:
-        """Use other values for some branches."""
-        self.known = {**self.known, **branches}
+    def replaced(self, branches: Mapping[str, Flat]) -> "Branches":
+        """Return these branches with other values for some."""
+        other = Branches(self.chunk, n_events=self.n_events)
+        other.source, other.known = self, dict(branches)
+        return other
+
+    def take(self, rows: IntArray) -> "Branches":
+        """Return the branches of some events, ``(n_rows,)`` increasing indices."""
+        other = Branches(self.chunk, n_events=len(rows))
+        other.source, other.rows = self, rows
+        return other
 
     def flat(self, name: str) -> Flat:
         """Return the offsets (None for one number per event) and the content of a branch."""
         if name not in self.known:
-            if name not in self.chunk.fields:
+            if self.source is not None:
+                self.known[name] = _taken(self.source.flat(name), self.rows)
+            elif name not in self.chunk.fields:
                 raise InputError(f"no branch '{name}' in the events{did_you_mean(name, self.chunk.fields)}")
-            self.known[name] = _flat(self.chunk[name], name)
+            else:
+                self.known[name] = _flat(self.chunk[name], name)
         return self.known[name]
 
     def numbers(self, name: str) -> AnyArray:
@@ -43,13 +63,18 @@ class Branches:
     def lists(self, name: str) -> tuple[IntArray, AnyArray]:
         """Return the offsets and content of a branch with a list per event."""
         offsets, content = self.flat(name)
-        if offsets is None and len(self.chunk) > 0:
+        if offsets is None and self.n_events > 0:
             raise self._unexpected(name, "a list of numbers per event")
         return np.zeros(1, OFFSET) if offsets is None else offsets, content
 
+    def candidates(self, name: str) -> tuple[IntArray, AnyArray]:
+        """Return the offsets and content of a branch; one number per event is one candidate per event."""
+        offsets, content = self.flat(name)
+        return np.arange(len(content) + 1, dtype=OFFSET) if offsets is None else offsets, content
+
     def table(self, values: Sequence[Value]) -> FloatArray:
         """Return a table of bare names: (n_values, n_events) float64."""
-        table = np.empty((len(values), len(self.chunk)), WEIGHT)
+        table = np.empty((len(values), self.n_events), WEIGHT)
         for row, value in enumerate(values):
             if value.index is None:
                 table[row] = self.numbers(value.name)
@@ -79,6 +104,17 @@ def _flat(array: ak.Array, name: str) -> Flat:
     if not layout.is_numpy or layout.data.ndim != 1 or layout.data.dtype.kind not in "biuf":
         raise InputError(f"branch '{name}': expected numbers or lists of numbers, found {array.type.content}")
     return offsets, layout.data
+
+
+def _taken(flat: Flat, rows: IntArray | None) -> Flat:
+    """Return some events of a branch, all of them if `rows` is None."""
+    offsets, content = flat
+    if rows is None:
+        return flat
+    if offsets is None:
+        return None, content[rows]
+    new_offsets, index = events(offsets, rows)
+    return new_offsets, content[index]
 
 
 @dataclass(frozen=True)

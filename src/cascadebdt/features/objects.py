@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -9,9 +10,57 @@ from cascadebdt.arrays import WEIGHT, AnyArray, FloatArray, IntArray
 from cascadebdt.errors import InputError
 from cascadebdt.expression import Program
 from cascadebdt.features.branches import Branches
-from cascadebdt.kernels.ragged import apart, arrange, gather, select, slots
+from cascadebdt.kernels.ragged import (
+    apart,
+    arrange,
+    couples,
+    events,
+    from_cartesian,
+    gather,
+    select,
+    slots,
+    sums,
+)
 
 Candidates = tuple[IntArray, FloatArray]
+MOMENTUM = ("pt", "eta", "phi", "mass")
+
+
+@dataclass(frozen=True)
+class Cartesian:
+    """One of `MOMENTUM`, computed from the branches of px, py, pz and the energy."""
+
+    row: int
+    branches: tuple[str, str, str, str]
+
+
+Cell: TypeAlias = str | float | Cartesian
+
+
+def taken(candidates: Candidates, rows: IntArray) -> Candidates:
+    """Return the candidates of some events."""
+    offsets, index = events(candidates[0], rows)
+    return offsets, gather(candidates[1], index, len(candidates[1]))
+
+
+def _finish(
+    offsets: IntArray,
+    table: FloatArray,
+    n_kept: int,
+    program: Program,
+    near: list[tuple[tuple[FloatArray, FloatArray], Candidates, tuple[int, int], float]],
+) -> Candidates:
+    """Select, free of overlaps and sort: `near` holds own eta and phi, the other object, rows of its eta and phi."""
+    conditions, _, keys = program.run(table.shape[1], table)
+    keep = conditions[0] if len(conditions) else np.ones(table.shape[1], np.bool_)
+    for (own_eta, own_phi), (other_offsets, others), (eta, phi), radius in near:
+        keep = apart(offsets, keep, own_eta, own_phi, other_offsets, others[eta], others[phi], radius)
+    if not len(conditions) and not near and not len(keys):
+        return offsets, table[:n_kept]
+    new_offsets, index = select(offsets, keep)
+    if len(keys):
+        index = arrange(new_offsets, index, keys[0])
+    return new_offsets, gather(table, index, n_kept)
 
 
 @dataclass(frozen=True)
@@ -21,7 +70,7 @@ class ObjectPlan:
     Attributes
     ----------
     lengths : per collection, the branch that tells how many candidates there are
-    cells : per field, per collection: the branch, or a constant
+    cells : per field, per collection: the branch, a constant, or what is computed from Cartesian momenta
     fields : names of the fields; the first `n_kept` are needed of the selected candidates
     values : rows, in the table of bare names, of what `where` and `order` need beside fields
     program : `where` and `order`, if there are any
@@ -31,7 +80,7 @@ class ObjectPlan:
     name: str
     lengths: tuple[str, ...]
     fields: tuple[str, ...]
-    cells: tuple[tuple[str | float, ...], ...]
+    cells: tuple[tuple[Cell, ...], ...]
     n_kept: int
     values: tuple[int, ...]
     program: Program
@@ -40,42 +89,91 @@ class ObjectPlan:
     @property
     def branches(self) -> set[str]:
         """Return the branches that must be read."""
-        return {*self.lengths, *(cell for cells in self.cells for cell in cells if isinstance(cell, str))}
+        cells = [cell for cells in self.cells for cell in cells]
+        computed = {branch for cell in cells if isinstance(cell, Cartesian) for branch in cell.branches}
+        return {*self.lengths, *(cell for cell in cells if isinstance(cell, str)), *computed}
 
     def select(self, branches: Branches, values: FloatArray, objects: Mapping[str, Candidates]) -> Candidates:
         """Return the offsets and the table of the selected candidates, in their order."""
         offsets, table = self._candidates(branches, values)
-        conditions, _, keys = self.program.run(table.shape[1], table)
-        keep = conditions[0] if len(conditions) else np.ones(table.shape[1], np.bool_)
-        for other, radius, (eta, phi) in self.away_from:
-            own_eta, own_phi = table[self.fields.index("eta")], table[self.fields.index("phi")]
-            other_offsets, others = objects[other]
-            keep &= apart(offsets, own_eta, own_phi, other_offsets, others[eta], others[phi], radius)
-        new_offsets, index = select(offsets, keep)
-        if len(keys):
-            index = arrange(new_offsets, index, keys[0])
-        return new_offsets, gather(table, index, self.n_kept)
+        near = []
+        for other, radius, rows in self.away_from:
+            own = table[self.fields.index("eta")], table[self.fields.index("phi")]
+            near.append((own, objects[other], rows, radius))
+        return _finish(offsets, table, self.n_kept, self.program, near)
 
     def _candidates(self, branches: Branches, values: FloatArray) -> Candidates:
         """Return offsets and table of all candidates of all collections, event by event."""
-        collections = [branches.lists(name)[0] for name in self.lengths]
-        offsets: IntArray = sum(collections, np.zeros_like(collections[0]))
+        collections = [branches.candidates(name)[0] for name in self.lengths]
+        offsets: IntArray = collections[0] if len(collections) == 1 else np.sum(collections, axis=0)
         table = np.empty((len(self.fields) + len(self.values), int(offsets[-1])), WEIGHT)
         begin = offsets[:-1].copy()
         for c, own in enumerate(collections):
             positions = slots(own, begin) if len(collections) > 1 else slice(None)
             begin += np.diff(own)
+            momenta: dict[tuple[str, ...], FloatArray] = {}
             for row, cells in enumerate(self.cells):
-                table[row, positions] = self._content(branches, cells[c], own, c)
+                table[row, positions] = self._content(branches, cells[c], own, c, momenta)
         for row, value in enumerate(self.values, start=len(self.fields)):
             table[row] = np.repeat(values[value], np.diff(offsets))
         return offsets, table
 
-    def _content(self, branches: Branches, cell: str | float, offsets: IntArray, c: int) -> AnyArray | float:
-        """Return the content of one field of one collection."""
-        if not isinstance(cell, str):
+    def _content(
+        self, branches: Branches, cell: Cell, offsets: IntArray, c: int, momenta: dict[tuple[str, ...], FloatArray]
+    ) -> AnyArray | float:
+        """Return the content of one field of one collection; `momenta` keeps what several fields share."""
+        if isinstance(cell, float):
             return cell
-        own, content = branches.lists(cell)
+        if isinstance(cell, Cartesian):
+            if cell.branches not in momenta:
+                parts = [self._numbers(branches, name, offsets, c).astype(WEIGHT) for name in cell.branches]
+                momenta[cell.branches] = from_cartesian(*parts)
+            return np.asarray(momenta[cell.branches][cell.row])
+        return self._numbers(branches, cell, offsets, c)
+
+    def _numbers(self, branches: Branches, name: str, offsets: IntArray, c: int) -> AnyArray:
+        """Return the content of a branch of a collection."""
+        own, content = branches.candidates(name)
         if own is not offsets and not np.array_equal(own, offsets):
-            raise InputError(f"branch '{cell}': its lists differ in length from those of '{self.lengths[c]}'")
+            raise InputError(f"branch '{name}': its lists differ in length from those of '{self.lengths[c]}'")
         return content
+
+
+@dataclass(frozen=True)
+class PairPlan:
+    """How the pairs of two objects, or of one with itself, are found.
+
+    Attributes
+    ----------
+    partners : the two objects, and the rows of pt, eta, phi and mass in their tables
+    fields : names; `n_kept` as for `ObjectPlan`
+    cells : per field: a row of the momentum of the sum, or a partner and a row of its table
+    values, program, away_from : as for `ObjectPlan`
+    """
+
+    name: str
+    partners: tuple[tuple[str, tuple[int, ...]], tuple[str, tuple[int, ...]]]
+    fields: tuple[str, ...]
+    cells: tuple[tuple[int, int], ...]
+    n_kept: int
+    values: tuple[int, ...]
+    program: Program
+    away_from: tuple[tuple[str, float, tuple[int, int]], ...]
+    branches: frozenset[str] = frozenset()
+
+    def select(self, branches: Branches, values: FloatArray, objects: Mapping[str, Candidates]) -> Candidates:
+        """Return the offsets and the table of the selected pairs, in their order."""
+        (one, rows_one), (two, rows_two) = self.partners
+        offsets, first, second = couples(objects[one][0], objects[two][0], one == two)
+        partners = (objects[one][1][:, first], objects[two][1][:, second])
+        momentum = sums(partners[0][list(rows_one)], partners[1][list(rows_two)])
+        table = np.empty((len(self.fields) + len(self.values), len(first)), WEIGHT)
+        for row, (partner, source) in enumerate(self.cells):
+            table[row] = momentum[source] if partner < 0 else partners[partner][source]
+        for row, value in enumerate(self.values, start=len(self.fields)):
+            table[row] = np.repeat(values[value], np.diff(offsets))
+        near = [((momentum[1], momentum[2]), objects[other], rows, radius) for other, radius, rows in self.away_from]
+        return _finish(offsets, table, self.n_kept, self.program, near)
+
+
+AnyObject: TypeAlias = ObjectPlan | PairPlan

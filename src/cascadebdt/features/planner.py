@@ -1,5 +1,6 @@
 """Configuration and names of branches -> plan: the place where wrong names are found, before any data are read."""
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import TypeVar
@@ -8,12 +9,13 @@ from cascadebdt.config import CutConfig, ObjectConfig
 from cascadebdt.errors import ConfigError, did_you_mean
 from cascadebdt.expression import Field, Node, Reduce, Value, build, parse, walk
 from cascadebdt.features.branches import Shift
-from cascadebdt.features.objects import ObjectPlan
+from cascadebdt.features.objects import MOMENTUM, AnyObject, Cartesian, Cell, ObjectPlan, PairPlan
 from cascadebdt.features.table import FeaturePlan
 
 SOURCE = "source"
 MASS = "mass"
 PLACE = ("eta", "phi")
+PREFIXES = ("first_", "second_")
 Definition = tuple[list[Node], list[Node]]
 T = TypeVar("T")
 
@@ -49,9 +51,11 @@ def plan(
     trees = [*cuts.values(), *columns.values(), *factors.values()]
     definitions = {name: names.definition(name) for name in objects}
 
-    used = _objects_in(trees)
-    order = _order(objects, used)
-    fields = _kept_fields(trees, {name: objects[name] for name in order})
+    late, early = _objects_in(columns.values()), _objects_in([*cuts.values(), *factors.values()])
+    order = _order(objects, early)
+    n_early = len(order)
+    order += [name for name in _order(objects, late) if name not in order]
+    fields = _kept_fields(names, trees, order, definitions)
     local = [value for name in order for part in definitions[name] for value in names.others(name, part)]
     values = _unique([*_values_in(trees), *local])
     specs = tuple(_object(names, name, definitions[name], fields, values) for name in order)
@@ -61,17 +65,20 @@ def plan(
     applied = tuple(shift for shift in variations if shift.branch in read)
     return FeaturePlan(
         branches=frozenset(read | {value.name for shift in applied for value in shift.values}),
+        exact=frozenset(value.name for value in _values_in(factors.values())),
         shifts=applied,
         values=tuple(values),
         objects=specs,
-        used=tuple(used),
-        program=build(
+        n_early=n_early,
+        early=tuple(early),
+        late=tuple(late),
+        decisions=build(
             conditions=list(cuts.values()),
-            features=list(columns.values()),
             numbers=list(factors.values()),
             values=values,
-            objects={name: fields[name] for name in used},
+            objects={name: fields[name] for name in early},
         ),
+        program=build(features=list(columns.values()), values=values, objects={name: fields[name] for name in late}),
         cuts=tuple(cuts),
         columns=tuple(columns),
         weights=tuple(factors),
@@ -115,8 +122,10 @@ class _Names:
         if value.index is not None:
             return False
         config = self.objects[name]
-        fields = (SOURCE, MASS, *config.fields)
-        mine = any(f"{collection}_{value.name}" in self.branches for collection in config.from_)
+        if config.pairs is not None:
+            return value.name in MOMENTUM or value.name.startswith(PREFIXES)
+        fields = (SOURCE, MASS, *config.fields, *(MOMENTUM if config.momentum is not None else ()))
+        mine = any(_branch(config, collection, value.name) in self.branches for collection in config.from_)
         return value.name in fields or mine or value.name not in self.branches
 
     def others(self, name: str, trees: Iterable[Node]) -> list[Value]:
@@ -129,34 +138,62 @@ class _Names:
             cure = did_you_mean(value.name, sorted(self.branches | self.objects.keys()))
             raise ConfigError(f"{path}: no branch '{value.name}'{cure}")
 
-    def cells(self, name: str, field: str, path: str) -> tuple[str | float, ...]:
-        """Return, per collection of an object, the branch behind a field, or its constant value."""
+    def cells(self, name: str, field: str, path: str) -> tuple[Cell, ...]:
+        """Return, per collection of an object, where a field comes from; empty for a field of pairs."""
         config = self.objects[name]
+        if config.pairs is not None:
+            self._check_pair_field(name, field, path)
+            return ()
         if field == SOURCE:
             return tuple(map(float, range(len(config.from_))))
         return tuple(self._cell(config, collection, field, path) for collection in config.from_)
 
-    def length(self, collection: str) -> str:
+    def length(self, config: ObjectConfig, collection: str) -> str:
         """Return a branch that tells how many candidates a collection has."""
-        pt = f"{collection}_pt"
-        return pt if pt in self.branches else min(name for name in self.branches if name.startswith(f"{collection}_"))
+        usual = [_branch(config, collection, field) for field in ("pt", *(config.momentum or ())[:1])]
+        return next((name for name in usual if name in self.branches), "") or self.siblings(config, collection)[0]
 
-    def _cell(self, config: ObjectConfig, collection: str, field: str, path: str) -> str | float:
+    def siblings(self, config: ObjectConfig, collection: str) -> list[str]:
+        """Return the branches of a collection."""
+        before, after = re.split(r"\{field\}", config.branch.replace("{collection}", collection), maxsplit=1)
+        pattern = re.compile(f"{re.escape(before)}.+{re.escape(after)}", re.DOTALL)
+        return sorted(name for name in self.branches if pattern.fullmatch(name))
+
+    def _cell(self, config: ObjectConfig, collection: str, field: str, path: str) -> Cell:
         mapped = config.fields.get(field, {}).get(collection)
-        branch = f"{collection}_{field if mapped is None else mapped}"
+        branch = _branch(config, collection, field if mapped is None else mapped)
+        if field in MOMENTUM and config.momentum is not None and mapped is None:
+            x, y, z, e = (self._existing(config, collection, name, path) for name in config.momentum)
+            return Cartesian(MOMENTUM.index(field), (x, y, z, e))
         if branch in self.branches:
             return branch
         if field == MASS and mapped is None:
             return 0.0
-        siblings = sorted(name for name in self.branches if name.startswith(f"{collection}_"))
-        cure = did_you_mean(branch, siblings)
-        raise ConfigError(f"{path}: no branch '{branch}' (field '{field}' of '{collection}'){cure}")
+        return self._existing(config, collection, field, path)
+
+    def _existing(self, config: ObjectConfig, collection: str, field: str, path: str) -> str:
+        """Return the branch of a field, which must exist."""
+        branch = _branch(config, collection, config.fields.get(field, {}).get(collection, field))
+        if branch not in self.branches:
+            cure = did_you_mean(branch, self.siblings(config, collection))
+            raise ConfigError(f"{path}: no branch '{branch}' (field '{field}' of '{collection}'){cure}")
+        return branch
+
+    def _check_pair_field(self, name: str, field: str, path: str) -> None:
+        """Check a field of pairs."""
+        for partner, prefix in zip(self.objects[name].pairs or (), PREFIXES, strict=False):
+            if field.startswith(prefix):
+                self.cells(partner, field.removeprefix(prefix), path)
+                return
+        if field not in MOMENTUM:
+            known = f"{', '.join(MOMENTUM)}, first_... and second_..."
+            raise ConfigError(f"{path}: the pairs '{name}' have no field '{field}'; expected one of {known}")
 
     def _check_object(self, name: str, config: ObjectConfig) -> None:
         """Check collections, mapped fields and other objects of an object."""
         collections = {branch.partition("_")[0] for branch in self.branches if "_" in branch}
         for collection in config.from_:
-            if not any(branch.startswith(f"{collection}_") for branch in self.branches):
+            if not self.siblings(config, collection):
                 cure = did_you_mean(collection, sorted(collections))
                 raise ConfigError(f"objects.{name}.from: no branch of a collection '{collection}'{cure}")
         for field, mapped in config.fields.items():
@@ -169,9 +206,15 @@ class _Names:
         for other in sorted(config.away_from.keys() - self.objects.keys()):
             cure = did_you_mean(other, self.objects)
             raise ConfigError(f"objects.{name}.away_from: unknown object '{other}'{cure}")
-        if config.away_from:
-            for field in PLACE:
-                self.cells(name, field, f"objects.{name}")
+        for partner in config.pairs or ():
+            if partner not in self.objects:
+                raise ConfigError(
+                    f"objects.{name}.pairs: unknown object '{partner}'{did_you_mean(partner, self.objects)}"
+                )
+        wanted = [(name, field) for field in (PLACE if config.away_from else ())]
+        wanted += [(partner, field) for partner in config.pairs or () for field in MOMENTUM]
+        for owner, field in wanted:
+            self.cells(owner, field, f"objects.{name}")
 
 
 def _shift(names: _Names, branch: str, text: str) -> Shift:
@@ -185,46 +228,66 @@ def _shift(names: _Names, branch: str, text: str) -> Shift:
     return Shift(branch=branch, values=tuple(values), program=build(numbers=[tree], values=values))
 
 
+def _branch(config: ObjectConfig, collection: str, field: str) -> str:
+    """Return the name of the branch of a field."""
+    return config.branch.replace("{collection}", collection).replace("{field}", field)
+
+
 def _object(
     names: _Names,
     name: str,
     definition: Definition,
     kept: Mapping[str, Sequence[str]],
     values: Sequence[Value],
-) -> ObjectPlan:
+) -> AnyObject:
     """Plan how an object is found; `kept` are the fields needed of the selected candidates of each object."""
     config = names.objects[name]
     where, order = definition
-    inputs = _values_in([*where, *order])
-    local = [value.name for value in inputs if names.is_field(name, value)]
     others = names.others(name, [*where, *order])
-    fields = _unique([*kept[name], *local, *(PLACE if config.away_from else ())])
-    cells = tuple(names.cells(name, field, f"objects.{name}") for field in fields)
+    local = [value.name for value in _values_in([*where, *order]) if names.is_field(name, value)]
+    own_place = PLACE if config.away_from and config.pairs is None else ()
+    fields = tuple(_unique([*kept[name], *local, *own_place]))
+    program = build(conditions=where, numbers=order, values=[*map(Value, fields), *others])
+    away_from = tuple(
+        (other, radius, (kept[other].index("eta"), kept[other].index("phi")))
+        for other, radius in config.away_from.items()
+    )
+    rows = tuple(map(values.index, others))
+    if config.pairs is not None:
+        one, two = ((partner, tuple(map(kept[partner].index, MOMENTUM))) for partner in config.pairs)
+        cells = tuple(_pair_cell(config.pairs, field, kept) for field in fields)
+        return PairPlan(name, (one, two), fields, cells, len(kept[name]), rows, program, away_from)
     return ObjectPlan(
         name=name,
-        lengths=tuple(map(names.length, config.from_)),
-        fields=tuple(fields),
-        cells=cells,
+        lengths=tuple(names.length(config, collection) for collection in config.from_),
+        fields=fields,
+        cells=tuple(names.cells(name, field, f"objects.{name}") for field in fields),
         n_kept=len(kept[name]),
-        values=tuple(map(values.index, others)),
-        program=build(conditions=where, numbers=order, values=[*map(Value, fields), *others]),
-        away_from=tuple(
-            (other, radius, (kept[other].index("eta"), kept[other].index("phi")))
-            for other, radius in config.away_from.items()
-        ),
+        values=rows,
+        program=program,
+        away_from=away_from,
     )
 
 
+def _pair_cell(pairs: tuple[str, str], field: str, kept: Mapping[str, Sequence[str]]) -> tuple[int, int]:
+    """Return the partner (-1: the sum) and the row of its table that hold a field of pairs."""
+    for partner, prefix in enumerate(PREFIXES):
+        if field.startswith(prefix):
+            return partner, kept[pairs[partner]].index(field.removeprefix(prefix))
+    return -1, MOMENTUM.index(field)
+
+
 def _order(objects: Mapping[str, ObjectConfig], used: Iterable[str]) -> list[str]:
-    """Return the objects that are needed, each after those it is away from."""
+    """Return the objects that are needed, each after those that it is away from or made of."""
+    before = {name: sorted({*spec.away_from, *(spec.pairs or ())}) for name, spec in objects.items()}
     try:
-        order = list(TopologicalSorter({name: sorted(spec.away_from) for name, spec in objects.items()}).static_order())
+        order = list(TopologicalSorter(before).static_order())
     except CycleError as error:
         cycle = error.args[1][::-1]
         raise ConfigError(f"objects.{cycle[0]}.away_from: {' -> '.join(cycle)} is a cycle") from None
     needed = set(used)
     for name in reversed(order):
-        needed |= objects[name].away_from.keys() if name in needed else set()
+        needed |= set(before[name]) if name in needed else set()
     return [name for name in order if name in needed]
 
 
@@ -233,17 +296,22 @@ def _objects_in(trees: Iterable[Node]) -> list[str]:
     return _unique(node.object for node in nodes if isinstance(node, Field | Reduce))
 
 
-def _kept_fields(trees: Iterable[Node], objects: Mapping[str, ObjectConfig]) -> dict[str, list[str]]:
+def _kept_fields(
+    names: _Names, trees: Iterable[Node], order: Sequence[str], definitions: Mapping[str, Definition]
+) -> dict[str, list[str]]:
     """Return, per object, the fields that expressions over events and other objects need of it."""
     nodes = [node for tree in trees for node in walk(tree)]
-    near = {other for config in objects.values() for other in config.away_from}
-    return {
-        name: _unique(
-            [node.name for node in nodes if isinstance(node, Field) and node.object == name]
-            + list(PLACE if name in near else ())
-        )
-        for name in objects
-    }
+    kept = {name: [node.name for node in nodes if isinstance(node, Field) and node.object == name] for name in order}
+    after = _order(names.objects, order)
+    for name in reversed(after):
+        config = names.objects[name]
+        for other in config.away_from:
+            kept[other] += PLACE
+        where, by = definitions[name]
+        inner = [*kept[name], *(v.name for v in _values_in([*where, *by]) if names.is_field(name, v))]
+        for partner, prefix in zip(config.pairs or (), PREFIXES, strict=False):
+            kept[partner] += [*MOMENTUM, *(f.removeprefix(prefix) for f in inner if f.startswith(prefix))]
+    return {name: _unique(fields) for name, fields in kept.items()}
 
 
 def _values_in(trees: Iterable[Node]) -> list[Value]:

@@ -84,3 +84,43 @@ def transverse_mass(pt1: float, phi1: float, pt2: float, phi2: float) -> float:
     ``1 - cos(x) = 2 sin^2(x / 2)``, which loses no digits at small angles.
     """
     return 2.0 * math.sqrt(pt1 * pt2) * abs(math.sin(0.5 * (phi1 - phi2)))
+
+
+@kernel
+def planar_sphericity(xx: float, yy: float, xy: float) -> float:
+    """Return ``2 l2 / (l1 + l2)`` for the eigenvalues l1 >= l2 of a symmetric 2 x 2 matrix; NaN if its trace is 0."""
+    trace = xx + yy
+    return 1.0 - math.hypot(xx - yy, 2.0 * xy) / trace
+
+
+@kernel
+def _eigenvalue(xx: float, yy: float, zz: float, xy: float, xz: float, yz: float, turn: float) -> float:
+    """Return an eigenvalue, over the trace, of a symmetric 3 x 3 matrix: `turn` 0 the largest, 2 pi / 3 the smallest.
+
+    O.K. Smith, Communications of the ACM 4 (1961) 168, doi:10.1145/355578.366316.
+    """
+    trace = xx + yy + zz
+    a, b, c = xx / trace - 1.0 / 3.0, yy / trace - 1.0 / 3.0, zz / trace - 1.0 / 3.0
+    d, e, f = xy / trace, xz / trace, yz / trace
+    p = math.sqrt((a * a + b * b + c * c + 2.0 * (d * d + e * e + f * f)) / 6.0)
+    if p == 0.0:
+        return 1.0 / 3.0
+    r = (a * (b * c - f * f) - d * (d * c - f * e) + e * (d * f - b * e)) / (2.0 * p * p * p)
+    return 1.0 / 3.0 + 2.0 * p * math.cos(math.acos(min(1.0, max(-1.0, r))) / 3.0 + turn)
+
+
+@kernel
+def tensor_sphericity(xx: float, yy: float, zz: float, xy: float, xz: float, yz: float) -> float:
+    """Return ``3/2 (l2 + l3)`` for the eigenvalues l1 >= l2 >= l3 of a tensor of momenta, over its trace.
+
+    J.D. Bjorken, S.J. Brodsky, Phys. Rev. D 1 (1970) 1416, doi:10.1103/PhysRevD.1.1416.
+    """
+    rest = 1.0 - _eigenvalue(xx, yy, zz, xy, xz, yz, 0.0)
+    return 0.0 if rest < 0.0 else 1.5 * rest
+
+
+@kernel
+def tensor_aplanarity(xx: float, yy: float, zz: float, xy: float, xz: float, yz: float) -> float:
+    """Return ``3/2 l3`` for the smallest eigenvalue l3 of a tensor of momenta, over its trace."""
+    smallest = _eigenvalue(xx, yy, zz, xy, xz, yz, TWO_PI / 3.0)
+    return 0.0 if smallest < 0.0 else 1.5 * smallest

@@ -11,7 +11,7 @@ import numpy as np
 
 from cascadebdt.arrays import BoolArray, FloatArray, IntArray
 from cascadebdt.kernels.jit import kernel
-from cascadebdt.kernels.kinematics import delta_r
+from cascadebdt.kernels.kinematics import delta_r, energy, invariant_mass, p_x, p_y, p_z
 
 
 @kernel
@@ -43,6 +43,7 @@ def slots(offsets: IntArray, begin: IntArray) -> IntArray:
 @kernel
 def apart(
     offsets: IntArray,
+    keep: BoolArray,
     eta: FloatArray,
     phi: FloatArray,
     other_offsets: IntArray,
@@ -50,13 +51,16 @@ def apart(
     other_phi: FloatArray,
     radius: float,
 ) -> BoolArray:
-    """Return whether each candidate has no other object of its event within delta R < `radius`."""
-    result = np.ones(eta.size, np.bool_)
+    """Return `keep` without the candidates that have another object of their event within delta R < `radius`."""
+    result = keep.copy()
     for i in range(offsets.size - 1):
+        if other_offsets[i] == other_offsets[i + 1]:
+            continue
         for k in range(offsets[i], offsets[i + 1]):
-            for j in range(other_offsets[i], other_offsets[i + 1]):
-                if delta_r(eta[k], phi[k], other_eta[j], other_phi[j]) < radius:
-                    result[k] = False
+            if keep[k]:
+                for j in range(other_offsets[i], other_offsets[i + 1]):
+                    if delta_r(eta[k], phi[k], other_eta[j], other_phi[j]) < radius:
+                        result[k] = False
     return result
 
 
@@ -64,15 +68,49 @@ def apart(
 def select(offsets: IntArray, keep: BoolArray) -> tuple[IntArray, IntArray]:
     """Return the offsets and the positions, in the old content, of the candidates to `keep`."""
     new_offsets = np.zeros(offsets.size, np.int64)
-    index = np.empty(keep.size, np.int64)
+    index = np.empty(keep.size + 1, np.int64)
     n = 0
     for i in range(offsets.size - 1):
         for k in range(offsets[i], offsets[i + 1]):
-            if keep[k]:
-                index[n] = k
-                n += 1
+            index[n] = k
+            n += 1 if keep[k] else 0
         new_offsets[i + 1] = n
     return new_offsets, index[:n].copy()
+
+
+@kernel
+def events(offsets: IntArray, rows: IntArray) -> tuple[IntArray, IntArray]:
+    """Return the offsets and the positions, in the old content, of the candidates of the events `rows`."""
+    new_offsets = np.zeros(rows.size + 1, np.int64)
+    for r in range(rows.size):
+        new_offsets[r + 1] = new_offsets[r] + offsets[rows[r] + 1] - offsets[rows[r]]
+    index = np.empty(new_offsets[-1], np.int64)
+    for r in range(rows.size):
+        for k in range(new_offsets[r], new_offsets[r + 1]):
+            index[k] = offsets[rows[r]] + k - new_offsets[r]
+    return new_offsets, index
+
+
+@kernel
+def couples(offsets: IntArray, other_offsets: IntArray, is_same: bool) -> tuple[IntArray, IntArray, IntArray]:
+    """Return the offsets of all pairs of candidates of two objects, and the positions of both partners.
+
+    Of one object with itself each pair comes once, the earlier candidate first.
+    """
+    new_offsets = np.zeros(offsets.size, np.int64)
+    for i in range(offsets.size - 1):
+        n, m = offsets[i + 1] - offsets[i], other_offsets[i + 1] - other_offsets[i]
+        new_offsets[i + 1] = new_offsets[i] + (n * (n - 1) // 2 if is_same else n * m)
+    first = np.empty(new_offsets[-1], np.int64)
+    second = np.empty(new_offsets[-1], np.int64)
+    p = 0
+    for i in range(offsets.size - 1):
+        for k in range(offsets[i], offsets[i + 1]):
+            for j in range(k + 1 if is_same else other_offsets[i], other_offsets[i + 1]):
+                first[p] = k
+                second[p] = j
+                p += 1
+    return new_offsets, first, second
 
 
 @kernel
@@ -103,4 +141,37 @@ def gather(table: FloatArray, index: IntArray, n_fields: int) -> FloatArray:
     for row in range(n_fields):
         for k in range(index.size):
             result[row, k] = table[row, index[k]]
+    return result
+
+
+@kernel
+def from_cartesian(px: FloatArray, py: FloatArray, pz: FloatArray, e: FloatArray) -> FloatArray:
+    """Return pt, eta, phi and mass of four-momenta: (4, n) float64.
+
+    ``eta = asinh(pz / pt)``, infinite along the beam; a negative ``E^2 - p^2`` gives a mass of 0.
+    """
+    result = np.empty((4, px.size))
+    for k in range(px.size):
+        pt = math.hypot(px[k], py[k])
+        result[0, k] = pt
+        result[1, k] = math.asinh(pz[k] / pt)
+        result[2, k] = math.atan2(py[k], px[k])
+        result[3, k] = invariant_mass(e[k], px[k], py[k], pz[k])
+    return result
+
+
+@kernel
+def sums(first: FloatArray, second: FloatArray) -> FloatArray:
+    """Return pt, eta, phi and mass, (4, n) float64, of the sums of two particles given in the same way."""
+    result = np.empty((4, first.shape[1]))
+    for k in range(first.shape[1]):
+        px = p_x(first[0, k], first[2, k]) + p_x(second[0, k], second[2, k])
+        py = p_y(first[0, k], first[2, k]) + p_y(second[0, k], second[2, k])
+        pz = p_z(first[0, k], first[1, k]) + p_z(second[0, k], second[1, k])
+        e = energy(first[0, k], first[1, k], first[3, k]) + energy(second[0, k], second[1, k], second[3, k])
+        pt = math.hypot(px, py)
+        result[0, k] = pt
+        result[1, k] = math.asinh(pz / pt)
+        result[2, k] = math.atan2(py, px)
+        result[3, k] = invariant_mass(e, px, py, pz)
     return result

@@ -6,37 +6,29 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import reduce
 
-import awkward as ak
 import numpy as np
 
-from cascadebdt import features, ntuple, selection
-from cascadebdt.arrays import CODE, AnyArray, FloatArray, IdArray, IntArray
-from cascadebdt.config import NOMINAL, Config, SampleConfig, SampleSystematic
-from cascadebdt.errors import InputError, TrainingError
-from cascadebdt.events import Events, concatenate, identify
-from cascadebdt.features import FeaturePlan, FeatureTable
-from cascadebdt.ntuple import EntryRange, NtupleFile
+from cascadebdt import selection
+from cascadebdt.arrays import CODE, AnyArray, FloatArray, IdArray
+from cascadebdt.config import NOMINAL, Config, SampleConfig
+from cascadebdt.errors import FileError, InputError, TrainingError
+from cascadebdt.events import Events, concatenate
+from cascadebdt.features import Branches, FeatureTable
+from cascadebdt.ntuple import EntryRange, Reader, ranges
+from cascadebdt.pipeline import ledger
+from cascadebdt.pipeline.sources import Source, all_sources, sources_of, without
 from cascadebdt.progress import Progress, silent
 from cascadebdt.selection import Counts, Cutflow
-from cascadebdt.systematics import alternative_samples, applies, shifts, variations_with_rows, weight_factors
-
-PB_PER_FB = 1000.0
+from cascadebdt.systematics import alternative_samples, variations_with_rows, weight_factors
 
 
 @dataclass(frozen=True)
-class _Source:
-    """A sample ready to be read: its files, its normalisation, and one plan per variation of its events."""
+class _Part:
+    """What a range of entries gave: selected events of every variation, and the counts of the first."""
 
-    name: str
-    process: str
-    is_data: bool
-    files: tuple[NtupleFile, ...]
-    scale: float
-    plans: Mapping[str, FeaturePlan]
-
-    @property
-    def branches(self) -> frozenset[str]:
-        return frozenset().union(*(plan.branches for plan in self.plans.values()))
+    entries: EntryRange
+    events: list[Events]
+    counts: Counts
 
 
 def select(config: Config, *, jobs: int = 1, nominal_only: bool = False, progress: Progress = silent) -> Events:
@@ -45,7 +37,7 @@ def select(config: Config, *, jobs: int = 1, nominal_only: bool = False, progres
     Parameters
     ----------
     config : the analysis
-    jobs : chunks read at a time; it does not change the result
+    jobs : chunks computed at a time, while one more is read; it does not change the result
     nominal_only : leave out variations that have events of their own
     progress : told of every chunk
 
@@ -54,26 +46,67 @@ def select(config: Config, *, jobs: int = 1, nominal_only: bool = False, progres
     ConfigError
         If an expression is wrong or names what the files do not hold.
     InputError
-        If a file, a weight or a feature is not usable.
+        If a file, a weight or a feature is not usable, or if an event of data is there twice.
     """
-    sources = _sources(config, nominal_only=nominal_only)
     names = _Names.of(config, nominal_only=nominal_only)
-    tasks = [
-        (source, part)
-        for source in sources
-        for part in ntuple.ranges(source.files, entries=config.ntuples.chunk_entries)
-    ]
-    with ThreadPoolExecutor(jobs) as pool:
-        futures = [pool.submit(_read, source, part, config, names) for source, part in tasks]
-        results = [future.result() for future in progress(futures, "reading and selecting")]
-    cutflow = Cutflow.empty(tuple(cut.name for cut in config.selection), tuple(s.name for s in config.samples))
-    counted = [(source.name, counts) for (source, _), (_, counts) in zip(tasks, results, strict=True) if counts]
-    events = concatenate(part for parts, _ in results for part in parts)
+    with Reader(config.ntuples) as reader:
+        done = _read_all(all_sources(config, nominal_only=nominal_only), config, names, reader, jobs, progress)
+        events = concatenate(events for _, parts in done for part in parts for events in part.events)
+        ledger.require_unique(events, [source for source, _ in done], config, reader)
     return replace(
         events,
-        cutflow=reduce(lambda total, item: total.add(*item), counted, cutflow),
-        files={source.name: source.files for source in sources},
+        cutflow=_cutflow(config, done),
+        files={source.name: source.files for source, _ in done},
+        ledger=tuple(
+            record
+            for source, parts in done
+            for record in ledger.records(source, [(part.entries, part.counts) for part in parts])
+        ),
     )
+
+
+def _read_all(
+    wanted: list[Source], config: Config, names: "_Names", reader: Reader, jobs: int, progress: Progress
+) -> list[tuple[Source, list[_Part]]]:
+    """Read all sources; those that turn out to have a bad file that may be skipped are read again without it."""
+    done: dict[str, tuple[Source, list[_Part]]] = {source.name: (source, []) for source in wanted}
+    while wanted:
+        tasks = _tasks(wanted, config)
+        with ThreadPoolExecutor(jobs + 1) as pool:
+            futures = [pool.submit(_read, source, part, config, names, reader) for source, part in tasks]
+            outcomes = _results(pool, futures, progress)
+        bad: dict[str, Source] = {}
+        for source in wanted:
+            done[source.name] = (source, [])
+        for (source, _), outcome in zip(tasks, outcomes, strict=True):
+            if isinstance(outcome, FileError):
+                known = bad.get(source.name, source)
+                if outcome.location not in known.skipped:
+                    bad[source.name] = without(known, outcome, config)
+            else:
+                done[source.name][1].append(outcome)
+        wanted = list(bad.values())
+    return list(done.values())
+
+
+def _tasks(wanted: Sequence[Source], config: Config) -> list[tuple[Source, EntryRange]]:
+    return [
+        (source, part)
+        for source in wanted
+        for file in source.files
+        for part in ranges(file, entries=config.ntuples.chunk_entries)
+    ]
+
+
+def _results(
+    pool: ThreadPoolExecutor, futures: "list[Future[_Part | FileError]]", progress: Progress
+) -> list[_Part | FileError]:
+    """Return the results in order; the first error that is not a file's ends it at once."""
+    try:
+        return [future.result() for future in progress(futures, "reading and selecting")]
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
 
 
 def stream(
@@ -91,29 +124,37 @@ def stream(
     Yields
     ------
     name of the sample, selected events of a chunk in all variations, with the cutflow of the chunk
+
+    Raises
+    ------
+    FileError
+        If a file fails while it is read: chunks already given cannot be normalised anew without it.
     """
-    sources = [_source(config, sample, NOMINAL, with_shifts=True) for sample in samples]
     names = _Names.of(config, nominal_only=False)
-    cutflow = Cutflow.empty(tuple(cut.name for cut in config.selection), tuple(s.name for s in config.samples))
-    tasks = [
-        (source, part)
-        for source in sources
-        for part in ntuple.ranges(source.files, entries=config.ntuples.chunk_entries)
-    ]
-    waiting: deque[tuple[str, Future[tuple[list[Events], Counts | None]]]] = deque()
+    empty = Cutflow.empty(tuple(cut.name for cut in config.selection), tuple(s.name for s in config.samples))
+    waiting: deque[tuple[str, Future[_Part | FileError]]] = deque()
 
     def first() -> tuple[str, Events]:
         name, future = waiting.popleft()
-        parts, counts = future.result()
-        return name, replace(concatenate(parts), cutflow=cutflow.add(name, counts) if counts else cutflow)
+        part = future.result()
+        if isinstance(part, FileError):
+            raise part
+        return name, replace(concatenate(part.events), cutflow=empty.add(name, part.counts))
 
-    with ThreadPoolExecutor(jobs) as pool:
-        for source, part in progress(tasks, "reading and scoring"):
-            waiting.append((source.name, pool.submit(_read, source, part, config, names)))
+    with Reader(config.ntuples) as reader, ThreadPoolExecutor(jobs) as pool:
+        for source, part in progress(_tasks(sources_of(config, samples), config), "reading and scoring"):
+            waiting.append((source.name, pool.submit(_read, source, part, config, names, reader)))
             if len(waiting) > jobs:
                 yield first()
         while waiting:
             yield first()
+
+
+def _cutflow(config: Config, done: list[tuple[Source, list[_Part]]]) -> Cutflow:
+    """Return the cutflow of the nominal selection of all samples."""
+    cutflow = Cutflow.empty(tuple(cut.name for cut in config.selection), tuple(s.name for s in config.samples))
+    counted = [(source.name, part.counts) for source, parts in done if NOMINAL in source.plans for part in parts]
+    return reduce(lambda total, item: total.add(*item), counted, cutflow)
 
 
 def require_trainable(events: Events, config: Config) -> None:
@@ -152,120 +193,68 @@ class _Names:
         return cls(config.processes, samples, (NOMINAL, *rows))
 
 
-def _sources(config: Config, *, nominal_only: bool) -> list[_Source]:
-    sources = [_source(config, sample, NOMINAL, with_shifts=not nominal_only) for sample in config.samples]
-    if not nominal_only:
-        alternatives = alternative_samples(config).items()
-        sources += [_source(config, sample, variation, with_shifts=False) for variation, sample in alternatives]
-    return sources
-
-
-def _source(config: Config, sample: SampleConfig | SampleSystematic, variation: str, *, with_shifts: bool) -> _Source:
-    """Open a sample's files, normalise it and plan its variations."""
-    is_data = isinstance(sample, SampleConfig) and sample.is_data
-    paths = ntuple.find(sample.files, directory=config.directory)
-    files = tuple(ntuple.describe(path, config.ntuples) for path in paths)
-    branches = set.intersection(*(set(file.branches) for file in files))
-    weights = {} if is_data else _weight_expressions(config, sample, with_factors=variation == NOMINAL)
-    nominal_weight = {name: text for name, text in weights.items() if name == NOMINAL}
-    scale = 1.0
-    if sample.cross_section_pb is not None and config.ntuples.sum_of_weights is not None:
-        produced = ntuple.sum_of_weights(files, source=config.ntuples.sum_of_weights)
-        scale = sample.cross_section_pb * config.luminosity_fb * PB_PER_FB / produced
-
-    def plan(expressions: Mapping[str, str], replaced: Mapping[str, str]) -> FeaturePlan:
-        return features.plan(
-            objects=config.objects,
-            selection=config.selection,
-            features=config.features,
-            weights=expressions,
-            branches=branches,
-            shifts=replaced,
-        )
-
-    shifted = shifts(config, sample.process) if with_shifts and not is_data else {}
-    plans = {variation: plan(weights, {}), **{name: plan(nominal_weight, by) for name, by in shifted.items()}}
-    return _Source(sample.name, sample.process, is_data, files, scale, plans)
-
-
-def _weight_expressions(
-    config: Config, sample: SampleConfig | SampleSystematic, *, with_factors: bool
-) -> dict[str, str]:
-    """Return the nominal weight of a sample, and its weight variations as factors on it."""
-    nominal = sample.weight or config.ntuples.weight
-    expressions = {NOMINAL: nominal} if nominal else {}
-    if with_factors:
-        for variation, systematic in weight_factors(config).items():
-            if applies(systematic, sample.process):
-                expressions[variation] = systematic.up if variation.endswith("_up") else systematic.down
-    return expressions
-
-
-def _read(source: _Source, part: EntryRange, config: Config, names: _Names) -> tuple[list[Events], Counts | None]:
-    """Read a range of entries and select it in every variation; counts are of the nominal selection."""
-    chunk = ntuple.read(part, source.branches | set(config.ntuples.event_id), tree=config.ntuples.tree)
-    event_id = identify(_identity_columns(chunk, part, config), salt="" if source.is_data else source.name)
-    found, nominal_counts = [], None
+def _read(source: Source, part: EntryRange, config: Config, names: _Names, reader: Reader) -> _Part | FileError:
+    """Read a range of entries and select it in every variation."""
+    try:
+        chunk = reader.read(part, source.branches | set(config.ntuples.event_id), exact=source.exact)
+    except FileError as error:
+        if config.ntuples.on_bad_file == "error":
+            raise
+        return error
+    event_id = ledger.identity(chunk, part, source, config)
+    found: list[Events] = []
+    counted: list[Counts] = []
+    branches = Branches(chunk, n_events=part.stop - part.start)
     for variation, plan in source.plans.items():
-        table = plan.apply(chunk)
+        table = plan.apply(branches, passing_only=True)
         weights = _weights(table, source, part, list(weight_factors(config)))
-        mask, counts = selection.apply(table.passed, weights[NOMINAL])
-        rows = np.flatnonzero(mask)
-        _require_finite(table, rows, part)
-        found.append(_events(table, weights, event_id, rows, source, variation, names))
-        nominal_counts = counts if variation == NOMINAL else nominal_counts
-    return found, nominal_counts
+        _, counts = selection.apply(table.passed, weights[NOMINAL])
+        _require_finite(table, part)
+        found.append(_events(table, weights, event_id, source, variation, names))
+        counted.append(counts)
+    return _Part(part, found, counted[0])
 
 
-def _identity_columns(chunk: ak.Array, part: EntryRange, config: Config) -> list[AnyArray]:
-    columns = [ak.to_numpy(chunk[name]) for name in config.ntuples.event_id]
-    for name, column in zip(config.ntuples.event_id, columns, strict=True):
-        if not np.issubdtype(column.dtype, np.integer):
-            raise InputError(
-                f"{part.file.path}:{config.ntuples.tree}: branch '{name}' of ntuples.event_id is {column.dtype}, "
-                "expected integers: a floating-point number loses large event numbers"
-            )
-    return columns
-
-
-def _weights(table: FeatureTable, source: _Source, part: EntryRange, factors: list[str]) -> dict[str, FloatArray]:
+def _weights(table: FeatureTable, source: Source, part: EntryRange, factors: list[str]) -> dict[str, FloatArray]:
     """Return the normalised nominal weights and, for every weight variation of the analysis, the varied ones."""
     for name, values in table.weights.items():
         bad = ~np.isfinite(values)
         if bad.any():
             entry = part.start + int(np.argmax(bad))
             raise InputError(
-                f"{part.file.path}: weight '{name}' is {values[bad][0]} at entry {entry} ({int(bad.sum())} such "
+                f"{part.file.location}: weight '{name}' is {values[bad][0]} at entry {entry} ({int(bad.sum())} such "
                 "entries in this chunk), expected finite numbers"
             )
-    n_events = len(next(iter(table.columns.values())))
-    nominal = source.scale * table.weights.get(NOMINAL, np.ones(n_events))
+    nominal = source.scale * table.weights.get(NOMINAL, np.ones(part.stop - part.start))
     varied = {name: nominal * table.weights[name] if name in table.weights else nominal for name in factors}
     return {NOMINAL: nominal, **varied}
 
 
-def _require_finite(table: FeatureTable, rows: IntArray, part: EntryRange) -> None:
+def _require_finite(table: FeatureTable, part: EntryRange) -> None:
     for name, column in table.columns.items():
-        bad = np.isinf(column[rows])
+        bad = np.isinf(column)
         if bad.any():
-            entry = part.start + int(rows[np.argmax(bad)])
-            raise InputError(f"{part.file.path}: feature '{name}' is infinite at entry {entry}; check its expression")
+            entry = part.start + int(table.rows[np.argmax(bad)])
+            raise InputError(
+                f"{part.file.location}: feature '{name}' is infinite at entry {entry}; check its expression"
+            )
 
 
 def _events(
     table: FeatureTable,
     weights: Mapping[str, FloatArray],
     event_id: IdArray,
-    rows: IntArray,
-    source: _Source,
+    source: Source,
     variation: str,
     names: _Names,
 ) -> Events:
+    rows = table.rows
+
     def code(known: tuple[str, ...], name: str) -> AnyArray:
         return np.full(len(rows), known.index(name), CODE)
 
     return Events(
-        columns={name: column[rows] for name, column in table.columns.items()},
+        columns=table.columns,
         weights={name: weight[rows] for name, weight in weights.items()},
         event_id=event_id[rows],
         process=code(names.processes, source.process),

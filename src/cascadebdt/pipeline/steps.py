@@ -56,9 +56,14 @@ def apply(config: Config, products: Products, events: Events, model: Cascade, *,
     products.write(
         "cutflow",
         {
-            **cutflow_content(cutflow),
+            **cutflow_content(cutflow, {sample.name: sample.process for sample in config.samples}),
             "cascade": diagnostics.flow(events, scores),
             "events": {"read": cutflow.read, "selected": cutflow.selected, "lost": lost},
+            "skipped": [
+                {"sample": record.sample, "file": record.location, "reason": record.skipped}
+                for record in events.ledger
+                if record.skipped
+            ],
         },
     )
     products.write("yields", yields_content(filled))

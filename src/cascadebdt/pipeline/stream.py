@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -65,7 +64,8 @@ def apply_files(
             writers[name].append(events, scores)
     for writer in writers.values():
         writer.close()
-    products.write("cutflow", cutflow_content(total.cutflow))
+    processes = {sample.name: sample.process for sample in config.samples}
+    products.write("cutflow", cutflow_content(total.cutflow, processes))
     products.write("yields", yields_content(total.regions))
     products.write_histograms(total.regions, total.scores)
 
@@ -101,19 +101,19 @@ def _samples(config: Config, request: Request) -> list[SampleConfig]:
     paths: dict[str, list[str]] = {}
     for path in ntuple.find(request.files, directory=Path.cwd()):
         name = request.sample or _sample_of(path, config.samples, config.directory)
-        paths.setdefault(name, []).append(str(path))
+        paths.setdefault(name, []).append(path)
     return [known[name].model_copy(update={"files": tuple(files)}) for name, files in paths.items()]
 
 
-def _sample_of(path: Any, samples: Sequence[SampleConfig], directory: Path) -> str:
+def _sample_of(path: str, samples: Sequence[SampleConfig], directory: Path) -> str:
     for sample in samples:
         for pattern in sample.files:
-            if path in {found.resolve() for found in _matches(directory, pattern)}:
+            if path in _matches(directory, pattern):
                 return sample.name
     raise InputError(f"{path}: belongs to no sample of the configuration; name its sample with --sample")
 
 
-def _matches(directory: Path, pattern: str) -> list[Path]:
+def _matches(directory: Path, pattern: str) -> list[str]:
     try:
         return list(ntuple.find([pattern], directory=directory))
     except InputError:  # the other samples need not be here

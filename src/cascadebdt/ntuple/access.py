@@ -1,0 +1,139 @@
+"""Opening files, here or behind a server: which faults may pass, and what is said about those that do not."""
+
+import errno
+import logging
+import re
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import uproot
+from uproot.source.file import MultithreadedFileSource
+
+from cascadebdt.config import NtupleConfig
+from cascadebdt.errors import FileError, InputError, TransientInputError, did_you_mean
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+REMOTE = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://")
+EXTRAS = {"root": "xrootd", "roots": "xrootd", "xroot": "xrootd", "http": "https", "https": "https"}
+TREES = ("TTree", "TNtuple", "ROOT::RNTuple")
+PASSING = re.compile(
+    r"time[d ]*-?out|operation expired|temporar|try again|connection (error|reset|refused|closed)|disconnected|"
+    r"too many requests|service unavailable|bad gateway|gateway time|\b(429|500|502|503|504)\b|redirect limit",
+    re.IGNORECASE,
+)
+PASSING_NUMBERS = {
+    *(errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENETUNREACH),
+    *(errno.EHOSTUNREACH, errno.ECONNRESET, errno.ECONNREFUSED, errno.ECONNABORTED, errno.EPIPE, errno.ENETDOWN),
+}
+
+
+def is_remote(location: str) -> bool:
+    """Return whether a location is a URL."""
+    return bool(REMOTE.match(location))
+
+
+def attempt(action: Callable[[], T], config: NtupleConfig) -> T:
+    """Return what `action` returns, trying again after faults that may pass.
+
+    Raises
+    ------
+    TransientInputError
+        If the last of ``config.retries + 1`` attempts fails in such a way too.
+    """
+    for retry in range(config.retries):
+        try:
+            return action()
+        except TransientInputError as error:
+            pause = config.retry_seconds * 2**retry
+            log.warning("%s; retry %d of %d in %g s", error, retry + 1, config.retries, pause)
+            time.sleep(pause)
+    return action()
+
+
+@contextmanager
+def opened(location: str) -> Iterator[Any]:
+    """Open a ROOT file; what goes wrong, here or while it is used, becomes one sentence."""
+    with reading(location), open_file(location) as file:
+        yield file
+
+
+def open_file(location: str) -> Any:
+    """Return an open ROOT file, which the caller closes.
+
+    Local files are read, not mapped, and nothing is cached: mapped pages would count as this process's memory, and
+    caches live on after their file is closed, so that memory would grow with the size and number of the files.
+    """
+    if is_remote(location):
+        return uproot.open(location, array_cache=None, object_cache=None)
+    return uproot.open(location, handler=MultithreadedFileSource, num_workers=1, array_cache=None, object_cache=None)
+
+
+@contextmanager
+def reading(location: str) -> Iterator[None]:
+    """Turn what uproot and its sources raise into one sentence."""
+    try:
+        yield
+    except InputError:
+        raise
+    except FileNotFoundError as error:
+        raise FileError(f"{location}: no such file", location=location) from error
+    except PermissionError as error:
+        raise FileError(f"{location}: not readable: permission denied", location=location) from error
+    except ImportError as error:
+        raise InputError(_missing_extra(location, error)) from error
+    except Exception as error:  # uproot, its decompressors and sources raise many types on bad bytes and connections
+        reason = (" ".join(str(error).split()) or type(error).__name__)[:160]
+        if may_pass(error):
+            raise TransientInputError(f"{location}: reading failed ({reason})", location=location) from error
+        raise FileError(
+            f"{location}: not a readable ROOT file, it may be truncated or of another kind ({reason})",
+            location=location,
+        ) from error
+
+
+def may_pass(error: BaseException) -> bool:
+    """Return whether the fault behind an exception may be gone at the next attempt."""
+    if isinstance(error, TimeoutError | ConnectionError):
+        return True
+    if isinstance(error, OSError) and error.errno in PASSING_NUMBERS:
+        return True
+    return bool(PASSING.search(str(error)))
+
+
+def _missing_extra(location: str, error: ImportError) -> str:
+    scheme = location.partition("://")[0]
+    extra = EXTRAS.get(scheme)
+    reason = " ".join(str(error).split())[:120]
+    cure = f"; install it: pip install 'cascadebdt[{extra}]'" if extra else f" ({reason})"
+    return f"{location}: reading {scheme}:// needs an extra package that is not installed{cure}"
+
+
+def is_rntuple(tree: Any) -> bool:
+    """Return whether a tree is an RNTuple."""
+    return hasattr(tree, "ntuple")
+
+
+def trees_in(file: Any) -> list[str]:
+    """Return the names of the trees of an open file, with their directories, each once."""
+    classes = file.classnames(cycle=False).items()
+    return [name for name, kind in classes if kind.startswith(TREES)]
+
+
+def tree_in(file: Any, location: str, name: str) -> Any:
+    """Return the tree of the highest cycle called `name`."""
+    trees = trees_in(file)
+    if name not in trees:
+        known = ", ".join(trees) or "none"
+        raise InputError(f"{location}: no tree '{name}'{did_you_mean(name, trees)} (trees: {known})")
+    return file[name]
+
+
+def require(known: Collection[str], names: Collection[str], *, where: str) -> None:
+    """Require that all `names` are branches."""
+    for name in names:
+        if name not in known:
+            raise InputError(f"{where}: no branch '{name}'{did_you_mean(name, known)}")

@@ -1,0 +1,211 @@
+"""Names -> files and what is known of them before their events are read."""
+
+import glob
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cascadebdt.config import NtupleConfig
+from cascadebdt.errors import InputError, did_you_mean
+from cascadebdt.ntuple.access import attempt, is_remote, is_rntuple, opened, reading, require, tree_in
+
+
+@dataclass(frozen=True)
+class NtupleFile:
+    """What is known of an input file before its events are read.
+
+    Attributes
+    ----------
+    location : absolute path, or URL
+    tree : name of its tree
+    size_bytes : 0 where a server does not tell
+    identity : the identifier that ROOT wrote into the file; it stays the same when the file is copied
+    branches : names for expressions -> names in the file
+    boundaries : entries at which all branches begin a new block on disk, the first and the last included
+    produced : sum of the generator weights kept in a second tree, None if it was not asked for
+    """
+
+    location: str
+    tree: str
+    entries: int
+    size_bytes: int
+    identity: str
+    branches: Mapping[str, str] = field(repr=False)
+    boundaries: tuple[int, ...] = field(repr=False)
+    produced: float | None = None
+
+    @property
+    def name(self) -> str:
+        """Last part of the location."""
+        return self.location.rpartition("/")[2]
+
+
+def find(patterns: Sequence[str], *, directory: Path) -> tuple[str, ...]:
+    """Return the locations that `patterns` stand for, sorted, each once.
+
+    Parameters
+    ----------
+    patterns : names, glob patterns, URLs, or text files (``.txt``) with one of these a line, blank lines and lines that
+        start with ``#`` aside; relative to `directory`, or to the text file
+
+    Raises
+    ------
+    InputError
+        If a pattern matches no file.
+    """
+    found: set[str] = set()
+    for pattern in patterns:
+        found.update(_matches(pattern, directory))
+    return tuple(sorted(found))
+
+
+def _matches(pattern: str, directory: Path) -> list[str]:
+    """Return the locations of one pattern."""
+    if is_remote(pattern):
+        return _remote_matches(pattern)
+    matches = [Path(name) for name in glob.glob(str(directory / pattern))]
+    if not matches:
+        raise InputError(f"{pattern}: no such file in {directory}{_nearby(directory / pattern)}")
+    found: list[str] = []
+    for path in matches:
+        found += _listed(path) if path.suffix == ".txt" else [str(path.resolve())]
+    return found
+
+
+def _listed(path: Path) -> list[str]:
+    """Return the locations that a text file lists."""
+    try:
+        lines = [line.strip() for line in path.read_text().splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot read this list of files ({error})") from error
+    names = [line for line in lines if line and not line.startswith("#")]
+    if not names:
+        raise InputError(f"{path}: this list of files is empty, expected one name a line")
+    if nested := [name for name in names if name.endswith(".txt")]:
+        raise InputError(f"{path}: a list of files cannot name another list, got '{nested[0]}'")
+    return list(find(names, directory=path.parent))
+
+
+def _remote_matches(pattern: str) -> list[str]:
+    """Return the URLs that match a URL, asking the server only if it holds a glob pattern."""
+    scheme, _, rest = pattern.partition("://")
+    if not glob.has_magic(rest.partition("?")[0] if scheme.startswith("http") else rest):
+        return [pattern]
+    if scheme.startswith("http"):
+        raise InputError(f"{pattern}: a web server cannot list files; name them one by one, or in a text file")
+    from fsspec.core import url_to_fs
+
+    with reading(pattern):
+        system, path = url_to_fs(pattern)
+        names = [system.unstrip_protocol(name) for name in system.glob(path)]
+    if not names:
+        raise InputError(f"{pattern}: no such file on the server")
+    return names
+
+
+def _nearby(path: Path) -> str:
+    names = [other.name for other in path.parent.glob("*.root")] if path.parent.is_dir() else []
+    return did_you_mean(path.name, names)
+
+
+def describe(
+    location: str | Path, config: NtupleConfig, *, tree: str | None = None, is_normalised: bool = False
+) -> NtupleFile:
+    """Open a file and describe its tree.
+
+    Parameters
+    ----------
+    tree : its name, by default that of the configuration
+    is_normalised : whether the sum of weights is needed
+
+    Raises
+    ------
+    FileError
+        If the file is no ROOT file or is damaged.
+    InputError
+        If it lacks a tree or an event-identity branch.
+    """
+    where, name = str(location), tree or config.tree
+    source = config.sum_of_weights if is_normalised else None
+    return attempt(lambda: _describe(where, name, config, source), config)
+
+
+def _describe(location: str, name: str, config: NtupleConfig, source: str | None) -> NtupleFile:
+    with opened(location) as file:
+        tree = tree_in(file, location, name)
+        described = NtupleFile(
+            location,
+            name,
+            entries=int(tree.num_entries),
+            size_bytes=_size(file, location),
+            identity=str(file.file.uuid),
+            branches=_branches(tree, config.aliases),
+            boundaries=_boundaries(tree),
+            produced=None if source is None else _produced(file, location, source),
+        )
+    require(described.branches, config.event_id, where=f"{location}:{name}")
+    return described
+
+
+def _produced(file: Any, location: str, source: str) -> float:
+    """Return the sum of weights kept in a second tree of an open file."""
+    name, branch = source.split(":", 1)
+    tree = tree_in(file, location, name)
+    require(tree.keys(), [branch], where=f"{location}:{name}")
+    return float(np.sum(tree[branch].array(library="np"), dtype=np.float64))
+
+
+def _size(file: Any, location: str) -> int:
+    """Return the size of a file, which not every server tells."""
+    return int(file.file.source.num_bytes or 0) if is_remote(location) else Path(location).stat().st_size
+
+
+def _branches(tree: Any, aliases: Mapping[str, str]) -> dict[str, str]:
+    """Return names for expressions -> names in the file.
+
+    In an RNTuple ``pt`` of the collection ``Photon`` is called ``Photon.pt``; it is ``Photon_pt`` too, as in a TTree.
+    """
+    own = own_names(tree)
+    known = {name.replace(".", "_"): name for name in own if "." in name} if is_rntuple(tree) else {}
+    known |= {name.rpartition("/")[2]: name for name in own} | {name: name for name in own}
+    return known | {alias: known[name] for alias, name in aliases.items() if name in known}
+
+
+def own_names(tree: Any) -> list[str]:
+    """Return the names of all branches, or of all fields of an RNTuple and of the records in them."""
+    if is_rntuple(tree):
+        return [name for field in tree.fields for name in _names_in(field)]
+    return list(map(str, tree.keys()))
+
+
+def _names_in(field: Any) -> list[str]:
+    """Return the name of a field of an RNTuple, and those of its parts if it holds records."""
+    records = [] if field.typename else field.fields
+    return [field.name, *(f"{field.name}.{part.name}" for part in records)]
+
+
+def _boundaries(tree: Any) -> tuple[int, ...]:
+    """Return the entries at which all branches begin a new block (of a TTree) or cluster (of an RNTuple)."""
+    if is_rntuple(tree):
+        clusters = tree.ntuple.cluster_summaries
+        return (*(int(cluster.num_first_entry) for cluster in clusters), int(tree.num_entries))
+    return tuple(map(int, tree.common_entry_offsets()))
+
+
+def sum_of_weights(files: Sequence[NtupleFile]) -> float:
+    """Return the sum of the generator weights of `files`, in whatever order they come.
+
+    Raises
+    ------
+    InputError
+        If the sum is not a positive finite number.
+    """
+    total = math.fsum(file.produced or 0.0 for file in files)
+    if not (math.isfinite(total) and total > 0):
+        names = ", ".join(file.name for file in files)
+        raise InputError(f"{names}: the sum of weights is {total}, expected a positive number")
+    return total

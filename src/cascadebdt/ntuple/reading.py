@@ -1,0 +1,205 @@
+"""Files -> chunks: ranges of entries, read with as few openings and decompressions as can be."""
+
+import threading
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from types import TracebackType
+from typing import Any, Self
+
+import awkward as ak
+import numpy as np
+
+from cascadebdt.arrays import AnyArray
+from cascadebdt.config import NtupleConfig
+from cascadebdt.errors import FileError, InputError
+from cascadebdt.ntuple.access import attempt, is_rntuple, open_file, reading, tree_in
+from cascadebdt.ntuple.files import NtupleFile
+
+MEV_PER_GEV = 1000.0
+
+
+@dataclass(frozen=True)
+class EntryRange:
+    """A range of entries of one file: the unit of reading."""
+
+    file: NtupleFile
+    start: int
+    stop: int
+
+
+def ranges(file: NtupleFile, *, entries: int) -> list[EntryRange]:
+    """Cut a file into ranges of at most `entries` entries; an empty file gives one empty range.
+
+    Where it can be, a range ends where all branches begin a new block, so that no block is decompressed twice.
+    """
+    cuts = [0]
+    boundaries = np.array(file.boundaries, np.int64)
+    while cuts[-1] < file.entries:
+        last = min(cuts[-1] + entries, file.entries)
+        within = boundaries[(boundaries > cuts[-1]) & (boundaries <= last)]
+        cuts.append(int(within.max()) if len(within) else last)
+    return [EntryRange(file, start, stop) for start, stop in zip(cuts, cuts[1:] or [0], strict=False)]
+
+
+class Reader:
+    """Reads ranges of entries; each thread keeps the file open that it read last.
+
+    Parameters
+    ----------
+    config : how events are stored
+    """
+
+    def __init__(self, config: NtupleConfig) -> None:
+        self.config = config
+        self._mine = threading.local()
+        self._open: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for file in self._open.values():
+            file.close()
+        self._open.clear()
+
+    def read(self, part: EntryRange, branches: Collection[str], *, exact: Collection[str] = ()) -> ak.Array:
+        """Read `branches` of a range of entries, in GeV and with NaN where a sentinel says that a value is missing.
+
+        Parameters
+        ----------
+        exact : branches whose sentinels are values like others, such as weights
+
+        Returns
+        -------
+        ak.Array of records, one field per branch; collections are jagged
+
+        Raises
+        ------
+        FileError
+            If the file is damaged.
+        TransientInputError
+            If reading failed, again and again, in a way that may pass.
+        """
+        arrays = attempt(lambda: self._read(part, branches), self.config)
+        keep = {*exact, *self.config.event_id}
+        return ak.Array({name: self._clean(array, name, part.file, name in keep) for name, array in arrays.items()})
+
+    def _read(self, part: EntryRange, branches: Collection[str]) -> dict[str, ak.Array]:
+        names = {name: part.file.branches[name] for name in sorted(branches)}
+        where = part.file.location
+        try:
+            with reading(where):
+                arrays = _arrays(self._tree(part.file), sorted(set(names.values())), part.start, part.stop)
+        except FileError:
+            self._forget()
+            raise
+        for name, array in arrays.items():
+            if len(array) != part.stop - part.start:
+                what = f"{len(array)} entries of '{name}' read, expected {part.stop - part.start}"
+                raise FileError(f"{where}:{part.file.tree}: {what}; the file is damaged", location=where)
+        return {name: arrays[own] for name, own in names.items()}
+
+    def _tree(self, file: NtupleFile) -> Any:
+        """Return the tree of a file, opening it if this thread read another one before."""
+        if getattr(self._mine, "key", None) != (file.location, file.tree):
+            self._forget()
+            opened = open_file(file.location)
+            self._mine.file = opened
+            self._open[threading.get_ident()] = opened
+            self._mine.tree = tree_in(opened, file.location, file.tree)
+            self._mine.key = (file.location, file.tree)
+        return self._mine.tree
+
+    def _forget(self) -> None:
+        """Close this thread's file."""
+        file = getattr(self._mine, "file", None)
+        self._mine.key = self._mine.tree = self._mine.file = None
+        if file is not None:
+            self._open.pop(threading.get_ident(), None)
+            file.close()
+
+    def _clean(self, array: ak.Array, name: str, file: NtupleFile, is_exact: bool) -> ak.Array:
+        """Return a branch with its units and missing values as everywhere in the package."""
+        known = (name, file.branches[name])
+        mev = any(_matches(known, pattern) for pattern in self.config.mev)
+        sentinels = [] if is_exact else _sentinels(known, self.config.sentinels)
+        if not mev and not sentinels:
+            return array
+
+        def clean(layout: Any, **_: Any) -> Any:
+            if not layout.is_numpy or layout.parameter("__array__") is not None:
+                return None
+            return ak.contents.NumpyArray(_cleaned(layout.data, sentinels, mev=mev))
+
+        return ak.transform(clean, array)
+
+
+def _arrays(tree: Any, names: list[str], start: int, stop: int) -> dict[str, ak.Array]:
+    """Return branches by their names in the file."""
+    if is_rntuple(tree):
+        return {name: tree[name].array(entry_start=start, entry_stop=stop) for name in names}
+    try:
+        arrays = tree.arrays(names, entry_start=start, entry_stop=stop, library="ak") if names else {}
+        return {name: arrays[name] for name in names}
+    except ValueError as error:
+        if "wrong number of entries" not in str(error):
+            raise
+        return {name: _old_array(tree[name], start, stop) for name in names}
+
+
+def _old_array(branch: Any, start: int, stop: int) -> ak.Array:
+    """Return a branch of an old layout: its baskets hold no offsets and are cut elsewhere than those of its counter."""
+    if branch.count_branch is None:
+        return branch.array(entry_start=start, entry_stop=stop, library="ak")
+    kind = branch.interpretation.content
+    parts = [branch.basket(i).data.view(kind.from_dtype).astype(kind.to_dtype) for i in range(branch.num_baskets)]
+    return ak.unflatten(np.concatenate(parts), branch.count_branch.array(library="np"))[start:stop]
+
+
+def _matches(names: Collection[str], pattern: str) -> bool:
+    return any(fnmatchcase(name, pattern) for name in names)
+
+
+def _sentinels(names: Collection[str], sentinels: Mapping[str, tuple[float, ...]]) -> list[float]:
+    """Return the sentinels of a branch, from all patterns that match it."""
+    return [value for pattern, values in sentinels.items() if _matches(names, pattern) for value in values]
+
+
+def _cleaned(values: AnyArray, sentinels: list[float], *, mev: bool) -> AnyArray:
+    """Return numbers with NaN for sentinels, as the type of the branch holds them, and in GeV."""
+    kind = values.dtype
+    if kind.kind not in "iuf":
+        return values
+    if kind.kind != "f":
+        sentinels = [value for value in sentinels if value == int(value) and _holds(kind, int(value))]
+    found = np.isin(values, np.array(sentinels, kind)) if sentinels else np.zeros(0, np.bool_)
+    if not mev and not found.any():
+        return values
+    cleaned = values.astype(np.float64) / MEV_PER_GEV if mev else values.astype(kind if kind.kind == "f" else float)
+    if found.any():
+        cleaned[found] = np.nan
+    return cleaned
+
+
+def _holds(kind: np.dtype[Any], value: int) -> bool:
+    limits = np.iinfo(kind)
+    return bool(limits.min <= value <= limits.max)
+
+
+def require_matches(files: Collection[NtupleFile], config: NtupleConfig) -> None:
+    """Require that every pattern of `mev` and `sentinels` matches a branch of a file, and every alias exists in one.
+
+    Raises
+    ------
+    InputError
+        If one matches none, which would leave wrong units or missing values unnoticed.
+    """
+    known = {name for file in files for pair in file.branches.items() for name in pair}
+    for key, patterns in (("mev", config.mev), ("sentinels", tuple(config.sentinels))):
+        for pattern in patterns:
+            if not _matches(known, pattern):
+                raise InputError(f"ntuples.{key}: no branch of any file matches '{pattern}'")
+    for alias, name in config.aliases.items():
+        if name not in known:
+            raise InputError(f"ntuples.aliases.{alias}: no file has a branch '{name}'")
