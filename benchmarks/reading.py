@@ -182,10 +182,10 @@ def speed(path: Path, jobs: int, n_events: int) -> None:
     import uproot
 
     from cascadebdt import ntuple, pipeline
-    from cascadebdt.pipeline.sources import sources
+    from cascadebdt.pipeline.sources import all_sources
 
     config = configuration(path)
-    source = sources(config, nominal_only=True)[0]
+    source = all_sources(config, nominal_only=True)[0]
     branches = sorted(source.branches | set(config.ntuples.event_id))
     with ntuple.Reader(config.ntuples) as reader:
         chunk = reader.read(ntuple.ranges(source.files[0], entries=CHUNK)[0], branches)
