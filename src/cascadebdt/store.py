@@ -88,9 +88,10 @@ class Products:
     def read_histograms(self) -> tuple[Yields, dict[str, Histogram]]:
         """Read the regions' and the stages' histograms."""
         content = self.read("histograms", made_by="apply")
-        return tuple(  # type: ignore[return-value]
+        regions, scores = (
             {name: hist.Hist(histogram) for name, histogram in content[part].items()} for part in ("regions", "scores")
         )
+        return regions, scores
 
 
 class ScoreFile:
