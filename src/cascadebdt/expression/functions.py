@@ -8,7 +8,6 @@ through arithmetic, every comparison with it is false, ``!=`` included, and as a
 from dataclasses import dataclass
 from functools import reduce
 
-from cascadebdt.expression.registry import registered
 from cascadebdt.expression.tree import Call, Field, Node, Number, Reduce
 
 OPERATORS = {
@@ -165,12 +164,8 @@ SHAPES = {
     "aplanarity": aplanarity,
     "transverse_sphericity": transverse_sphericity,
 }
-BUILT_IN = frozenset({*ARITY, *ALIASES, *REDUCTIONS, *PHYSICS, *SHAPES, *CODE})
-
-
-def callable_names() -> list[str]:
-    """Return the names of all functions that an expression may call."""
-    return sorted({*ARITY, *ALIASES, *REDUCTIONS, *PHYSICS, *SHAPES, *registered()})
+CALLABLE = frozenset({*ARITY, *ALIASES, *REDUCTIONS, *PHYSICS, *SHAPES})
+BUILT_IN = CALLABLE | frozenset(CODE)
 
 
 def is_condition(node: Node) -> bool:

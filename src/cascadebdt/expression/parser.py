@@ -10,7 +10,7 @@ from typing import Any
 from cascadebdt.errors import ConfigError, did_you_mean
 from cascadebdt.expression import functions
 from cascadebdt.expression.functions import Particle
-from cascadebdt.expression.registry import registered
+from cascadebdt.expression.registry import callable_names, registered
 from cascadebdt.expression.spelling import Text
 from cascadebdt.expression.tree import Call, Node, Number, Reduce, Value, depth, spaces
 
@@ -200,7 +200,7 @@ class _Reader:
         if node.keywords:
             raise self._forbidden(node, "arguments have no names")
         name = functions.ALIASES.get(node.func.id, node.func.id)
-        known = functions.callable_names()
+        known = callable_names()
         if name not in known:
             raise self._wrong(f"unknown function '{name}'", node, did_you_mean(name, known))
         if name in functions.SHAPES:

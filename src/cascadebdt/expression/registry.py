@@ -17,6 +17,7 @@ import numba
 import numpy as np
 
 from cascadebdt.errors import ConfigError
+from cascadebdt.expression.functions import BUILT_IN, CALLABLE
 
 F = TypeVar("F", bound=Callable[..., float])
 
@@ -46,8 +47,6 @@ def register(function: F) -> F:
     ConfigError
         If it is no such function, or if its name belongs to the language.
     """
-    from cascadebdt.expression.functions import BUILT_IN
-
     name = getattr(function, "__name__", "")
     if not isinstance(function, FunctionType) or not name.isidentifier() or name.startswith("_"):
         raise ConfigError(f"register: expected a named Python function, got {function!r}")
@@ -59,6 +58,11 @@ def register(function: F) -> F:
     _require_closed(name, function)
     _registered[name] = Registered(name, len(parameters), _digest(function.__code__), function)
     return function
+
+
+def callable_names() -> list[str]:
+    """Return the names of all functions that an expression may call."""
+    return sorted(CALLABLE | _registered.keys())
 
 
 def registered() -> dict[str, Registered]:
