@@ -156,6 +156,14 @@ def test_the_manifest_names_inputs_versions_and_configuration(blind: Path) -> No
             "has a cross_section_pb but ntuples.sum_of_weights is not set",
         ),
         (lambda raw: raw["ntuples"].update(sum_of_weights="Runs:genSumw"), "did you mean 'genEventSumw'?"),
+        (lambda raw: raw["systematics"][1].update(up="weight_upp"), "did you mean 'weight_up'?"),
+        (lambda raw: raw["systematics"][2].update(up={"Photon_pt": "Photon_ptt * 2"}), "did you mean 'Photon_pt'?"),
+        (
+            lambda raw: raw["systematics"].append(
+                {"name": "generator", "kind": "sample", "process": "zee", "files": "nothing.root"}
+            ),
+            "nothing.root: no such file",
+        ),
     ],
 )
 @pytest.mark.parametrize("command", ["check", "run"])
@@ -195,6 +203,14 @@ def test_a_step_without_its_input_names_the_command_that_makes_it(write_config: 
     result = call("fit", write_config(tiny_config()), "--output", tmp_path / "empty")
     assert result.exit_code == 2
     assert "make it with 'cascadebdt apply'" in result.output
+
+
+def test_an_unblinded_fit_of_histograms_filled_blind_is_refused(blind: Path, tmp_path: Path) -> None:
+    shutil.copytree(blind, tmp_path / "out")
+    result = call("fit", blind.parent / "config.yaml", "--output", tmp_path / "out", "--unblind", "approved")
+    assert result.exit_code == 2
+    assert "filled while blind" in result.output
+    assert read(tmp_path / "out", "fit") == read(blind, "fit")
 
 
 def test_unblinding_needs_a_reason(write_config: Write) -> None:

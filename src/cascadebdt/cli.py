@@ -127,7 +127,7 @@ def check_command(**options: Any) -> None:
     from cascadebdt import pipeline
 
     job = _Job(**options)
-    events = pipeline.select(job.config, jobs=job.jobs, nominal_only=True, progress=job.progress)
+    events = pipeline.select(job.config, jobs=job.jobs, progress=job.progress)
     pipeline.require_trainable(events, job.config)
     flow = events.cutflow
     for row, sample in enumerate(flow.samples):

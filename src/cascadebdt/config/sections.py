@@ -75,16 +75,9 @@ class NtupleConfig(Section):
         return data
 
 
-class SampleConfig(Section):
-    """Files of one production (or data). A relative path is relative to the configuration file.
+class _Files(Section):
+    """Files of one production and how their events are weighted."""
 
-    `files` are names, glob patterns, URLs (``root://``, ``https://``) or text files (``.txt``) with one of these a
-    line; `tree` replaces that of `ntuples`. With `cross_section_pb` the weights are scaled to the luminosity by cross
-    section over the sum of weights; without it they are taken as they are. Data carry no weight.
-    """
-
-    name: Name
-    process: Name
     files: tuple[str, ...] = Field(min_length=1)
     cross_section_pb: Positive | None = None
     weight: str | None = None
@@ -94,6 +87,18 @@ class SampleConfig(Section):
     @classmethod
     def _one_file(cls, data: Any) -> Any:
         return _as_list(data, "files")
+
+
+class SampleConfig(_Files):
+    """Files of one production (or data). A relative path is relative to the configuration file.
+
+    `files` are names, glob patterns, URLs (``root://``, ``https://``) or text files (``.txt``) with one of these a
+    line; `tree` replaces that of `ntuples`. With `cross_section_pb` the weights are scaled to the luminosity by cross
+    section over the sum of weights; without it they are taken as they are. Data carry no weight.
+    """
+
+    name: Name
+    process: Name
 
     @model_validator(mode="after")
     def _data_is_unweighted(self) -> Self:
@@ -306,21 +311,12 @@ class KinematicSystematic(Section):
     processes: tuple[Name, ...] | None = None
 
 
-class SampleSystematic(Section):
+class SampleSystematic(_Files):
     """An alternative sample of one process; the other side of the variation mirrors it."""
 
     kind: Literal["sample"]
     name: Name
     process: Name
-    files: tuple[str, ...] = Field(min_length=1)
-    cross_section_pb: Positive | None = None
-    weight: str | None = None
-    tree: str | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_file(cls, data: Any) -> Any:
-        return _as_list(data, "files")
 
     @property
     def processes(self) -> tuple[str, ...]:

@@ -190,8 +190,8 @@ def compiled(key: str) -> Likelihood:
     with _jax_backend() as switch_on:
         try:
             model = pyhf.Model(content["spec"], poi_name=content["poi"])
-        except Exception as error:
-            raise FitError(f"workspace: pyhf rejects the model, {' '.join(str(error).split())[:300]}") from None
+        except Exception as error:  # pyhf's own have no common base, and it lets KeyError and others through
+            raise FitError(f"workspace: pyhf rejects the model, {' '.join(str(error).split())[:300]}") from error
         switch_on()
         # Models of a hundred parameters gain nothing on a GPU, which the training may be using.
         with jax.default_device(jax.devices("cpu")[0]):

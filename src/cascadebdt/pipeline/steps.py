@@ -8,6 +8,7 @@ import numpy as np
 from cascadebdt import cascade, diagnostics, yields
 from cascadebdt.cascade import BLINDED, Cascade, Scores
 from cascadebdt.config import Config
+from cascadebdt.errors import InputError
 from cascadebdt.events import Events
 from cascadebdt.pipeline.select import require_trainable, select
 from cascadebdt.progress import Progress, silent
@@ -88,10 +89,16 @@ def fit(config: Config, products: Products) -> dict[str, Any]:
     Returns
     -------
     The content of ``summary.json``, without the resources
+
+    Raises
+    ------
+    InputError
+        If the fit is to be unblinded, but the histograms were filled blind.
     """
     from cascadebdt import inference, workspace  # JAX and pyhf load with this step
 
     filled, _ = products.read_histograms()
+    _require_unblinded(config, products)
     model = inference.conditioned(workspace.build(filled, config))
     products.write("workspace", model)
     result, limit, significance = inference.fit(model), inference.limit(model), inference.significance(model)
@@ -117,6 +124,15 @@ def fit(config: Config, products: Products) -> dict[str, Any]:
     }
     products.write("summary", summary)
     return summary
+
+
+def _require_unblinded(config: Config, products: Products) -> None:
+    """Require that an unblinded fit finds the signal region's data: filled blind, it would take them for zero."""
+    if config.fit.unblind and products.read("manifest", made_by="apply")["unblind"] is None:
+        raise InputError(
+            f"{products.json('histograms')}: filled while blind, without the data of the signal region; fill them "
+            "again with 'cascadebdt apply --unblind REASON' before an unblinded fit"
+        )
 
 
 def report(config: Config, products: Products) -> None:
