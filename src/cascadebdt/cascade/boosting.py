@@ -6,7 +6,7 @@ depend on the number of jobs.
 
 import ctypes
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -52,9 +52,19 @@ class TrainingSample:
     where: str
 
 
-def fit(
-    sample: TrainingSample, splits: Sequence[Split], config: BDTConfig, runtime: Runtime
-) -> tuple[xgb.Booster, ...]:
+@dataclass(frozen=True)
+class Fitted:
+    """A trained booster, cut to its best iteration, and how its loss went.
+
+    `curves` holds the mean logarithmic loss after every round, those after the best one included: of the events that
+    train (``train``) and, with early stopping, of those that stop it (``stop``).
+    """
+
+    booster: xgb.Booster
+    curves: Mapping[str, Sequence[float]]
+
+
+def fit(sample: TrainingSample, splits: Sequence[Split], config: BDTConfig, runtime: Runtime) -> tuple[Fitted, ...]:
     """Train one booster per split, each cut to its best iteration.
 
     Raises
@@ -63,7 +73,7 @@ def fit(
         If a class has no event to train with.
     """
 
-    def train(index: int) -> xgb.Booster:
+    def train(index: int) -> Fitted:
         return _train(sample, splits[index], config, runtime, f"{sample.where}, model {index}")
 
     with ThreadPoolExecutor(runtime.jobs) as pool:
@@ -102,21 +112,25 @@ def _n_cuda_devices() -> int:
     return count.value
 
 
-def _train(sample: TrainingSample, split: Split, config: BDTConfig, runtime: Runtime, where: str) -> xgb.Booster:
+def _train(sample: TrainingSample, split: Split, config: BDTConfig, runtime: Runtime, where: str) -> Fitted:
     stopping = config.early_stopping_rounds
     train_data = _quantised(sample, split.train, config, where)
-    evals = [(_quantised(sample, split.stop, config, where, reference=train_data), "stop")] if stopping else []
+    evals = [(train_data, "train")]
+    if stopping:
+        evals.append((_quantised(sample, split.stop, config, where, reference=train_data), "stop"))
+    losses: dict[str, dict[str, list[float]]] = {}
     booster = xgb.train(
         _parameters(config, runtime),
         train_data,
         config.n_estimators,
         evals=evals,
+        evals_result=losses,
         early_stopping_rounds=stopping,
         verbose_eval=False,
     )
     booster = booster[: booster.best_iteration + 1] if stopping else booster
     booster.set_attr(best_iteration=None, best_score=None)
-    return booster
+    return Fitted(booster, {name: found["logloss"] for name, found in losses.items()})
 
 
 def _quantised(

@@ -95,7 +95,7 @@ class _Trainer:
             training_split(self.folds[rows], fold, self.config.folds, early_stopping=stopping)
             for fold in range(self.config.folds)
         ]
-        boosters = boosting.fit(sample, splits, spec.bdt, self.runtime)
+        boosters = tuple(fitted.booster for fitted in boosting.fit(sample, splits, spec.bdt, self.runtime))
         scores = out_of_fold(boosters, self.events.columns, spec.features, self.folds, alive)
         summary: dict[str, Any] = {
             "auc": roc_auc(scores[rows], weights, is_signal),
