@@ -1,26 +1,34 @@
-"""Boosted decision trees of one stage by XGBoost: its quantised data, its parameters and its device.
+"""Boosted decision trees of one stage by XGBoost: its parameters, its device, and the boosters of all folds.
 
-Every booster trains on one thread, and the boosters of a stage train side by side: the bits of a model then do not
-depend on the number of jobs.
+The boosters of a stage share their cuts and train side by side, a few rounds each in turn, so that no core idles while
+the last fold ends. Never do more threads work than there are jobs.
 """
 
 import ctypes
 import logging
-from collections.abc import Mapping, Sequence
+import math
+from collections import deque
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import xgboost as xgb
 
-from cascadebdt.arrays import BoolArray, FeatureArray, FloatArray
+from cascadebdt.arrays import BoolArray, FloatArray, IntArray
 from cascadebdt.cascade.folds import Split
+from cascadebdt.cascade.quantised import BATCH, quantised, reference
+from cascadebdt.cascade.table import Table
 from cascadebdt.cascade.weights import balanced
 from cascadebdt.config import BDTConfig, Device
 from cascadebdt.errors import ConfigError, TrainingError
 
 log = logging.getLogger(__name__)
+
+TURN = 50  # rounds that a booster trains before it is the next one's turn
+LOOKS = 4  # at the losses while early stopping waits for a better one; each look costs a quarter of a round
+PERIOD = 10  # rounds between two looks without early stopping
 
 
 @dataclass(frozen=True)
@@ -38,17 +46,18 @@ class TrainingSample:
 
     Attributes
     ----------
-    table : (n_events, n_features) float32
+    table : (n_events, n_features) float32, the features
+    population : a table with the same columns, whose values decide on the cuts: events of every process, so that the
+        cuts know no label
     is_signal : (n_events,) bool
     weights : (n_events,) float64, none negative; an event of weight zero does not train
-    features : names of the columns
     where : the stage, for messages
     """
 
-    table: FeatureArray
+    table: Table
+    population: Table
     is_signal: BoolArray
     weights: FloatArray
-    features: tuple[str, ...]
     where: str
 
 
@@ -56,12 +65,16 @@ class TrainingSample:
 class Fitted:
     """A trained booster, cut to its best iteration, and how its loss went.
 
-    `curves` holds the mean logarithmic loss after every round, those after the best one included: of the events that
-    train (``train``) and, with early stopping, of those that stop it (``stop``).
+    `curves` holds three sequences of equal length: the number of rounds (``round``), and after as many the mean
+    logarithmic loss of the events that train (``train``) and of those that stop the training (``stop``, with early
+    stopping only). They go on beyond the best round.
     """
 
     booster: xgb.Booster
     curves: Mapping[str, Sequence[float]]
+
+
+Training: TypeAlias = Generator[None, None, Fitted]
 
 
 def fit(sample: TrainingSample, splits: Sequence[Split], config: BDTConfig, runtime: Runtime) -> tuple[Fitted, ...]:
@@ -72,12 +85,15 @@ def fit(sample: TrainingSample, splits: Sequence[Split], config: BDTConfig, runt
     TrainingError
         If a class has no event to train with.
     """
-
-    def train(index: int) -> Fitted:
-        return _train(sample, splits[index], config, runtime, f"{sample.where}, model {index}")
-
-    with ThreadPoolExecutor(runtime.jobs) as pool:
-        return tuple(pool.map(train, range(len(splits))))
+    parts = [
+        _Parts.of(sample, split, f"{sample.where}, model {index}", stopping=config.early_stopping_rounds is not None)
+        for index, split in enumerate(splits)
+    ]
+    cuts = reference(sample.population, config.max_bin)
+    workers = min(runtime.jobs, len(splits)) if runtime.device == "cpu" else 1
+    threads = max(1, runtime.jobs // workers)
+    parameters = _parameters(config, runtime, threads)
+    return _in_turns([_train(sample, rows, cuts, config, parameters) for rows in parts], workers)
 
 
 def resolve_device(wanted: Device) -> str:
@@ -112,50 +128,112 @@ def _n_cuda_devices() -> int:
     return count.value
 
 
-def _train(sample: TrainingSample, split: Split, config: BDTConfig, runtime: Runtime, where: str) -> Fitted:
+@dataclass(frozen=True)
+class _Parts:
+    """Which rows of a sample train a booster, and which stop it (none without early stopping)."""
+
+    train: IntArray
+    stop: IntArray
+
+    @classmethod
+    def of(cls, sample: TrainingSample, split: Split, where: str, *, stopping: bool) -> "_Parts":
+        """Take the events of a split that have weight, and require both classes in each part."""
+        found = [np.flatnonzero(mask & (sample.weights > 0)) for mask in split]
+        for rows in found if stopping else found[:1]:
+            if len(np.unique(sample.is_signal[rows])) < 2:
+                raise TrainingError(f"{where}: a class has no event of positive weight to train with")
+        return cls(*found)
+
+
+def _in_turns(trainings: Sequence[Training], workers: int) -> tuple[Fitted, ...]:
+    """Run trainings to their ends, each a turn at a time, as many side by side as there are workers."""
+    done: dict[int, Fitted] = {}
+    waiting = deque(enumerate(trainings))
+
+    def work() -> None:
+        while waiting:
+            try:
+                index, training = waiting.popleft()
+            except IndexError:  # another worker was faster
+                return
+            try:
+                next(training)
+            except StopIteration as end:
+                done[index] = end.value
+            else:
+                waiting.append((index, training))
+
+    with ThreadPoolExecutor(workers) as pool:
+        for future in [pool.submit(work) for _ in range(workers)]:
+            future.result()
+    return tuple(done[index] for index in range(len(trainings)))
+
+
+def _train(
+    sample: TrainingSample, parts: _Parts, cuts: xgb.QuantileDMatrix, config: BDTConfig, parameters: dict[str, Any]
+) -> Training:
+    """Train a booster, with a pause after every turn."""
     stopping = config.early_stopping_rounds
-    train_data = _quantised(sample, split.train, config, where)
-    evals = [(train_data, "train")]
+    data = {"train": _data(sample, parts.train, cuts, config, parameters)}
     if stopping:
-        evals.append((_quantised(sample, split.stop, config, where, reference=train_data), "stop"))
-    losses: dict[str, dict[str, list[float]]] = {}
-    booster = xgb.train(
-        _parameters(config, runtime),
-        train_data,
-        config.n_estimators,
-        evals=evals,
-        evals_result=losses,
-        early_stopping_rounds=stopping,
-        verbose_eval=False,
-    )
-    booster = booster[: booster.best_iteration + 1] if stopping else booster
-    booster.set_attr(best_iteration=None, best_score=None)
-    return Fitted(booster, {name: found["logloss"] for name, found in losses.items()})
+        data["stop"] = _data(sample, parts.stop, cuts, config, parameters, to_train=False)
+    booster = _Booster(parameters, list(data.values()))
+    curves: dict[str, list[float]] = {name: [] for name in ("round", *data)}
+    best, lowest = 0, math.inf
+    period = max(1, stopping // LOOKS) if stopping else PERIOD
+    for n_rounds in range(1, config.n_estimators + 1):
+        booster.update(data["train"], n_rounds - 1)
+        if n_rounds % period == 0 or n_rounds == config.n_estimators:
+            curves["round"].append(n_rounds)
+            for name, part in data.items():
+                curves[name].append(_loss(booster, part))
+            if stopping and curves["stop"][-1] < lowest:
+                best, lowest = n_rounds, curves["stop"][-1]
+            if stopping and n_rounds - best >= stopping:
+                break
+        if n_rounds % TURN == 0:
+            yield
+    booster.feature_names = list(sample.table.features)
+    return Fitted(booster[: best or config.n_estimators], curves)
 
 
-def _quantised(
+class _Booster(xgb.Booster):  # type: ignore[misc]  # XGBoost has no types
+    """A booster that does not compare the names of its features with those of its data at every round."""
+
+    def _assign_dmatrix_features(self, data: xgb.DMatrix) -> None:
+        pass
+
+
+def _loss(booster: xgb.Booster, data: xgb.DMatrix) -> float:
+    """Return the mean logarithmic loss, which XGBoost tells in words."""
+    return float(booster.eval_set([(data, "loss")]).rpartition(":")[2])
+
+
+def _data(
     sample: TrainingSample,
-    mask: BoolArray,
+    rows: IntArray,
+    cuts: xgb.QuantileDMatrix,
     config: BDTConfig,
-    where: str,
-    reference: xgb.QuantileDMatrix | None = None,
-) -> xgb.QuantileDMatrix:
-    """Bin the events of a mask that have weight, each class with mean weight 1."""
-    mask = mask & (sample.weights > 0)
-    if not (mask & sample.is_signal).any() or not (mask & ~sample.is_signal).any():
-        raise TrainingError(f"{where}: a class has no event of positive weight to train with")
-    return xgb.QuantileDMatrix(
-        sample.table[mask],
-        label=sample.is_signal[mask].astype(np.float32),
-        weight=balanced(sample.weights[mask], sample.is_signal[mask]),
-        feature_names=list(sample.features),
-        max_bin=config.max_bin,
-        nthread=1,
-        ref=reference,
-    )
+    parameters: Mapping[str, Any],
+    *,
+    to_train: bool = True,
+) -> xgb.DMatrix:
+    """Return rows of a sample as XGBoost wants them, each class with mean weight 1.
+
+    Bins are needed to train. What only stops a training is faster to score as it is, but takes eight times the memory,
+    so that more than one batch is binned, too; the loss is the same.
+    """
+    threads = parameters["nthread"]
+    if to_train or len(rows) > BATCH:
+        data = quantised(sample.table, rows, cuts, config.max_bin, threads=threads)
+    else:
+        data = xgb.DMatrix(sample.table[rows], nthread=threads)
+    is_signal = sample.is_signal[rows]
+    data.set_info(label=is_signal.astype(np.float32), weight=balanced(sample.weights[rows], is_signal))
+    return data
 
 
-def _parameters(config: BDTConfig, runtime: Runtime) -> dict[str, Any]:
+def _parameters(config: BDTConfig, runtime: Runtime, threads: int) -> dict[str, Any]:
     """Translate the configuration to XGBoost's parameters."""
     return {
         **config.model_dump(exclude={"n_estimators", "early_stopping_rounds"}),
@@ -164,6 +242,6 @@ def _parameters(config: BDTConfig, runtime: Runtime) -> dict[str, Any]:
         "eval_metric": "logloss",
         "tree_method": "hist",
         "device": runtime.device,
-        "nthread": 1,
+        "nthread": threads,
         "seed": runtime.seed,
     }

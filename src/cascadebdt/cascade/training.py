@@ -1,7 +1,7 @@
 """Training by cross-fitting: each stage on what the earlier ones pass, by scores of models that never saw the event."""
 
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,8 @@ from cascadebdt.cascade.boosting import Runtime, TrainingSample, resolve_device
 from cascadebdt.cascade.folds import fold_of, training_split
 from cascadebdt.cascade.model import Cascade, Classifier, Stage, WorkingPoint
 from cascadebdt.cascade.quality import roc_auc
-from cascadebdt.cascade.scoring import matrix, out_of_fold
+from cascadebdt.cascade.scoring import out_of_fold
+from cascadebdt.cascade.table import Table
 from cascadebdt.cascade.weights import effective_number, report, without_negative
 from cascadebdt.cascade.working_point import efficiency_of, threshold_at
 from cascadebdt.config import DATA, NOMINAL, CascadeConfig, FinalConfig, StageConfig, WorkingPointConfig
@@ -88,8 +89,9 @@ class _Trainer:
         where = f"stage '{name}'"
         _require_events(weights, classes, self.config.min_effective_events, where)
         used = without_negative(weights, self.config.negative_weights, where=where)
-        table = matrix(self.events.columns, spec.features, rows)
-        sample = TrainingSample(table, is_signal, used, spec.features, where)
+        table = Table(self.events.columns, spec.features, rows)
+        population = replace(table, rows=np.flatnonzero(alive))
+        sample = TrainingSample(table, population, is_signal, used, where)
         stopping = spec.bdt.early_stopping_rounds is not None
         splits = [
             training_split(self.folds[rows], fold, self.config.folds, early_stopping=stopping)
