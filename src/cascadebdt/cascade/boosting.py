@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import xgboost as xgb
 
-from cascadebdt.arrays import BoolArray, FeatureArray, FloatArray
+from cascadebdt.arrays import FEATURE, BoolArray, CodeArray, FeatureArray, FloatArray
 from cascadebdt.cascade.folds import Split
 from cascadebdt.cascade.weights import balanced
-from cascadebdt.config import BDTConfig, Device
-from cascadebdt.errors import ConfigError, TrainingError
+from cascadebdt.config import BDTConfig, ClassBalance, Device
+from cascadebdt.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
@@ -40,16 +40,18 @@ class TrainingSample:
     ----------
     table : (n_events, n_features) float32
     is_signal : (n_events,) bool
-    weights : (n_events,) float64, none negative; an event of weight zero does not train
+    weights : (n_events,) float64, none negative; an event of weight zero moves no split, but is there to be counted
+    process : (n_events,) codes
+    class_balance : how the weights of the classes are scaled, see `weights.balanced`
     features : names of the columns
-    where : the stage, for messages
     """
 
     table: FeatureArray
     is_signal: BoolArray
     weights: FloatArray
+    process: CodeArray
+    class_balance: ClassBalance
     features: tuple[str, ...]
-    where: str
 
 
 @dataclass(frozen=True)
@@ -65,19 +67,20 @@ class Fitted:
 
 
 def fit(sample: TrainingSample, splits: Sequence[Split], config: BDTConfig, runtime: Runtime) -> tuple[Fitted, ...]:
-    """Train one booster per split, each cut to its best iteration.
-
-    Raises
-    ------
-    TrainingError
-        If a class has no event to train with.
-    """
+    """Train one booster per split, each cut to its best iteration; every part needs weight in both classes."""
 
     def train(index: int) -> Fitted:
-        return _train(sample, splits[index], config, runtime, f"{sample.where}, model {index}")
+        return _train(sample, splits[index], config, runtime)
 
     with ThreadPoolExecutor(runtime.jobs) as pool:
         return tuple(pool.map(train, range(len(splits))))
+
+
+def constant(features: Sequence[str]) -> xgb.Booster:
+    """Return a booster that learned nothing: one tree of one leaf, and the score 0.5 for every event."""
+    nothing = np.full((2, len(features)), np.nan, FEATURE)
+    data = xgb.DMatrix(nothing, label=np.array([0.0, 1.0]), feature_names=list(features), nthread=1)
+    return xgb.train({"objective": "binary:logistic", "base_score": 0.5, "nthread": 1}, data, 1)
 
 
 def resolve_device(wanted: Device) -> str:
@@ -112,12 +115,12 @@ def _n_cuda_devices() -> int:
     return count.value
 
 
-def _train(sample: TrainingSample, split: Split, config: BDTConfig, runtime: Runtime, where: str) -> Fitted:
+def _train(sample: TrainingSample, split: Split, config: BDTConfig, runtime: Runtime) -> Fitted:
     stopping = config.early_stopping_rounds
-    train_data = _quantised(sample, split.train, config, where)
+    train_data = _quantised(sample, split.train, config)
     evals = [(train_data, "train")]
     if stopping:
-        evals.append((_quantised(sample, split.stop, config, where, reference=train_data), "stop"))
+        evals.append((_quantised(sample, split.stop, config, reference=train_data), "stop"))
     losses: dict[str, dict[str, list[float]]] = {}
     booster = xgb.train(
         _parameters(config, runtime),
@@ -137,17 +140,13 @@ def _quantised(
     sample: TrainingSample,
     mask: BoolArray,
     config: BDTConfig,
-    where: str,
     reference: xgb.QuantileDMatrix | None = None,
 ) -> xgb.QuantileDMatrix:
-    """Bin the events of a mask that have weight, each class with mean weight 1."""
-    mask = mask & (sample.weights > 0)
-    if not (mask & sample.is_signal).any() or not (mask & ~sample.is_signal).any():
-        raise TrainingError(f"{where}: a class has no event of positive weight to train with")
+    """Bin the events of a mask, the classes balanced."""
     return xgb.QuantileDMatrix(
         sample.table[mask],
         label=sample.is_signal[mask].astype(np.float32),
-        weight=balanced(sample.weights[mask], sample.is_signal[mask]),
+        weight=balanced(sample.weights[mask], sample.is_signal[mask], sample.process[mask], sample.class_balance),
         feature_names=list(sample.features),
         max_bin=config.max_bin,
         nthread=1,
