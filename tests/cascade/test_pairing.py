@@ -3,14 +3,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cascadebdt.arrays import FeatureArray, FloatArray
+from cascadebdt.arrays import AnyArray, FeatureArray, FloatArray
 from cascadebdt.cascade.pairing import cancelled
 from cascadebdt.errors import TrainingError
 
 NAMES = ("signal", "zee", "wjets")
 
 
-def pair(table: FeatureArray, weights: FloatArray, process: object = 0, fold: object = 0) -> FloatArray:
+def pair(table: FeatureArray, weights: FloatArray, process: AnyArray | int = 0, fold: AnyArray | int = 0) -> FloatArray:
     codes, folds = np.broadcast_to(process, len(weights)), np.broadcast_to(fold, len(weights))
     return cancelled(table, weights, codes.astype(np.int16), folds.astype(np.int64), names=NAMES, where="stage 'x'")
 
@@ -50,7 +50,7 @@ def test_units_of_a_feature_do_not_change_the_neighbours() -> None:
     rng = np.random.default_rng(2)
     table = rng.normal(size=(50, 2)).astype(np.float32)
     weights = np.where(np.arange(50) % 9 == 0, -1.0, 1.0)
-    np.testing.assert_array_equal(pair(table * np.float32([1024, 1]), weights), pair(table, weights))
+    np.testing.assert_array_equal(pair(table * np.array([1024, 1], np.float32), weights), pair(table, weights))
 
 
 def test_what_is_missing_is_near_to_what_is_missing() -> None:
