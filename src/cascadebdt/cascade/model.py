@@ -19,6 +19,7 @@ from cascadebdt.config import Mode
 from cascadebdt.errors import InputError
 from cascadebdt.events import Events
 from cascadebdt.kernels.forest_source import Level
+from cascadebdt.selection import UNSEEN
 
 FORMAT = 2
 
@@ -94,6 +95,17 @@ class Cascade:
         """Every feature needed to score, each once."""
         classifiers = [stage.classifier for stage in self.stages] + ([self.final] if self.final else [])
         return tuple(dict.fromkeys(name for classifier in classifiers for name in classifier.features))
+
+    @property
+    def cuts(self) -> tuple[str, ...]:
+        """Names of the cuts that `unseen` makes."""
+        return (UNSEEN,) if self.mode == "holdout" else ()
+
+    @property
+    def repetition(self) -> dict[str, float]:
+        """Share of the most frequent value of each feature in the events that trained, see `inputs.repetition`."""
+        classifiers = [stage.classifier for stage in self.stages] + ([self.final] if self.final else [])
+        return {name: share for found in classifiers for name, share in found.summary.get("repetition", {}).items()}
 
     def unseen(self, events: Events) -> Events:
         """Return the events whose yields may be believed: all, or with a holdout those that did not train.
