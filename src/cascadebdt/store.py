@@ -153,6 +153,7 @@ def manifest(config: Config, events: Events) -> dict[str, Any]:
         "functions": {name: function.digest for name, function in registered().items()},
         "files": [_file_content(record, config, events) for record in events.ledger],
         "missing": missing(config, events),
+        "used_in_training": events.cutflow.used_in_training,
     }
 
 

@@ -1,7 +1,7 @@
 """Boosted decision trees of one stage by XGBoost: its parameters, its device, and the boosters of all folds.
 
-The boosters of a stage share their cuts and train side by side, a few rounds each in turn, so that no core idles while
-the last fold ends. Never do more threads work than there are jobs.
+The boosters of a stage train side by side, some rounds each in turn, so that no core idles while the last fold ends.
+Never do more threads work than there are jobs.
 """
 
 import ctypes
@@ -16,13 +16,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import xgboost as xgb
 
-from cascadebdt.arrays import BoolArray, FloatArray, IntArray
+from cascadebdt.arrays import FEATURE, BoolArray, CodeArray, FloatArray, IntArray
 from cascadebdt.cascade.folds import Split
 from cascadebdt.cascade.quantised import BATCH, quantised, reference
 from cascadebdt.cascade.table import Table
 from cascadebdt.cascade.weights import balanced
-from cascadebdt.config import BDTConfig, Device
-from cascadebdt.errors import ConfigError, TrainingError
+from cascadebdt.config import BDTConfig, ClassBalance, Device
+from cascadebdt.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
@@ -47,18 +47,17 @@ class TrainingSample:
     Attributes
     ----------
     table : (n_events, n_features) float32, the features
-    population : a table with the same columns, whose values decide on the cuts: events of every process, so that the
-        cuts know no label
     is_signal : (n_events,) bool
-    weights : (n_events,) float64, none negative; an event of weight zero does not train
-    where : the stage, for messages
+    weights : (n_events,) float64, none negative; an event of weight zero moves no split, but is there to be counted
+    process : (n_events,) codes
+    class_balance : how the weights of the classes are scaled, see `weights.balanced`
     """
 
     table: Table
-    population: Table
     is_signal: BoolArray
     weights: FloatArray
-    where: str
+    process: CodeArray
+    class_balance: ClassBalance
 
 
 @dataclass(frozen=True)
@@ -78,22 +77,18 @@ Training: TypeAlias = Generator[None, None, Fitted]
 
 
 def fit(sample: TrainingSample, splits: Sequence[Split], config: BDTConfig, runtime: Runtime) -> tuple[Fitted, ...]:
-    """Train one booster per split, each cut to its best iteration.
-
-    Raises
-    ------
-    TrainingError
-        If a class has no event to train with.
-    """
-    parts = [
-        _Parts.of(sample, split, f"{sample.where}, model {index}", stopping=config.early_stopping_rounds is not None)
-        for index, split in enumerate(splits)
-    ]
-    cuts = reference(sample.population, config.max_bin)
+    """Train one booster per split, each cut to its best iteration; every part needs weight in both classes."""
     workers = min(runtime.jobs, len(splits)) if runtime.device == "cpu" else 1
     threads = max(1, runtime.jobs // workers)
     parameters = _parameters(config, runtime, threads)
-    return _in_turns([_train(sample, rows, cuts, config, parameters) for rows in parts], workers)
+    return _in_turns([_train(sample, split, config, parameters) for split in splits], workers)
+
+
+def constant(features: Sequence[str]) -> xgb.Booster:
+    """Return a booster that learned nothing: one tree of one leaf, and the score 0.5 for every event."""
+    nothing = np.full((2, len(features)), np.nan, FEATURE)
+    data = xgb.DMatrix(nothing, label=np.array([0.0, 1.0]), feature_names=list(features), nthread=1)
+    return xgb.train({"objective": "binary:logistic", "base_score": 0.5, "nthread": 1}, data, 1)
 
 
 def resolve_device(wanted: Device) -> str:
@@ -128,23 +123,6 @@ def _n_cuda_devices() -> int:
     return count.value
 
 
-@dataclass(frozen=True)
-class _Parts:
-    """Which rows of a sample train a booster, and which stop it (none without early stopping)."""
-
-    train: IntArray
-    stop: IntArray
-
-    @classmethod
-    def of(cls, sample: TrainingSample, split: Split, where: str, *, stopping: bool) -> "_Parts":
-        """Take the events of a split that have weight, and require both classes in each part."""
-        found = [np.flatnonzero(mask & (sample.weights > 0)) for mask in split]
-        for rows in found if stopping else found[:1]:
-            if len(np.unique(sample.is_signal[rows])) < 2:
-                raise TrainingError(f"{where}: a class has no event of positive weight to train with")
-        return cls(*found)
-
-
 def _in_turns(trainings: Sequence[Training], workers: int) -> tuple[Fitted, ...]:
     """Run trainings to their ends, each a turn at a time, as many side by side as there are workers."""
     done: dict[int, Fitted] = {}
@@ -169,14 +147,14 @@ def _in_turns(trainings: Sequence[Training], workers: int) -> tuple[Fitted, ...]
     return tuple(done[index] for index in range(len(trainings)))
 
 
-def _train(
-    sample: TrainingSample, parts: _Parts, cuts: xgb.QuantileDMatrix, config: BDTConfig, parameters: dict[str, Any]
-) -> Training:
+def _train(sample: TrainingSample, split: Split, config: BDTConfig, parameters: dict[str, Any]) -> Training:
     """Train a booster, with a pause after every turn."""
     stopping = config.early_stopping_rounds
-    data = {"train": _data(sample, parts.train, cuts, config, parameters)}
+    rows = np.flatnonzero(split.train)
+    cuts = reference(sample.table, rows, config.max_bin)
+    data = {"train": _data(sample, rows, cuts, config, parameters)}
     if stopping:
-        data["stop"] = _data(sample, parts.stop, cuts, config, parameters, to_train=False)
+        data["stop"] = _data(sample, np.flatnonzero(split.stop), cuts, config, parameters, to_train=False)
     booster = _Booster(parameters, list(data.values()))
     curves: dict[str, list[float]] = {name: [] for name in ("round", *data)}
     best, lowest = 0, math.inf
@@ -218,7 +196,7 @@ def _data(
     *,
     to_train: bool = True,
 ) -> xgb.DMatrix:
-    """Return rows of a sample as XGBoost wants them, each class with mean weight 1.
+    """Return rows of a sample as XGBoost wants them, the classes balanced.
 
     Bins are needed to train. What only stops a training is faster to score as it is, but takes eight times the memory,
     so that more than one batch is binned, too; the loss is the same.
@@ -229,7 +207,8 @@ def _data(
     else:
         data = xgb.DMatrix(sample.table[rows], nthread=threads)
     is_signal = sample.is_signal[rows]
-    data.set_info(label=is_signal.astype(np.float32), weight=balanced(sample.weights[rows], is_signal))
+    weights = balanced(sample.weights[rows], is_signal, sample.process[rows], sample.class_balance)
+    data.set_info(label=is_signal.astype(np.float32), weight=weights)
     return data
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cascadebdt.arrays import AnyArray, FeatureArray, IntArray
+from cascadebdt.arrays import FEATURE, AnyArray, FeatureArray, IntArray
 from cascadebdt.cascade.scoring import matrix, require
 
 
@@ -34,6 +34,6 @@ class Table:
         """Return some rows of the table, ``(len(rows), n_features) float32``."""
         return matrix(self.columns, self.features, self.rows[rows])
 
-    def column(self, name: str, rows: IntArray) -> FeatureArray:
-        """Return one feature in some rows of the table, ``(len(rows),) float32``."""
-        return np.asarray(self.columns[name][self.rows[rows]])
+    def column(self, name: str, rows: IntArray | slice = slice(None)) -> FeatureArray:
+        """Return one feature in some rows of the table, ``(n,) float32``."""
+        return np.asarray(self.columns[name][self.rows[rows]], FEATURE)

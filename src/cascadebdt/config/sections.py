@@ -17,7 +17,9 @@ ENTRY = "entry"
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-NegativeWeights = Literal["absolute", "drop", "error"]
+NegativeWeights = Literal["absolute", "drop", "zero", "pair", "error"]
+ClassBalance = Literal["events", "effective", "equal", "processes", "yields", "none"]
+Mode = Literal["cross_fit", "nested", "holdout"]
 Device = Literal["auto", "cpu", "cuda"]
 
 
@@ -209,14 +211,26 @@ class FinalConfig(Section):
 
 
 class CascadeConfig(Section):
-    """The ordered stages and how they are trained. `bdt` is the default of every stage's `bdt`."""
+    """The ordered stages and how they are trained. `bdt` is the default of every stage's `bdt`.
+
+    `mode` says which models score an event. ``cross_fit``: those of its fold, which trained on the other folds, on
+    events that models of other folds, which may have seen it, let through. ``nested``: those of its fold, trained on
+    what a cascade of the other folds alone lets through, at `folds` times the cost. ``holdout``: one model per stage,
+    trained without fold 0; of simulation only fold 0 is scored.
+
+    `negative_weights` and `class_balance` concern training alone. `too_few_events` says what becomes of a stage where
+    a class has fewer than `min_effective_events`, (sum w)^2 / sum w^2: an error, or a stage that everything passes.
+    """
 
     signal: Name = "signal"
+    mode: Mode = "cross_fit"
     folds: int = Field(default=5, ge=2, le=100)
     bdt: BDTConfig = BDTConfig()
     device: Device = "auto"
     negative_weights: NegativeWeights = "absolute"
+    class_balance: ClassBalance = "events"
     min_effective_events: float = Field(default=100.0, ge=0)
+    too_few_events: Literal["error", "pass"] = "error"
     stages: tuple[StageConfig, ...] = Field(min_length=1)
     final: FinalConfig | None = None
 
@@ -243,10 +257,12 @@ class CascadeConfig(Section):
     def _consistent(self) -> Self:
         _unique("stages", [stage.name for stage in self.stages])
         trained = [stage.bdt for stage in self.stages] + ([self.final.bdt] if self.final else [])
-        if self.folds < 3 and any(bdt.early_stopping_rounds for bdt in trained):
-            raise ValueError(
-                "early stopping needs a fold of its own: set folds to 3 or more, or early_stopping_rounds to null"
-            )
+        is_stopped = any(bdt.early_stopping_rounds for bdt in trained)
+        needed = 2 + is_stopped + (self.mode != "cross_fit")
+        if self.folds < needed:
+            what = "early stopping needs a fold of its own" if is_stopped else "a fold held out needs two others"
+            cure = ", or early_stopping_rounds to null" if is_stopped else ""
+            raise ValueError(f"{what}: set folds to {needed} or more for mode {self.mode}{cure}")
         for stage in self.stages:
             if self.signal in stage.against:
                 raise ValueError(f"stage '{stage.name}' trains the signal '{self.signal}' against itself")

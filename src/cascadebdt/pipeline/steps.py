@@ -7,6 +7,7 @@ import numpy as np
 
 from cascadebdt import cascade, diagnostics, yields
 from cascadebdt.cascade import BLINDED, Cascade, Scores
+from cascadebdt.cascade.inputs import data_ranges, require_alive
 from cascadebdt.config import Config
 from cascadebdt.errors import InputError
 from cascadebdt.events import Events
@@ -48,7 +49,17 @@ def train(config: Config, products: Products, events: Events, *, jobs: int = 1, 
 
 
 def apply(config: Config, products: Products, events: Events, model: Cascade, *, jobs: int = 1) -> None:
-    """Score the events; write the manifest, the cutflow, the yields and the histograms."""
+    """Score the events; write the manifest, the cutflow, the yields and the histograms.
+
+    Simulation that took part in training where there is a holdout is left out, and accounted for.
+
+    Raises
+    ------
+    InputError
+        If a feature has one value in all data, but not in the simulation that trained.
+    """
+    events = model.unseen(events)
+    require_alive(data_ranges(events, model.features), model.repetition)
     scores = model.score(events, unblind=bool(config.fit.unblind), jobs=jobs)
     filled = yields.fill(events, scores, config.regions)
     cutflow = visible_cutflow(events, scores)
@@ -59,7 +70,12 @@ def apply(config: Config, products: Products, events: Events, model: Cascade, *,
         {
             **cutflow_content(cutflow, {sample.name: sample.process for sample in config.samples}),
             "cascade": diagnostics.flow(events, scores),
-            "events": {"read": cutflow.read, "selected": cutflow.selected, "lost": lost},
+            "events": {
+                "read": cutflow.read,
+                "selected": cutflow.selected,
+                "lost": lost,
+                **({"used_in_training": sum(cutflow.used_in_training.values())} if model.cuts else {}),
+            },
             "skipped": [
                 {"sample": record.sample, "file": record.location, "reason": record.skipped}
                 for record in events.ledger

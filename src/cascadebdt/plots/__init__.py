@@ -6,8 +6,9 @@
 """
 
 from cascadebdt.plots.inference import fit
+from cascadebdt.plots.quality import quality
 from cascadebdt.plots.style import save
 from cascadebdt.plots.training import flow, scores
 from cascadebdt.plots.yields import region, regions
 
-__all__ = ["fit", "flow", "region", "regions", "save", "scores"]
+__all__ = ["fit", "flow", "quality", "region", "regions", "save", "scores"]

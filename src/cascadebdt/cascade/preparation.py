@@ -1,0 +1,135 @@
+"""What a stage trains on in one lineage: which events, with which weights, and which of them train which model."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from cascadebdt.arrays import BoolArray, IntArray
+from cascadebdt.cascade import inputs, pairing
+from cascadebdt.cascade.boosting import TrainingSample
+from cascadebdt.cascade.folds import Split, training_split
+from cascadebdt.cascade.lineage import Lineage
+from cascadebdt.cascade.scoring import matrix
+from cascadebdt.cascade.table import Table
+from cascadebdt.cascade.weights import effective_number, report, without_negative
+from cascadebdt.config import NOMINAL, BDTConfig, CascadeConfig
+from cascadebdt.errors import TrainingError
+from cascadebdt.events import Events
+
+
+@dataclass(frozen=True)
+class Task:
+    """A stage, or the final discriminant, that is to be trained."""
+
+    name: str
+    signal: str
+    against: tuple[str, ...]
+    features: tuple[str, ...]
+    bdt: BDTConfig
+
+    @property
+    def where(self) -> str:
+        """What it is called in messages."""
+        return f"stage '{self.name}'"
+
+    def classes(self, events: Events) -> dict[str, BoolArray]:
+        """Return the signal and the background, ``(n_events,)`` each."""
+        return {
+            self.signal: events.of_process(self.signal),
+            " + ".join(self.against): events.of_process(*self.against),
+        }
+
+    def rows(self, events: Events, alive: BoolArray) -> IntArray:
+        """Return the rows of both classes that are alive."""
+        return np.flatnonzero(alive & events.of_process(self.signal, *self.against))
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A training sample, the parts of it that train and stop the model of each fold, and what to tell of it."""
+
+    sample: TrainingSample
+    splits: Mapping[int, Split]
+    summary: Mapping[str, Any]
+
+
+def shortage(task: Task, lineages: Sequence[Lineage], events: Events, config: CascadeConfig) -> str | None:
+    """Say what is missing to train a task in every lineage; None if nothing is.
+
+    Raises
+    ------
+    TrainingError
+        If something is missing and `config` does not say to go on without the stage.
+    """
+    weights, classes = events.weights[NOMINAL], task.classes(events)
+    for lineage in lineages:
+        alive = {name: mask & lineage.alive for name, mask in classes.items()}
+        found = inputs.shortage(weights, alive, config.min_effective_events)
+        if found and config.too_few_events == "error":
+            raise TrainingError(f"{task.where}: {found}; loosen the earlier working points or add simulation")
+        if found:
+            return found
+    return None
+
+
+def prepare(
+    task: Task, lineage: Lineage, members: Sequence[int], events: Events, folds: IntArray, config: CascadeConfig
+) -> Prepared:
+    """Return what the models of some folds train on.
+
+    Parameters
+    ----------
+    task : what is trained
+    lineage : whose events train
+    members : folds for which a model is trained
+    events, folds : nominal simulation, and the fold of each event
+
+    Raises
+    ------
+    TrainingError
+        If the weights of a class cannot train, or if a feature is the same in all events that train a model.
+    """
+    rows = task.rows(events, lineage.alive)
+    weights = events.weights[NOMINAL][rows]
+    classes = {name: mask[rows] for name, mask in task.classes(events).items()}
+    inputs.require_positive(weights, classes, where=task.where)
+    used = (
+        pairing.cancelled(
+            matrix(events.columns, task.features, rows),
+            weights,
+            events.process[rows],
+            folds[rows],
+            names=events.processes,
+            where=task.where,
+        )
+        if config.negative_weights == "pair"
+        else without_negative(weights, config.negative_weights, where=task.where)
+    )
+    kept = np.ones(len(rows), np.bool_) if config.negative_weights == "zero" else used > 0
+    processes = {name: events.of_process(name)[rows] for name in (task.signal, *task.against)}
+    summary = {
+        "effective_events": {name: effective_number(weights[mask]) for name, mask in classes.items()},
+        "negative_weights": {
+            "policy": config.negative_weights,
+            "processes": {name: asdict(found) for name, found in report(weights, used, kept, processes).items()},
+        },
+    }
+    is_stopped = task.bdt.early_stopping_rounds is not None
+    some, present = rows[kept], {name: mask[kept] for name, mask in classes.items()}
+    splits = {fold: training_split(folds[some], fold, lineage.folds, early_stopping=is_stopped) for fold in members}
+    sample = TrainingSample(
+        table=Table(events.columns, task.features, some),
+        is_signal=present[task.signal],
+        weights=used[kept],
+        process=events.process[some],
+        class_balance=config.class_balance,
+    )
+    inputs.require_both(sample.weights, present, splits, early_stopping=is_stopped, where=task.where)
+    inputs.require_varying(sample.table, present, where=task.where)
+    doubts = {
+        "leaks": inputs.leaks(sample.table, sample.weights, sample.is_signal),
+        "constant": inputs.constant_in(sample.table, splits),
+    }
+    return Prepared(sample, splits, {**summary, **doubts})
