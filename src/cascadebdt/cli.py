@@ -163,7 +163,7 @@ def train_command(**options: Any) -> None:
     from cascadebdt import pipeline
 
     job = _Job(**options)
-    events = pipeline.select(job.config, jobs=job.jobs, nominal_only=True, progress=job.progress)
+    events = pipeline.select_for_training(job.config, job.products.training, jobs=job.jobs, progress=job.progress)
     pipeline.train(job.config, job.products, events, jobs=job.jobs, progress=job.progress)
     job.say(f"wrote {job.products.cascade}")
 

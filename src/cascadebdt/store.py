@@ -38,6 +38,11 @@ class Products:
         return self.directory / "cascade"
 
     @property
+    def training(self) -> Path:
+        """The features of the events that train, where they do not stay in memory."""
+        return self.directory / "training.root"
+
+    @property
     def applied(self) -> "Products":
         """Products of `apply` to chosen files."""
         return Products(self.directory / "applied")

@@ -7,11 +7,13 @@ Never do more threads work than there are jobs.
 import ctypes
 import logging
 import math
+import tempfile
 from collections import deque
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from pathlib import Path
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import xgboost as xgb
@@ -21,7 +23,7 @@ from cascadebdt.cascade.folds import Split
 from cascadebdt.cascade.quantised import BATCH, quantised, reference
 from cascadebdt.cascade.table import Table
 from cascadebdt.cascade.weights import balanced
-from cascadebdt.config import BDTConfig, ClassBalance, Device
+from cascadebdt.config import BDTConfig, ClassBalance, Device, Memory
 from cascadebdt.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -33,11 +35,12 @@ PERIOD = 10  # rounds between two looks without early stopping
 
 @dataclass(frozen=True)
 class Runtime:
-    """How to train: the seed is part of the analysis, jobs and device are not."""
+    """How to train: the seed is part of the analysis, jobs, device and memory are not."""
 
     seed: int
     jobs: int
     device: str
+    memory: Memory = "ram"
 
 
 @dataclass(frozen=True)
@@ -78,10 +81,13 @@ Training: TypeAlias = Generator[None, None, Fitted]
 
 def fit(sample: TrainingSample, splits: Sequence[Split], config: BDTConfig, runtime: Runtime) -> tuple[Fitted, ...]:
     """Train one booster per split, each cut to its best iteration; every part needs weight in both classes."""
-    workers = min(runtime.jobs, len(splits)) if runtime.device == "cpu" else 1
-    threads = max(1, runtime.jobs // workers)
-    parameters = _parameters(config, runtime, threads)
-    return _in_turns([_train(sample, split, config, parameters) for split in splits], workers)
+    side_by_side = runtime.device == "cpu" and runtime.memory == "ram"
+    workers = min(runtime.jobs, len(splits)) if side_by_side else 1
+    parameters = _parameters(config, runtime, threads=max(1, runtime.jobs // workers))
+    with tempfile.TemporaryDirectory(prefix="cascadebdt-") as folder:
+        cache = Path(folder) if runtime.memory == "disk" else None
+        trainings = (_train(sample, split, config, parameters, cache) for split in splits)
+        return _in_turns(list(trainings), workers) if side_by_side else tuple(map(_to_the_end, trainings))
 
 
 def constant(features: Sequence[str]) -> xgb.Booster:
@@ -147,14 +153,25 @@ def _in_turns(trainings: Sequence[Training], workers: int) -> tuple[Fitted, ...]
     return tuple(done[index] for index in range(len(trainings)))
 
 
-def _train(sample: TrainingSample, split: Split, config: BDTConfig, parameters: dict[str, Any]) -> Training:
+def _to_the_end(training: Training) -> Fitted:
+    """Run a training to its end at once."""
+    while True:
+        try:
+            next(training)
+        except StopIteration as end:
+            return cast(Fitted, end.value)
+
+
+def _train(
+    sample: TrainingSample, split: Split, config: BDTConfig, parameters: dict[str, Any], cache: Path | None
+) -> Training:
     """Train a booster, with a pause after every turn."""
     stopping = config.early_stopping_rounds
     rows = np.flatnonzero(split.train)
     cuts = reference(sample.table, rows, config.max_bin)
-    data = {"train": _data(sample, rows, cuts, config, parameters)}
+    data = {"train": _data(sample, rows, cuts, config, parameters, cache)}
     if stopping:
-        data["stop"] = _data(sample, np.flatnonzero(split.stop), cuts, config, parameters, to_train=False)
+        data["stop"] = _data(sample, np.flatnonzero(split.stop), cuts, config, parameters, cache, to_train=False)
     booster = _Booster(parameters, list(data.values()))
     curves: dict[str, list[float]] = {name: [] for name in ("round", *data)}
     best, lowest = 0, math.inf
@@ -193,6 +210,7 @@ def _data(
     cuts: xgb.QuantileDMatrix,
     config: BDTConfig,
     parameters: Mapping[str, Any],
+    cache: Path | None,
     *,
     to_train: bool = True,
 ) -> xgb.DMatrix:
@@ -203,7 +221,7 @@ def _data(
     """
     threads = parameters["nthread"]
     if to_train or len(rows) > BATCH:
-        data = quantised(sample.table, rows, cuts, config.max_bin, threads=threads)
+        data = quantised(sample.table, rows, cuts, config.max_bin, threads=threads, cache=cache)
     else:
         data = xgb.DMatrix(sample.table[rows], nthread=threads)
     is_signal = sample.is_signal[rows]
@@ -212,7 +230,7 @@ def _data(
     return data
 
 
-def _parameters(config: BDTConfig, runtime: Runtime, threads: int) -> dict[str, Any]:
+def _parameters(config: BDTConfig, runtime: Runtime, *, threads: int) -> dict[str, Any]:
     """Translate the configuration to XGBoost's parameters."""
     return {
         **config.model_dump(exclude={"n_estimators", "early_stopping_rounds"}),

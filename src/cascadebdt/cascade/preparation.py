@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from cascadebdt.arrays import BoolArray, IntArray
-from cascadebdt.cascade import inputs, pairing
+from cascadebdt.arrays import BoolArray, FloatArray, IntArray
+from cascadebdt.cascade import inputs, pairing, sampling
 from cascadebdt.cascade.boosting import TrainingSample
 from cascadebdt.cascade.folds import Split, training_split
 from cascadebdt.cascade.lineage import Lineage
@@ -91,8 +91,7 @@ def prepare(
     TrainingError
         If the weights of a class cannot train, or if a feature is the same in all events that train a model.
     """
-    rows = task.rows(events, lineage.alive)
-    weights = events.weights[NOMINAL][rows]
+    rows, weights = _sampled(task.rows(events, lineage.alive), events, folds, config)
     classes = {name: mask[rows] for name, mask in task.classes(events).items()}
     inputs.require_positive(weights, classes, where=task.where)
     used = (
@@ -133,3 +132,18 @@ def prepare(
         "constant": inputs.constant_in(sample.table, splits),
     }
     return Prepared(sample, splits, {**summary, **doubts})
+
+
+def _sampled(rows: IntArray, events: Events, folds: IntArray, config: CascadeConfig) -> tuple[IntArray, FloatArray]:
+    """Return the rows that may train and their weights, after the cap on the events of a process if there is one."""
+    weights = events.weights[NOMINAL][rows]
+    if config.max_events_per_process is None:
+        return rows, weights
+    kept, factor = sampling.chosen(
+        events.event_id[rows],
+        events.process[rows],
+        folds[rows],
+        cap=config.max_events_per_process,
+        n_folds=config.folds,
+    )
+    return rows[kept], (weights * factor)[kept] if config.inverse_sampling_weights else weights[kept]

@@ -23,6 +23,7 @@ from cascadebdt.cascade.working_point import efficiency_of, threshold_at
 from cascadebdt.config import DATA, NOMINAL, CascadeConfig, FinalConfig, StageConfig, WorkingPointConfig
 from cascadebdt.events import Events, in_order
 from cascadebdt.progress import Progress, silent
+from cascadebdt.stored import StoredColumns
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +48,9 @@ def train(
     ConfigError
         If the device asked for is not available.
     """
-    simulation = in_order(events.take(events.is_nominal & ~events.is_data))
-    trainer = _Trainer.of(simulation, config, Runtime(seed, jobs, resolve_device(config.device)))
+    is_stored = isinstance(events.columns, StoredColumns)  # then it is nominal simulation, in order
+    simulation = events if is_stored else in_order(events.take(events.is_nominal & ~events.is_data))
+    trainer = _Trainer.of(simulation, config, Runtime(seed, jobs, resolve_device(config.device), config.memory))
     survivors = _Survivors.all(config, trainer.folds)
     stages: list[Stage] = []
     final = None

@@ -21,6 +21,7 @@ NegativeWeights = Literal["absolute", "drop", "zero", "pair", "error"]
 ClassBalance = Literal["events", "effective", "equal", "processes", "yields", "none"]
 Mode = Literal["cross_fit", "nested", "holdout"]
 Device = Literal["auto", "cpu", "cuda"]
+Memory = Literal["ram", "stream", "disk"]
 
 
 class Section(BaseModel):
@@ -218,6 +219,11 @@ class CascadeConfig(Section):
     what a cascade of the other folds alone lets through, at `folds` times the cost. ``holdout``: one model per stage,
     trained without fold 0; of simulation only fold 0 is scored.
 
+    `memory` says where training keeps its events, with the same result: ``ram``; ``stream``, features in a file and
+    bins in memory, one fold after the other; ``disk``, bins in files, too. `max_events_per_process` lets at most so
+    many events of a process train a stage, chosen by their identity; with `inverse_sampling_weights` those chosen stand
+    for the others, so that the mixture of the processes stays what it was.
+
     `negative_weights` and `class_balance` concern training alone. `too_few_events` says what becomes of a stage where
     a class has fewer than `min_effective_events`, (sum w)^2 / sum w^2: an error, or a stage that everything passes.
     """
@@ -227,6 +233,9 @@ class CascadeConfig(Section):
     folds: int = Field(default=5, ge=2, le=100)
     bdt: BDTConfig = BDTConfig()
     device: Device = "auto"
+    memory: Memory = "ram"
+    max_events_per_process: int | None = Field(default=None, gt=0)
+    inverse_sampling_weights: bool = True
     negative_weights: NegativeWeights = "absolute"
     class_balance: ClassBalance = "events"
     min_effective_events: float = Field(default=100.0, ge=0)
@@ -432,7 +441,7 @@ class Config(Section):
         """
         execution = {
             "ntuples": {"chunk_entries", "retries", "retry_seconds"},
-            "cascade": {"device"},
+            "cascade": {"device", "memory"},
             "fit": {"unblind"},
         }
         content = self.model_dump(mode="json", by_alias=True, exclude=execution)
