@@ -14,7 +14,15 @@ from cascadebdt.cascade.lineage import Lineage
 from cascadebdt.cascade.scoring import matrix
 from cascadebdt.cascade.table import Table
 from cascadebdt.cascade.weights import effective_number, report, without_negative
-from cascadebdt.config import NOMINAL, BDTConfig, CascadeConfig
+from cascadebdt.config import (
+    NOMINAL,
+    BDTConfig,
+    CascadeConfig,
+    ConstraintsConfig,
+    DecorrelateConfig,
+    FinalConfig,
+    StageConfig,
+)
 from cascadebdt.errors import TrainingError
 from cascadebdt.events import Events
 
@@ -28,6 +36,14 @@ class Task:
     against: tuple[str, ...]
     features: tuple[str, ...]
     bdt: BDTConfig
+    constraints: ConstraintsConfig
+    decorrelate: DecorrelateConfig | None
+
+    @classmethod
+    def of(cls, spec: StageConfig | FinalConfig, signal: str, against: tuple[str, ...]) -> "Task":
+        """Return the task of a stage, or of the final discriminant."""
+        name = spec.name if isinstance(spec, StageConfig) else "final"
+        return cls(name, signal, against, spec.features, spec.bdt, spec.constraints, spec.decorrelate)
 
     @property
     def where(self) -> str:
@@ -124,6 +140,9 @@ def prepare(
         weights=used[kept],
         process=events.process[some],
         class_balance=config.class_balance,
+        constraints=task.constraints,
+        decorrelate=task.decorrelate,
+        spectator=events.columns[task.decorrelate.spectator][some] if task.decorrelate else None,
     )
     inputs.require_both(sample.weights, present, splits, early_stopping=is_stopped, where=task.where)
     inputs.require_varying(sample.table, present, where=task.where)

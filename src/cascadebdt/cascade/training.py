@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from cascadebdt.arrays import FEATURE, BoolArray, FeatureArray, IntArray
-from cascadebdt.cascade import boosting, inputs, overtraining, preparation, quality
+from cascadebdt.cascade import boosting, decorrelation, inputs, overtraining, preparation, quality
 from cascadebdt.cascade.boosting import Fitted, Runtime, resolve_device
 from cascadebdt.cascade.folds import fold_of
 from cascadebdt.cascade.lineage import Lineage, lineages
@@ -123,7 +123,7 @@ class _Trainer:
 
     def stage(self, spec: StageConfig, survivors: _Survivors) -> tuple[Stage, _Survivors]:
         """Train a stage on the survivors, and say which of them pass its working point."""
-        task = Task(spec.name, self.config.signal, spec.against, spec.features, spec.bdt)
+        task = Task.of(spec, self.config.signal, spec.against)
         missing = preparation.shortage(task, survivors.lineages, self.events, self.config)
         if missing:
             return self._pass_through(task, spec.working_point, survivors, missing), survivors
@@ -153,7 +153,7 @@ class _Trainer:
     def final(self, spec: FinalConfig, survivors: _Survivors) -> Classifier:
         """Train the final discriminant on the survivors of all stages."""
         against = tuple(name for name in self.events.processes if name not in (self.config.signal, DATA))
-        task = Task("final", self.config.signal, against, spec.features, spec.bdt)
+        task = Task.of(spec, self.config.signal, against)
         missing = preparation.shortage(task, survivors.lineages, self.events, self.config)
         if missing:
             return self._constant(task, survivors, missing)
@@ -238,11 +238,27 @@ class _Trainer:
                 threshold=threshold,
                 seed=self.runtime.seed,
             ),
+            **self._sculpting(task, trained.scores, survivors.unseen, threshold),
             "importance": quality.shares(_gains(fitted), task.features),
             **trained.summary,
             **self._circumstances(task),
         }
         return Classifier(task.name, task.against, task.features, boosters, summary)
+
+    def _sculpting(
+        self, task: Task, scores: FeatureArray, alive: BoolArray, threshold: np.float32 | None
+    ) -> dict[str, Any]:
+        """Tell how far the cut of a stage changes the background's distribution of its spectator."""
+        if task.decorrelate is None or threshold is None:
+            return {}
+        rows = np.flatnonzero(alive & self.events.of_process(*task.against))
+        found = decorrelation.sculpting(
+            self.events.columns[task.decorrelate.spectator][rows],
+            self.events.weights[NOMINAL][rows],
+            scores[rows] >= threshold,
+            n_bins=task.decorrelate.bins,
+        )
+        return {"sculpting": {**task.decorrelate.model_dump(), **found}}
 
     def _circumstances(self, task: Task) -> dict[str, Any]:
         """Tell what a task was trained with."""

@@ -189,14 +189,58 @@ class WorkingPointConfig(Section):
         return self
 
 
-class StageConfig(Section):
+class ConstraintsConfig(Section):
+    """What the trees of a stage may do.
+
+    `monotone` says for features whether the score may only rise (``increasing``) or only fall with them.
+    `interactions` lists groups of features that may meet on one path of a tree; a feature of no group meets no other.
+    """
+
+    monotone: dict[str, Literal["increasing", "decreasing"]] = {}
+    interactions: tuple[tuple[str, ...], ...] = ()
+
+
+class DecorrelateConfig(Section):
+    """A spectator that the score of a stage must not follow, by a feature's name.
+
+    ``planing`` weights both classes to equal spectator distributions in `bins` bins while they train; ``flatness``
+    adds a loss of weight `strength` for background scores that differ between the bins; ``none`` only tells how far the
+    cut sculpts the spectator, as the others do, too.
+    """
+
+    spectator: str
+    method: Literal["planing", "flatness", "none"] = "planing"
+    bins: int = Field(default=20, ge=2, le=1000)
+    strength: Positive = 1.0
+
+
+class _Learning(Section):
+    """Features and how trees are grown on them."""
+
+    features: tuple[str, ...] = Field(min_length=1)
+    bdt: BDTConfig = BDTConfig()
+    constraints: ConstraintsConfig = ConstraintsConfig()
+    decorrelate: DecorrelateConfig | None = None
+
+    @model_validator(mode="after")
+    def _constrains_its_features(self) -> Self:
+        groups = {"monotone": list(self.constraints.monotone)}
+        groups |= {f"interactions[{k}]": list(group) for k, group in enumerate(self.constraints.interactions)}
+        for where, names in groups.items():
+            for name in names:
+                if name not in self.features:
+                    raise ValueError(
+                        f"constraints.{where}: '{name}' is no feature of this stage{did_you_mean(name, self.features)}"
+                    )
+        return self
+
+
+class StageConfig(_Learning):
     """One stage: the signal against the processes `against`, with their own features."""
 
     name: Name
     against: tuple[Name, ...] = Field(min_length=1)
-    features: tuple[str, ...] = Field(min_length=1)
     working_point: WorkingPointConfig
-    bdt: BDTConfig = BDTConfig()
 
     @model_validator(mode="before")
     @classmethod
@@ -204,11 +248,8 @@ class StageConfig(Section):
         return _as_list(data, "against")
 
 
-class FinalConfig(Section):
+class FinalConfig(_Learning):
     """The final discriminant: the signal against all backgrounds, trained on what passes every stage."""
-
-    features: tuple[str, ...] = Field(min_length=1)
-    bdt: BDTConfig = BDTConfig()
 
 
 class CascadeConfig(Section):
@@ -367,7 +408,7 @@ class FitConfig(Section):
 
 
 class Config(Section):
-    """A whole analysis."""
+    """A whole analysis. `pass_through` names features that score files carry along; no stage need train on them."""
 
     analysis: Name
     luminosity_fb: Positive
@@ -377,6 +418,7 @@ class Config(Section):
     objects: dict[Name, ObjectConfig] = {}
     selection: tuple[CutConfig, ...] = ()
     features: dict[Name, str] = Field(min_length=1)
+    pass_through: tuple[str, ...] = ()
     cascade: CascadeConfig
     regions: RegionsConfig = RegionsConfig()
     systematics: tuple[SystematicConfig, ...] = ()
@@ -406,10 +448,18 @@ class Config(Section):
         simulated = [process for process in self.processes if process != DATA]
         backgrounds = [process for process in simulated if process != self.cascade.signal]
         found = [("cascade.signal", self.cascade.signal, simulated, "process")]
-        for index, stage in enumerate(self.cascade.stages):
+        found += [("pass_through", name, list(self.features), "feature") for name in self.pass_through]
+        learning: dict[str, StageConfig | FinalConfig] = {
+            f"stages[{index}]": stage for index, stage in enumerate(self.cascade.stages)
+        }
+        for path, stage in {**learning, **({"final": self.cascade.final} if self.cascade.final else {})}.items():
+            if stage.decorrelate:
+                where = f"cascade.{path}.decorrelate.spectator"
+                found.append((where, stage.decorrelate.spectator, list(self.features), "feature"))
+        for index, one in enumerate(self.cascade.stages):
             path = f"cascade.stages[{index}]"
-            found += [(f"{path}.against", name, backgrounds, "background process") for name in stage.against]
-            found += [(f"{path}.features", name, list(self.features), "feature") for name in stage.features]
+            found += [(f"{path}.against", name, backgrounds, "background process") for name in one.against]
+            found += [(f"{path}.features", name, list(self.features), "feature") for name in one.features]
         if self.cascade.final:
             found += [
                 ("cascade.final.features", name, list(self.features), "feature") for name in self.cascade.final.features
