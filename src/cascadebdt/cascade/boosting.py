@@ -84,6 +84,10 @@ class Fitted:
     booster: xgb.Booster
     curves: Mapping[str, Sequence[float]]
 
+    def predict(self, table: FeatureArray) -> FeatureArray:
+        """Return the scores of events, ``(n_events,) float32`` in [0, 1], from ``(n_events, n_features)``."""
+        return cast(FeatureArray, self.booster.inplace_predict(table))
+
 
 Training: TypeAlias = Generator[None, None, Fitted]
 
@@ -194,7 +198,9 @@ def _train(
         if n_rounds % TURN == 0:
             yield
     booster.feature_names = list(sample.table.features)
-    return Fitted(booster[: best or config.n_estimators], curves)
+    trained = booster[: best or config.n_estimators]
+    trained.set_param({"device": "cpu"})  # where events are scored, whatever trained it
+    return Fitted(trained, curves)
 
 
 def _parts(
