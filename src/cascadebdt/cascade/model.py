@@ -91,6 +91,11 @@ class Cascade:
         return (*(f"CR_{stage.name}" for stage in self.stages), "SR")
 
     @property
+    def empty_regions(self) -> tuple[str, ...]:
+        """Regions of stages that everything passes, because there was too little to train them with."""
+        return tuple(f"CR_{stage.name}" for stage in self.stages if "untrained" in stage.classifier.summary)
+
+    @property
     def features(self) -> tuple[str, ...]:
         """Every feature needed to score, each once."""
         classifiers = [stage.classifier for stage in self.stages] + ([self.final] if self.final else [])

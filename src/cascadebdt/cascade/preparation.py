@@ -13,20 +13,21 @@ from cascadebdt.cascade.folds import Split, training_split
 from cascadebdt.cascade.lineage import Lineage
 from cascadebdt.cascade.scoring import matrix
 from cascadebdt.cascade.weights import effective_number, report, without_negative
-from cascadebdt.config import NOMINAL, BDTConfig, CascadeConfig
+from cascadebdt.config import NOMINAL, BDTConfig, CascadeConfig, WorkingPointConfig
 from cascadebdt.errors import TrainingError
 from cascadebdt.events import Events
 
 
 @dataclass(frozen=True)
 class Task:
-    """A stage, or the final discriminant, that is to be trained."""
+    """A stage that is to be trained, or the final discriminant, which has no working point."""
 
     name: str
     signal: str
     against: tuple[str, ...]
     features: tuple[str, ...]
     bdt: BDTConfig
+    working_point: WorkingPointConfig | None = None
 
     @property
     def where(self) -> str:
@@ -47,11 +48,20 @@ class Task:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A training sample, the parts of it that train and stop the model of each fold, and what to tell of it."""
+    """What the models of a lineage train on.
+
+    Attributes
+    ----------
+    sample : the events
+    splits : fold -> the events that train and stop its model
+    summary : what to tell of the sample
+    constant : feature -> folds whose model meets only one value of it
+    """
 
     sample: TrainingSample
     splits: Mapping[int, Split]
     summary: Mapping[str, Any]
+    constant: Mapping[str, Sequence[int]]
 
 
 def shortage(task: Task, lineages: Sequence[Lineage], events: Events, config: CascadeConfig) -> str | None:
@@ -73,6 +83,19 @@ def shortage(task: Task, lineages: Sequence[Lineage], events: Events, config: Ca
     return None
 
 
+def require_varying(task: Task, events: Events) -> None:
+    """Require that every feature has more than one value among the events of a task, before any stage has cut.
+
+    Raises
+    ------
+    TrainingError
+        Naming the stage and the feature.
+    """
+    rows = task.rows(events, np.ones(len(events), np.bool_))
+    table = matrix(events.columns, task.features, rows)
+    inputs.require_varying(table, task.features, task.classes(events), where=task.where)
+
+
 def prepare(
     task: Task, lineage: Lineage, members: Sequence[int], events: Events, folds: IntArray, config: CascadeConfig
 ) -> Prepared:
@@ -88,7 +111,7 @@ def prepare(
     Raises
     ------
     TrainingError
-        If the weights of a class cannot train, or if a feature is the same in all events that train a model.
+        If the weights of a class cannot train, or if a model has no events of one.
     """
     rows = task.rows(events, lineage.alive)
     weights = events.weights[NOMINAL][rows]
@@ -102,7 +125,7 @@ def prepare(
     )
     kept = np.ones(len(rows), np.bool_) if config.negative_weights == "zero" else used > 0
     processes = {name: events.of_process(name)[rows] for name in (task.signal, *task.against)}
-    summary = {
+    summary: dict[str, Any] = {
         "effective_events": {name: effective_number(weights[mask]) for name, mask in classes.items()},
         "negative_weights": {
             "policy": config.negative_weights,
@@ -121,9 +144,5 @@ def prepare(
         features=task.features,
     )
     inputs.require_both(sample.weights, present, splits, early_stopping=is_stopped, where=task.where)
-    inputs.require_varying(sample.table, task.features, present, where=task.where)
-    doubts = {
-        "leaks": inputs.leaks(sample.table, sample.weights, sample.is_signal, task.features),
-        "constant": inputs.constant_in(sample.table, task.features, splits),
-    }
-    return Prepared(sample, splits, {**summary, **doubts})
+    summary["leaks"] = inputs.leaks(sample.table, sample.weights, sample.is_signal, task.features)
+    return Prepared(sample, splits, summary, inputs.constant_in(sample.table, task.features, splits))

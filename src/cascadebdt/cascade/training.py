@@ -20,7 +20,7 @@ from cascadebdt.cascade.model import Cascade, Classifier, Stage, WorkingPoint
 from cascadebdt.cascade.preparation import Task
 from cascadebdt.cascade.scoring import out_of_fold
 from cascadebdt.cascade.working_point import efficiency_of, threshold_at
-from cascadebdt.config import DATA, NOMINAL, CascadeConfig, FinalConfig, StageConfig, WorkingPointConfig
+from cascadebdt.config import DATA, NOMINAL, CascadeConfig, WorkingPointConfig
 from cascadebdt.events import Events, in_order
 from cascadebdt.progress import Progress, silent
 
@@ -48,18 +48,32 @@ def train(
         If the device asked for is not available.
     """
     simulation = in_order(events.take(events.is_nominal & ~events.is_data))
+    tasks = _tasks(config, simulation)
+    for task in tasks:
+        preparation.require_varying(task, simulation)
     trainer = _Trainer.of(simulation, config, Runtime(seed, jobs, resolve_device(config.device)))
     survivors = _Survivors.all(config, trainer.folds)
     stages: list[Stage] = []
     final = None
-    specs: list[StageConfig | FinalConfig] = [*config.stages, *([config.final] if config.final else [])]
-    for spec in progress(specs, "training stages"):
-        if isinstance(spec, FinalConfig):
-            final = trainer.final(spec, survivors)
+    for task in progress(tasks, "training stages"):
+        if task.working_point is None:
+            final = trainer.final(task, survivors)
         else:
-            stage, survivors = trainer.stage(spec, survivors)
+            stage, survivors = trainer.stage(task, task.working_point, survivors)
             stages.append(stage)
     return Cascade(config.signal, config.folds, tuple(stages), final, config.mode)
+
+
+def _tasks(config: CascadeConfig, events: Events) -> list[Task]:
+    """Return the stages in order, then the final discriminant if there is one."""
+    tasks = [
+        Task(spec.name, config.signal, spec.against, spec.features, spec.bdt, spec.working_point)
+        for spec in config.stages
+    ]
+    if config.final:
+        against = tuple(name for name in events.processes if name not in (config.signal, DATA))
+        tasks.append(Task("final", config.signal, against, config.final.features, config.final.bdt, None))
+    return tasks
 
 
 @dataclass(frozen=True)
@@ -112,19 +126,17 @@ class _Trainer:
     @classmethod
     def of(cls, events: Events, config: CascadeConfig, runtime: Runtime) -> "_Trainer":
         """Look at the events as a whole."""
-        specs: list[StageConfig | FinalConfig] = [*config.stages, *([config.final] if config.final else [])]
-        used = dict.fromkeys(name for spec in specs for name in spec.features)
-        columns = {name: events.columns[name] for name in used if name in events.columns}
+        used = dict.fromkeys(name for task in _tasks(config, events) for name in task.features)
+        columns = {name: events.columns[name] for name in used}
         masks = [events.of_process(name) for name in events.processes]
         repeats = inputs.repetition(columns, masks)
         return cls(events, fold_of(events.event_id, config.folds), config, runtime, repeats)
 
-    def stage(self, spec: StageConfig, survivors: _Survivors) -> tuple[Stage, _Survivors]:
+    def stage(self, task: Task, wanted: WorkingPointConfig, survivors: _Survivors) -> tuple[Stage, _Survivors]:
         """Train a stage on the survivors, and say which of them pass its working point."""
-        task = Task(spec.name, self.config.signal, spec.against, spec.features, spec.bdt)
         missing = preparation.shortage(task, survivors.lineages, self.events, self.config)
         if missing:
-            return self._pass_through(task, spec.working_point, survivors, missing), survivors
+            return self._pass_through(task, wanted, survivors, missing), survivors
         trained = self._train(task, survivors, deployed_only=False)
         inner = [
             trained.scores
@@ -133,14 +145,12 @@ class _Trainer:
             for lineage, models in zip(survivors.lineages, trained.models, strict=True)
         ]
         points = [
-            self._working_point(lineage.alive, scores, spec.working_point)
+            self._working_point(lineage.alive, scores, wanted)
             for lineage, scores in zip(survivors.lineages, inner, strict=True)
         ]
-        point = (
-            points[0] if len(points) == 1 else self._working_point(survivors.unseen, trained.scores, spec.working_point)
-        )
+        point = points[0] if len(points) == 1 else self._working_point(survivors.unseen, trained.scores, wanted)
         point = replace(point, efficiencies=self._efficiencies(survivors.unseen, trained.scores, point.threshold))
-        log.info("stage %s: threshold %.4f, keeps %s", spec.name, point.threshold, _percent(point.efficiencies))
+        log.info("stage %s: threshold %.4f, keeps %s", task.name, point.threshold, _percent(point.efficiencies))
         passed = tuple(
             lineage.after(scores >= own.threshold)
             for lineage, scores, own in zip(survivors.lineages, inner, points, strict=True)
@@ -148,10 +158,8 @@ class _Trainer:
         unseen = survivors.unseen & (trained.scores >= point.threshold)
         return Stage(self._classifier(task, trained, survivors, point.threshold), point), _Survivors(passed, unseen)
 
-    def final(self, spec: FinalConfig, survivors: _Survivors) -> Classifier:
+    def final(self, task: Task, survivors: _Survivors) -> Classifier:
         """Train the final discriminant on the survivors of all stages."""
-        against = tuple(name for name in self.events.processes if name not in (self.config.signal, DATA))
-        task = Task("final", self.config.signal, against, spec.features, spec.bdt)
         missing = preparation.shortage(task, survivors.lineages, self.events, self.config)
         if missing:
             return self._constant(task, survivors, missing)
@@ -161,18 +169,22 @@ class _Trainer:
         """Train a task in every lineage: the models that choose survivors, unless not needed, and those deployed."""
         models: list[Mapping[int, Fitted]] = []
         summaries: list[Mapping[str, Any]] = []
+        constant: dict[str, list[int]] = {}
         for lineage in survivors.lineages:
             members = lineage.deployed if deployed_only else lineage.members
             prepared = preparation.prepare(task, lineage, members, self.events, self.folds, self.config)
             fitted = boosting.fit(prepared.sample, list(prepared.splits.values()), task.bdt, self.runtime)
             models.append(dict(zip(prepared.splits, fitted, strict=True)))
             summaries.append(prepared.summary)
+            for name, folds in prepared.constant.items():
+                constant.setdefault(name, []).extend(fold for fold in folds if fold in lineage.deployed)
         deployed = {
             fold: found[fold]
             for lineage, found in zip(survivors.lineages, models, strict=True)
             for fold in lineage.deployed
         }
-        return _Trained(tuple(models), deployed, self._scores(deployed, task, survivors.unseen), summaries[0])
+        summary = {**summaries[0], "constant": {name: folds for name, folds in constant.items() if folds}}
+        return _Trained(tuple(models), deployed, self._scores(deployed, task, survivors.unseen), summary)
 
     def _scores(self, models: Mapping[int, Fitted], task: Task, mask: BoolArray) -> FeatureArray:
         """Score the events of a mask, each by the model of its fold, ``(n_events,)``; NaN without one."""

@@ -1,6 +1,7 @@
 """The steps of the chain, each writing its products: what the command line and batch jobs call."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from cascadebdt.progress import Progress, silent
 from cascadebdt.resources import Meter
 from cascadebdt.selection import Cutflow
 from cascadebdt.store import Products, cutflow_content, manifest, versions, yields_content
+from cascadebdt.yields import Yields
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +63,7 @@ def apply(config: Config, products: Products, events: Events, model: Cascade, *,
     events = model.unseen(events)
     require_alive(data_ranges(events, model.features), model.repetition)
     scores = model.score(events, unblind=bool(config.fit.unblind), jobs=jobs)
-    filled = yields.fill(events, scores, config.regions)
+    filled = without(yields.fill(events, scores, config.regions), model.empty_regions)
     cutflow = visible_cutflow(events, scores)
     lost = sum(file.entries for sample in cutflow.samples for file in events.files[sample]) - events.cutflow.read
     products.write("manifest", manifest(config, events))
@@ -85,6 +87,11 @@ def apply(config: Config, products: Products, events: Events, model: Cascade, *,
     )
     products.write("yields", yields_content(filled))
     products.write_histograms(filled, diagnostics.score_histograms(events, scores))
+
+
+def without(filled: Yields, regions: Sequence[str]) -> Yields:
+    """Return the yields without some regions."""
+    return {name: histogram for name, histogram in filled.items() if name not in regions}
 
 
 def visible_cutflow(events: Events, scores: Scores) -> Cutflow:

@@ -14,7 +14,7 @@ from cascadebdt.config import Config, SampleConfig
 from cascadebdt.errors import ConfigError, InputError, did_you_mean
 from cascadebdt.events import Events
 from cascadebdt.pipeline.select import stream
-from cascadebdt.pipeline.steps import visible_cutflow
+from cascadebdt.pipeline.steps import visible_cutflow, without
 from cascadebdt.progress import Progress, silent
 from cascadebdt.selection import Cutflow
 from cascadebdt.store import Products, ScoreFile, cutflow_content, yields_content
@@ -69,8 +69,9 @@ def apply_files(
         writer.close()
     processes = {sample.name: sample.process for sample in config.samples}
     products.write("cutflow", cutflow_content(total.cutflow, processes))
-    products.write("yields", yields_content(total.regions))
-    products.write_histograms(total.regions, total.scores)
+    filled = without(total.regions, model.empty_regions)
+    products.write("yields", yields_content(filled))
+    products.write_histograms(filled, total.scores)
 
 
 class _Total:
