@@ -95,7 +95,7 @@ def require_varying(
         Naming the stage, the feature and the processes.
     """
     for index, name in enumerate(features):
-        if _is_constant(table[:, index]):
+        if len(table) and _is_constant(table[:, index]):
             what = "has no value" if np.isnan(table[0, index]) else f"is {table[0, index]:g}"
             raise TrainingError(
                 f"{where}: feature '{name}' {what} in all {len(table)} events that train, {' and '.join(classes)} "
