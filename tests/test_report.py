@@ -57,7 +57,7 @@ STAGE = {
             "background_efficiency": [0.1, 1.0],
             "precision": [0.3, 0.1],
         },
-        "learning_curves": [{"train": [0.6, 0.5], "stop": [0.6, 0.55]}] * 3,
+        "learning_curves": [{"round": [1, 2], "train": [0.6, 0.5], "stop": [0.6, 0.55]}] * 3,
         "overtraining": {
             "auc": {"train": 0.98, "out_of_fold": 0.97, "difference": 0.0111, "uncertainty": 0.0007},
             "signal_efficiency": {"train": 0.9, "out_of_fold": 0.9, "difference": -0.0021, "uncertainty": 0.0013},

@@ -158,8 +158,8 @@ def test_a_stage_tells_its_learning_curves_quality_and_importance() -> None:
     summary = cascade.train(toy_events(), toy_cascade()).stages[0].classifier.summary
     assert len(summary["learning_curves"]) == 3
     for best, curves in zip(summary["best_iterations"], summary["learning_curves"], strict=True):
-        assert set(curves) == {"train", "stop"}
-        assert np.argmin(curves["stop"]) == best
+        assert set(curves) == {"round", "train", "stop"}
+        assert curves["round"][np.argmin(curves["stop"])] == best + 1
         assert curves["train"][0] > curves["train"][-1]
     assert sum(summary["importance"].values()) == pytest.approx(1)
     assert list(summary["importance"]) == ["x", "y"]

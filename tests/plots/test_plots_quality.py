@@ -21,9 +21,11 @@ def training(trained: dict[str, Any]) -> dict[str, Any]:
 def test_every_fold_has_its_curves_and_its_best_iteration(training: dict[str, Any]) -> None:
     learning = plots.quality(training, stage="zee").axes[0]
     lines = [line for line in learning.lines if line.get_marker() != "o"]
-    assert [len(np.asarray(line.get_xdata())) for line in lines] == [
-        len(curve) for curves in training["learning_curves"] for curve in curves.values()
+    drawn = [
+        sorted(np.asarray(line.get_ydata()).tolist() for line in lines[2 * fold : 2 * fold + 2]) for fold in range(3)
     ]
+    assert drawn == [sorted([list(found["train"]), list(found["stop"])]) for found in training["learning_curves"]]
+    assert list(np.asarray(lines[0].get_xdata())) == training["learning_curves"][0]["round"]
     best = [float(np.asarray(line.get_xdata())[0]) for line in learning.lines if line.get_marker() == "o"]
     assert best == [iteration + 1 for iteration in training["best_iterations"]]
 

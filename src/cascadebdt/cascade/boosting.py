@@ -1,26 +1,34 @@
-"""Boosted decision trees of one stage by XGBoost: its quantised data, its parameters and its device.
+"""Boosted decision trees of one stage by XGBoost: its parameters, its device, and the boosters of all folds.
 
-Every booster trains on one thread, and the boosters of a stage train side by side: the bits of a model then do not
-depend on the number of jobs.
+The boosters of a stage train side by side, some rounds each in turn, so that no core idles while the last fold ends.
+Never do more threads work than there are jobs.
 """
 
 import ctypes
 import logging
-from collections.abc import Mapping, Sequence
+import math
+from collections import deque
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import xgboost as xgb
 
-from cascadebdt.arrays import FEATURE, BoolArray, CodeArray, FeatureArray, FloatArray
+from cascadebdt.arrays import FEATURE, BoolArray, CodeArray, FloatArray, IntArray
 from cascadebdt.cascade.folds import Split
+from cascadebdt.cascade.quantised import BATCH, quantised, reference
+from cascadebdt.cascade.table import Table
 from cascadebdt.cascade.weights import balanced
 from cascadebdt.config import BDTConfig, ClassBalance, Device
 from cascadebdt.errors import ConfigError
 
 log = logging.getLogger(__name__)
+
+TURN = 50  # rounds that a booster trains before it is the next one's turn
+LOOKS = 4  # at the losses while early stopping waits for a better one; each look costs a quarter of a round
+PERIOD = 10  # rounds between two looks without early stopping
 
 
 @dataclass(frozen=True)
@@ -38,42 +46,42 @@ class TrainingSample:
 
     Attributes
     ----------
-    table : (n_events, n_features) float32
+    table : (n_events, n_features) float32, the features
     is_signal : (n_events,) bool
     weights : (n_events,) float64, none negative; an event of weight zero moves no split, but is there to be counted
     process : (n_events,) codes
     class_balance : how the weights of the classes are scaled, see `weights.balanced`
-    features : names of the columns
     """
 
-    table: FeatureArray
+    table: Table
     is_signal: BoolArray
     weights: FloatArray
     process: CodeArray
     class_balance: ClassBalance
-    features: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Fitted:
     """A trained booster, cut to its best iteration, and how its loss went.
 
-    `curves` holds the mean logarithmic loss after every round, those after the best one included: of the events that
-    train (``train``) and, with early stopping, of those that stop it (``stop``).
+    `curves` holds three sequences of equal length: the number of rounds (``round``), and after as many the mean
+    logarithmic loss of the events that train (``train``) and of those that stop the training (``stop``, with early
+    stopping only). They go on beyond the best round.
     """
 
     booster: xgb.Booster
     curves: Mapping[str, Sequence[float]]
 
 
+Training: TypeAlias = Generator[None, None, Fitted]
+
+
 def fit(sample: TrainingSample, splits: Sequence[Split], config: BDTConfig, runtime: Runtime) -> tuple[Fitted, ...]:
     """Train one booster per split, each cut to its best iteration; every part needs weight in both classes."""
-
-    def train(index: int) -> Fitted:
-        return _train(sample, splits[index], config, runtime)
-
-    with ThreadPoolExecutor(runtime.jobs) as pool:
-        return tuple(pool.map(train, range(len(splits))))
+    workers = min(runtime.jobs, len(splits)) if runtime.device == "cpu" else 1
+    threads = max(1, runtime.jobs // workers)
+    parameters = _parameters(config, runtime, threads)
+    return _in_turns([_train(sample, split, config, parameters) for split in splits], workers)
 
 
 def constant(features: Sequence[str]) -> xgb.Booster:
@@ -115,46 +123,96 @@ def _n_cuda_devices() -> int:
     return count.value
 
 
-def _train(sample: TrainingSample, split: Split, config: BDTConfig, runtime: Runtime) -> Fitted:
+def _in_turns(trainings: Sequence[Training], workers: int) -> tuple[Fitted, ...]:
+    """Run trainings to their ends, each a turn at a time, as many side by side as there are workers."""
+    done: dict[int, Fitted] = {}
+    waiting = deque(enumerate(trainings))
+
+    def work() -> None:
+        while waiting:
+            try:
+                index, training = waiting.popleft()
+            except IndexError:  # another worker was faster
+                return
+            try:
+                next(training)
+            except StopIteration as end:
+                done[index] = end.value
+            else:
+                waiting.append((index, training))
+
+    with ThreadPoolExecutor(workers) as pool:
+        for future in [pool.submit(work) for _ in range(workers)]:
+            future.result()
+    return tuple(done[index] for index in range(len(trainings)))
+
+
+def _train(sample: TrainingSample, split: Split, config: BDTConfig, parameters: dict[str, Any]) -> Training:
+    """Train a booster, with a pause after every turn."""
     stopping = config.early_stopping_rounds
-    train_data = _quantised(sample, split.train, config)
-    evals = [(train_data, "train")]
+    rows = np.flatnonzero(split.train)
+    cuts = reference(sample.table, rows, config.max_bin)
+    data = {"train": _data(sample, rows, cuts, config, parameters)}
     if stopping:
-        evals.append((_quantised(sample, split.stop, config, reference=train_data), "stop"))
-    losses: dict[str, dict[str, list[float]]] = {}
-    booster = xgb.train(
-        _parameters(config, runtime),
-        train_data,
-        config.n_estimators,
-        evals=evals,
-        evals_result=losses,
-        early_stopping_rounds=stopping,
-        verbose_eval=False,
-    )
-    booster = booster[: booster.best_iteration + 1] if stopping else booster
-    booster.set_attr(best_iteration=None, best_score=None)
-    return Fitted(booster, {name: found["logloss"] for name, found in losses.items()})
+        data["stop"] = _data(sample, np.flatnonzero(split.stop), cuts, config, parameters, to_train=False)
+    booster = _Booster(parameters, list(data.values()))
+    curves: dict[str, list[float]] = {name: [] for name in ("round", *data)}
+    best, lowest = 0, math.inf
+    period = max(1, stopping // LOOKS) if stopping else PERIOD
+    for n_rounds in range(1, config.n_estimators + 1):
+        booster.update(data["train"], n_rounds - 1)
+        if n_rounds % period == 0 or n_rounds == config.n_estimators:
+            curves["round"].append(n_rounds)
+            for name, part in data.items():
+                curves[name].append(_loss(booster, part))
+            if stopping and curves["stop"][-1] < lowest:
+                best, lowest = n_rounds, curves["stop"][-1]
+            if stopping and n_rounds - best >= stopping:
+                break
+        if n_rounds % TURN == 0:
+            yield
+    booster.feature_names = list(sample.table.features)
+    return Fitted(booster[: best or config.n_estimators], curves)
 
 
-def _quantised(
+class _Booster(xgb.Booster):  # type: ignore[misc]  # XGBoost has no types
+    """A booster that does not compare the names of its features with those of its data at every round."""
+
+    def _assign_dmatrix_features(self, data: xgb.DMatrix) -> None:
+        pass
+
+
+def _loss(booster: xgb.Booster, data: xgb.DMatrix) -> float:
+    """Return the mean logarithmic loss, which XGBoost tells in words."""
+    return float(booster.eval_set([(data, "loss")]).rpartition(":")[2])
+
+
+def _data(
     sample: TrainingSample,
-    mask: BoolArray,
+    rows: IntArray,
+    cuts: xgb.QuantileDMatrix,
     config: BDTConfig,
-    reference: xgb.QuantileDMatrix | None = None,
-) -> xgb.QuantileDMatrix:
-    """Bin the events of a mask, the classes balanced."""
-    return xgb.QuantileDMatrix(
-        sample.table[mask],
-        label=sample.is_signal[mask].astype(np.float32),
-        weight=balanced(sample.weights[mask], sample.is_signal[mask], sample.process[mask], sample.class_balance),
-        feature_names=list(sample.features),
-        max_bin=config.max_bin,
-        nthread=1,
-        ref=reference,
-    )
+    parameters: Mapping[str, Any],
+    *,
+    to_train: bool = True,
+) -> xgb.DMatrix:
+    """Return rows of a sample as XGBoost wants them, the classes balanced.
+
+    Bins are needed to train. What only stops a training is faster to score as it is, but takes eight times the memory,
+    so that more than one batch is binned, too; the loss is the same.
+    """
+    threads = parameters["nthread"]
+    if to_train or len(rows) > BATCH:
+        data = quantised(sample.table, rows, cuts, config.max_bin, threads=threads)
+    else:
+        data = xgb.DMatrix(sample.table[rows], nthread=threads)
+    is_signal = sample.is_signal[rows]
+    weights = balanced(sample.weights[rows], is_signal, sample.process[rows], sample.class_balance)
+    data.set_info(label=is_signal.astype(np.float32), weight=weights)
+    return data
 
 
-def _parameters(config: BDTConfig, runtime: Runtime) -> dict[str, Any]:
+def _parameters(config: BDTConfig, runtime: Runtime, threads: int) -> dict[str, Any]:
     """Translate the configuration to XGBoost's parameters."""
     return {
         **config.model_dump(exclude={"n_estimators", "early_stopping_rounds"}),
@@ -163,6 +221,6 @@ def _parameters(config: BDTConfig, runtime: Runtime) -> dict[str, Any]:
         "eval_metric": "logloss",
         "tree_method": "hist",
         "device": runtime.device,
-        "nthread": 1,
+        "nthread": threads,
         "seed": runtime.seed,
     }

@@ -1,6 +1,6 @@
 """What can be wrong with the events that reach a stage, and with those that a cascade is applied to."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from cascadebdt.arrays import BoolArray, FeatureArray, FloatArray, IntArray
 from cascadebdt.cascade.folds import Split
 from cascadebdt.cascade.quality import roc_auc
+from cascadebdt.cascade.table import Table
 from cascadebdt.cascade.weights import effective_number
 from cascadebdt.config import DATA
 from cascadebdt.errors import InputError, TrainingError
@@ -79,14 +80,12 @@ def require_both(
                     )
 
 
-def require_varying(
-    table: FeatureArray, features: Sequence[str], classes: Mapping[str, BoolArray], *, where: str
-) -> None:
+def require_varying(table: Table, classes: Mapping[str, BoolArray], *, where: str) -> None:
     """Require that every feature has more than one value among the events that train a stage.
 
     Parameters
     ----------
-    table : (n_events, n_features)
+    table : of n_events
     classes : name -> (n_events,)
 
     Raises
@@ -94,37 +93,38 @@ def require_varying(
     TrainingError
         Naming the stage, the feature and the processes.
     """
-    for index, name in enumerate(features):
-        if len(table) and _is_constant(table[:, index]):
-            what = "has no value" if np.isnan(table[0, index]) else f"is {table[0, index]:g}"
+    for name in table.features:
+        column = table.column(name)
+        if len(column) and _is_constant(column):
+            what = "has no value" if np.isnan(column[0]) else f"is {column[0]:g}"
             raise TrainingError(
                 f"{where}: feature '{name}' {what} in all {len(table)} events that train, {' and '.join(classes)} "
                 "alike, expected it to vary; check its expression, or remove it from the features of this stage"
             )
 
 
-def constant_in(table: FeatureArray, features: Sequence[str], splits: Mapping[int, Split]) -> dict[str, list[int]]:
+def constant_in(table: Table, splits: Mapping[int, Split]) -> dict[str, list[int]]:
     """Return the features that have one value in all events that train the model of a fold, and these folds.
 
     Parameters
     ----------
-    table : (n_events, n_features)
+    table : of n_events
     splits : fold -> the events that train its model
     """
     rows = {fold: np.flatnonzero(split.train) for fold, split in splits.items()}
+    columns = ((name, table.column(name)) for name in table.features)
     found = {
-        name: [fold for fold, of_fold in rows.items() if _is_constant(table[:, index], of_fold)]
-        for index, name in enumerate(features)
+        name: [fold for fold, of_fold in rows.items() if _is_constant(column, of_fold)] for name, column in columns
     }
     return {name: folds for name, folds in found.items() if folds}
 
 
-def leaks(table: FeatureArray, weights: FloatArray, is_signal: BoolArray, features: Sequence[str]) -> list[str]:
+def leaks(table: Table, weights: FloatArray, is_signal: BoolArray) -> list[str]:
     """List the features that alone separate the classes perfectly: most likely they tell the label.
 
     Parameters
     ----------
-    table : (n_events, n_features); a missing value counts as the lowest
+    table : of n_events; a missing value counts as the lowest
     weights : (n_events,), none negative
     is_signal : (n_events,)
     """
@@ -134,10 +134,9 @@ def leaks(table: FeatureArray, weights: FloatArray, is_signal: BoolArray, featur
         values = np.nan_to_num(column[rows], nan=-np.inf)
         return abs(roc_auc(values, weights[rows], is_signal[rows]) - 0.5)
 
+    columns = ((name, table.column(name)) for name in table.features)
     return [
-        name
-        for index, name in enumerate(features)
-        if not area(table[:, index], some) <= SUSPICIOUS and area(table[:, index], slice(None)) > LEAK
+        name for name, column in columns if not area(column, some) <= SUSPICIOUS and area(column, slice(None)) > LEAK
     ]
 
 

@@ -12,6 +12,7 @@ from cascadebdt.cascade.boosting import TrainingSample
 from cascadebdt.cascade.folds import Split, training_split
 from cascadebdt.cascade.lineage import Lineage
 from cascadebdt.cascade.scoring import matrix
+from cascadebdt.cascade.table import Table
 from cascadebdt.cascade.weights import effective_number, report, without_negative
 from cascadebdt.config import NOMINAL, BDTConfig, CascadeConfig, WorkingPointConfig
 from cascadebdt.errors import TrainingError
@@ -92,8 +93,7 @@ def require_varying(task: Task, events: Events) -> None:
         Naming the stage and the feature.
     """
     rows = task.rows(events, np.ones(len(events), np.bool_))
-    table = matrix(events.columns, task.features, rows)
-    inputs.require_varying(table, task.features, task.classes(events), where=task.where)
+    inputs.require_varying(Table(events.columns, task.features, rows), task.classes(events), where=task.where)
 
 
 def prepare(
@@ -117,9 +117,15 @@ def prepare(
     weights = events.weights[NOMINAL][rows]
     classes = {name: mask[rows] for name, mask in task.classes(events).items()}
     inputs.require_positive(weights, classes, where=task.where)
-    table = matrix(events.columns, task.features, rows)
     used = (
-        pairing.cancelled(table, weights, events.process[rows], folds[rows], names=events.processes, where=task.where)
+        pairing.cancelled(
+            matrix(events.columns, task.features, rows),
+            weights,
+            events.process[rows],
+            folds[rows],
+            names=events.processes,
+            where=task.where,
+        )
         if config.negative_weights == "pair"
         else without_negative(weights, config.negative_weights, where=task.where)
     )
@@ -136,13 +142,12 @@ def prepare(
     some, present = rows[kept], {name: mask[kept] for name, mask in classes.items()}
     splits = {fold: training_split(folds[some], fold, lineage.folds, early_stopping=is_stopped) for fold in members}
     sample = TrainingSample(
-        table=table if kept.all() else table[kept],
+        table=Table(events.columns, task.features, some),
         is_signal=present[task.signal],
         weights=used[kept],
         process=events.process[some],
         class_balance=config.class_balance,
-        features=task.features,
     )
     inputs.require_both(sample.weights, present, splits, early_stopping=is_stopped, where=task.where)
-    summary["leaks"] = inputs.leaks(sample.table, sample.weights, sample.is_signal, task.features)
-    return Prepared(sample, splits, summary, inputs.constant_in(sample.table, task.features, splits))
+    summary["leaks"] = inputs.leaks(sample.table, sample.weights, sample.is_signal)
+    return Prepared(sample, splits, summary, inputs.constant_in(sample.table, splits))

@@ -40,12 +40,11 @@ def _learning(ax: Axes, curves: Sequence[Mapping[str, Sequence[float]]], best: S
     """Draw the loss of every fold against the number of trees, the best iteration marked."""
     labels = {"train": ("events that train", TRAIN), "stop": ("events that stop it", STOP)}
     for fold, (found, iteration) in enumerate(zip(curves, best, strict=True)):
-        for name, losses in found.items():
+        for name in (name for name in labels if name in found):
             label, colour = labels[name]
-            rounds = np.arange(1, len(losses) + 1)
-            ax.plot(rounds, losses, color=colour, linewidth=1.2, label=label if fold == 0 else None)
+            ax.plot(found["round"], found[name], color=colour, linewidth=1.2, label=label if fold == 0 else None)
         if "stop" in found:
-            marker = (iteration + 1, found["stop"][iteration])
+            marker = (iteration + 1, found["stop"][list(found["round"]).index(iteration + 1)])
             ax.plot(*marker, "o", color="black", markersize=4, label="best iteration" if fold == 0 else None, zorder=3)
     ax.set(xlabel="Trees", ylabel="Logarithmic loss")
     ax.legend(frameon=False, fontsize=10)
