@@ -8,7 +8,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "cascadebdt"
 # Top to bottom; names on one line do not import each other.
 LAYERS = [
     ["errors", "resources"],
-    ["arrays", "progress"],
+    ["arrays", "progress", "regions"],
     ["kernels.jit"],
     ["kernels"],
     ["expression"],
@@ -19,7 +19,7 @@ LAYERS = [
     ["events"],
     ["cascade"],
     ["systematics"],
-    ["yields"],
+    ["migration", "yields"],
     ["workspace"],
     ["inference"],
     ["diagnostics"],

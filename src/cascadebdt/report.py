@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from cascadebdt import plots
 from cascadebdt.plots.inference import SIMULATION_STATISTICS, Fit
 from cascadebdt.plots.style import significant
+from cascadebdt.regions import SIGNAL_REGION
 from cascadebdt.store import Products, write_text
-from cascadebdt.workspace import SIGNAL_REGION
 
 Json = Mapping[str, Any]
 

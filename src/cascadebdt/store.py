@@ -111,12 +111,11 @@ class ScoreFile:
     def append(self, events: Events, scores: Scores) -> None:
         """Append the nominal events of a chunk."""
         rows = np.flatnonzero(events.is_nominal & (scores.region >= 0))
-        stages = [region.removeprefix("CR_") for region in scores.regions[:-1]]
         columns = {
             "event_id": events.event_id[rows],
             "region": scores.region[rows],
             "weight": events.weights[NOMINAL][rows],
-            **{f"score_{name}": scores.scores[rows, k] for k, name in enumerate(stages)},
+            **{f"score_{name}": scores.scores[rows, k] for k, name in enumerate(scores.stages)},
         }
         if scores.final is not None:
             columns["final"] = scores.final[rows]

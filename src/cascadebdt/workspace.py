@@ -23,12 +23,12 @@ import numpy as np
 from cascadebdt.arrays import BoolArray, FloatArray
 from cascadebdt.config import DATA, NOMINAL, Config, NormalisationSystematic, SampleSystematic, SystematicConfig
 from cascadebdt.errors import YieldError, did_you_mean
+from cascadebdt.regions import SIGNAL_REGION
 from cascadebdt.systematics import applies
 from cascadebdt.yields import Histogram
 
 logger = logging.getLogger(__name__)
 
-SIGNAL_REGION = "SR"
 POI = "mu"
 FLOOR = 1e-3
 LARGEST_RATIO = 10.0

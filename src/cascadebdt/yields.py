@@ -5,7 +5,9 @@ sums of weights and of squared weights (`hist` storage ``Weight``). Values outsi
 outermost bins, so that a region's yield is the yield of its events.
 """
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import hist
@@ -13,10 +15,12 @@ import numpy as np
 
 from cascadebdt.arrays import BoolArray, FeatureArray, FloatArray
 from cascadebdt.cascade import Scores
-from cascadebdt.cascade.weights import effective_number
-from cascadebdt.config import DATA, NOMINAL, BinningConfig, RegionsConfig
+from cascadebdt.config import DATA, NOMINAL, RegionsConfig
 from cascadebdt.errors import YieldError
 from cascadebdt.events import Events
+from cascadebdt.regions import SIGNAL_REGION
+
+logger = logging.getLogger(__name__)
 
 Histogram: TypeAlias = "hist.Hist[Any]"
 Yields: TypeAlias = "dict[str, Histogram]"
@@ -33,7 +37,7 @@ def fill(
     ----------
     events : selected events
     scores : of the same events
-    config : binning of control regions and signal region
+    config : binning of the regions
     edges : bins of each region, found as `config` says if not given
 
     Raises
@@ -44,13 +48,12 @@ def fill(
     yields = {}
     for code, region in enumerate(scores.regions):
         in_region = scores.region == code
-        is_signal_region = code == scores.signal_region
-        binning = config.signal if is_signal_region else config.control
-        values = _observable(events, scores, binning.observable, stage=min(code, len(scores.regions) - 2))
+        binning = config.binning(region)
+        stage = min(int(scores.stage_of_region[code]), len(scores.stages) - 1)
+        values = _observable(events, scores, binning.observable, region, stage=stage)
         _require_numbers(events, values, in_region, binning.observable, region)
-        reference = events.of_process(scores.signal) if is_signal_region else ~events.of_process(scores.signal)
-        found = edges or {region: _edges(events, values, in_region, reference, binning, scores.signal)}
-        yields[region] = _histogram(events, values, in_region, found[region], binning.observable)
+        found = edges[region] if edges else _edges(events, values, in_region, region, config, scores.signal)
+        yields[region] = _histogram(events, values, in_region, found, binning.observable)
     _require_closure(events, scores, yields)
     return yields
 
@@ -75,63 +78,112 @@ def quantile_edges(values: FeatureArray, weights: FloatArray, n_bins: int) -> Fl
     return np.unique(values[order][np.searchsorted(cumulative, wanted)]).astype(np.float64)
 
 
-def merge_edges(edges: FloatArray, values: FeatureArray, weights: FloatArray, *, minimum: float) -> FloatArray:
-    """Drop inner edges, from the right, until every bin holds enough effective events and a positive sum.
+@dataclass(frozen=True)
+class Demand:
+    """What every bin must hold: a positive sum of weights, and effective events, (sum w)^2 / sum w^2.
+
+    Attributes
+    ----------
+    values, weights : (n_events,) of the events that count
+    minimum : effective number of events per bin
+    """
+
+    values: FeatureArray
+    weights: FloatArray
+    minimum: float
+
+    def contents(self, edges: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the sums of weights and of squared weights in bins, ``(n_bins,)`` each."""
+        bins, n_bins = _bin_of(self.values, edges), len(edges) - 1
+        sums, squares = (np.bincount(bins, by, n_bins) for by in (self.weights, np.square(self.weights)))
+        return np.asarray(sums, np.float64), np.asarray(squares, np.float64)
+
+    def is_met(self, edges: FloatArray) -> bool:
+        """Whether every bin holds enough."""
+        sums, squares = self.contents(edges)
+        return bool(np.all((sums > 0) & (sums**2 >= self.minimum * squares)))
+
+
+def merge_edges(edges: FloatArray, demands: Sequence[Demand]) -> FloatArray:
+    """Drop inner edges, from the right, until every bin meets every demand, or only one bin is left.
 
     Parameters
     ----------
     edges : (n,) float64, increasing, the outermost included
-    values, weights : (n_events,) of the background
-    minimum : effective number of events, (sum w)^2 / sum w^2, per bin
+    demands : on the background, and on single processes
 
     Returns
     -------
     (<= n,) float64, the outermost edges kept
     """
-    bins = _bin_of(values, edges)
+    contents = [np.stack(demand.contents(edges)) for demand in demands]
+    minima = np.array([demand.minimum for demand in demands])
+
+    def is_enough(first: int, stop: int) -> bool:
+        sums, squares = np.array([content[:, first:stop].sum(axis=1) for content in contents]).T
+        return bool(np.all((sums > 0) & (sums**2 >= minima * squares)))
+
     kept, above = [edges[-1]], len(edges) - 1
     for lower in range(len(edges) - 2, 0, -1):
-        inside = weights[(bins >= lower) & (bins < above)]
-        if inside.sum() > 0 and effective_number(inside) >= minimum:
+        if is_enough(lower, above):
             kept.append(edges[lower])
             above = lower
-    lowest = weights[bins < above]
-    if len(kept) > 1 and (lowest.sum() <= 0 or effective_number(lowest) < minimum):
+    if len(kept) > 1 and not is_enough(0, above):
         kept.pop()
     return np.array([edges[0], *reversed(kept)])
 
 
-def _observable(events: Events, scores: Scores, name: str, *, stage: int) -> FeatureArray:
+def _observable(events: Events, scores: Scores, name: str, region: str, *, stage: int) -> FeatureArray:
     if name == "score":
         return np.asarray(scores.scores[:, stage])
     if name != "final":
         return events.columns[name]
     if scores.final is None:
-        raise YieldError("regions.signal.observable: 'final' was asked for, but the cascade has no final discriminant")
+        raise YieldError(f"region {region}: 'final' was asked for, but the cascade has no final discriminant")
     return scores.final
 
 
 def _edges(
-    events: Events,
-    values: FeatureArray,
-    in_region: BoolArray,
-    reference: BoolArray,
-    binning: BinningConfig,
-    signal: str,
+    events: Events, values: FeatureArray, in_region: BoolArray, region: str, config: RegionsConfig, signal: str
 ) -> FloatArray:
     """Return the edges configured, or find them from nominal simulation; data have no say."""
-    if binning.bins != "auto":
-        return np.array(binning.bins)
+    binning = config.binning(region)
     simulated = in_region & events.is_nominal & ~events.is_data
+    background = simulated & ~events.of_process(signal)
+    weights = events.weights[NOMINAL]
+    if binning.bins != "auto":
+        edges = np.array(binning.bins)
+        if config.empty_bins != "merge":
+            return edges
+        return _merged(edges, [Demand(values[background], weights[background], 0.0)], region)
     if not simulated.any():
         return np.array([0.0, 1.0])
-    weights = events.weights[NOMINAL]
-    inner = quantile_edges(values[simulated & reference], weights[simulated & reference], binning.n_bins)
+    reference = simulated & events.of_process(signal) if region == SIGNAL_REGION else background
+    inner = quantile_edges(values[reference], weights[reference], binning.n_bins)
     low, high = float(values[simulated].min()), float(values[simulated].max())
     high = high if high > low else float(np.nextafter(np.float32(low), np.float32(np.inf)))
     edges = np.array([low, *inner[(inner > low) & (inner < high)], high])
-    background = simulated & ~events.of_process(signal)
-    return merge_edges(edges, values[background], weights[background], minimum=binning.min_effective_events)
+    demands = [Demand(values[background], weights[background], binning.min_effective_events)]
+    for process, minimum in binning.min_effective_events_per_process.items():
+        rows = simulated & events.of_process(process)
+        demands.append(Demand(values[rows], weights[rows], minimum))
+    found = merge_edges(edges, demands)
+    if len(found) == 2 and not all(demand.is_met(found) for demand in demands):
+        logger.warning("region '%s': even a single bin holds fewer effective events than regions asks for", region)
+    return found
+
+
+def _merged(edges: FloatArray, demands: Sequence[Demand], region: str) -> FloatArray:
+    """Merge configured bins, and say so."""
+    found = merge_edges(edges, demands)
+    if len(found) < len(edges):
+        logger.warning(
+            "region '%s': bins %s have no positive background and are merged with their neighbours; edges left: %s",
+            region,
+            np.flatnonzero(~(demands[0].contents(edges)[0] > 0)).tolist(),
+            found.tolist(),
+        )
+    return found
 
 
 def _bin_of(values: FeatureArray, edges: FloatArray) -> FloatArray:

@@ -189,19 +189,22 @@ def _working_point(
 ) -> WorkingPoint:
     """Find the threshold on out-of-fold scores, and what it keeps of every simulated process."""
     weights = events.weights[NOMINAL]
-    target = wanted.signal_efficiency
-    if target is None:
-        threshold = np.float32(wanted.threshold)
-    else:
-        mask = alive & events.of_process(signal)
-        threshold = threshold_at(target, scores=scores[mask], weights=weights[mask])
+    mask = alive & events.of_process(signal)
+
+    def found(efficiency: float | None, fixed: float | None) -> np.float32:
+        if efficiency is None:
+            return np.float32(fixed)
+        return threshold_at(efficiency, scores=scores[mask], weights=weights[mask])
+
+    threshold = found(wanted.signal_efficiency, wanted.threshold)
+    looser = found(wanted.validation_efficiency, wanted.validation_threshold) if wanted.is_validated else None
     masks = {name: alive & events.of_process(name) for name in events.processes if name != DATA}
     efficiencies = {
         name: efficiency_of(threshold, scores=scores[mask], weights=weights[mask])
         for name, mask in masks.items()
         if mask.any()
     }
-    return WorkingPoint(threshold, target, efficiencies)
+    return WorkingPoint(threshold, wanted.signal_efficiency, efficiencies, looser)
 
 
 def _require_events(weights: FloatArray, classes: dict[str, BoolArray], minimum: float, where: str) -> None:

@@ -158,7 +158,7 @@ def _weight_expressions(
     nominal = sample.weight or config.ntuples.weight
     expressions = {NOMINAL: nominal} if nominal else {}
     if with_factors:
-        for variation, systematic in weight_factors(config).items():
+        for variation, (systematic, expression) in weight_factors(config).items():
             if applies(systematic, sample.process):
-                expressions[variation] = systematic.up if variation.endswith("_up") else systematic.down
+                expressions[variation] = expression
     return expressions

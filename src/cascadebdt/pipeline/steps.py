@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from cascadebdt import cascade, diagnostics, yields
+from cascadebdt import cascade, diagnostics, migration, yields
 from cascadebdt.cascade import BLINDED, Cascade, Scores
 from cascadebdt.config import Config
 from cascadebdt.errors import InputError
 from cascadebdt.events import Events
 from cascadebdt.pipeline.select import require_trainable, select
 from cascadebdt.progress import Progress, silent
+from cascadebdt.regions import SIGNAL_REGION
 from cascadebdt.resources import Meter
 from cascadebdt.selection import Cutflow
 from cascadebdt.store import Products, cutflow_content, manifest, versions, yields_content
@@ -48,7 +49,7 @@ def train(config: Config, products: Products, events: Events, *, jobs: int = 1, 
 
 
 def apply(config: Config, products: Products, events: Events, model: Cascade, *, jobs: int = 1) -> None:
-    """Score the events; write the manifest, the cutflow, the yields and the histograms."""
+    """Score the events; write the manifest, the cutflow, the yields, the migrations and the histograms."""
     scores = model.score(events, unblind=bool(config.fit.unblind), jobs=jobs)
     filled = yields.fill(events, scores, config.regions)
     cutflow = visible_cutflow(events, scores)
@@ -68,6 +69,7 @@ def apply(config: Config, products: Products, events: Events, model: Cascade, *,
         },
     )
     products.write("yields", yields_content(filled))
+    products.write("migration", migration.content(migration.table(events, scores, config.systematics)))
     products.write_histograms(filled, diagnostics.score_histograms(events, scores))
 
 
@@ -104,10 +106,10 @@ def fit(config: Config, products: Products) -> dict[str, Any]:
     result, limit, significance = inference.fit(model), inference.limit(model), inference.significance(model)
     products.write("fit", result.to_json())
     products.write("limits", {"limit": limit.to_json(), "significance": significance.to_json()})
-    against = {f"CR_{stage.name}": stage.against for stage in config.cascade.stages}
+    against = {stage.name: stage.against for stage in config.cascade.stages}
     regions = diagnostics.region_table(filled, against, config.cascade.signal)
     if not config.fit.unblind:
-        regions["SR"]["data"] = None
+        regions[SIGNAL_REGION]["data"] = None
     summary = {
         "analysis": config.analysis,
         "events": products.read("cutflow", made_by="apply")["events"],

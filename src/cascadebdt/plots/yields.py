@@ -19,7 +19,7 @@ from cascadebdt.config import DATA, NOMINAL
 from cascadebdt.errors import FitError, did_you_mean
 from cascadebdt.plots import style
 from cascadebdt.plots.inference import Fit
-from cascadebdt.workspace import SIGNAL_REGION
+from cascadebdt.regions import SIGNAL_REGION
 from cascadebdt.yields import Histogram, Yields
 
 BINS_PER_ROW = 46
