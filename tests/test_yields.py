@@ -6,11 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cascadebdt import cascade, yields
+from cascadebdt.binning import Demand, merge_edges, quantile_edges
 from cascadebdt.cascade import Scores
 from cascadebdt.config import BinningConfig, RegionsConfig
 from cascadebdt.errors import YieldError
 from cascadebdt.events import Events
-from cascadebdt.yields import Demand, merge_edges, quantile_edges, total
+from cascadebdt.yields import total
 from tiny_analysis import toy_cascade, toy_events
 
 REGIONS = RegionsConfig(signal=BinningConfig(observable="final", n_bins=6))

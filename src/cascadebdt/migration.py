@@ -8,9 +8,8 @@ import numpy as np
 
 from cascadebdt.arrays import AnyArray, FloatArray, IntArray
 from cascadebdt.cascade import Scores
-from cascadebdt.config import NOMINAL, KinematicSystematic, SystematicConfig
+from cascadebdt.config import DATA, NOMINAL, KinematicSystematic, SystematicConfig, applies, sides
 from cascadebdt.events import Events
-from cascadebdt.systematics import applies, sides
 
 NOT_SELECTED = "not selected"
 
@@ -68,7 +67,7 @@ def table(events: Events, scores: Scores, systematics: Sequence[SystematicConfig
     for systematic in systematics:
         if not isinstance(systematic, KinematicSystematic):
             continue
-        processes = [name for name in events.processes if applies(systematic, name)]
+        processes = [name for name in events.processes if name != DATA and applies(systematic, name)]
         for variation in sides(systematic):
             moves = _Moves.between(nominal, _Selected.of(events, scores, variation), len(scores.regions))
             found[variation] = {
@@ -105,7 +104,7 @@ class _Selected:
         return len(self.event_id)
 
     def copies(self) -> IntArray:
-        """Number the events that share sample and identity, which canonical order puts side by side."""
+        """Count through the events that share sample and identity, which canonical order puts together."""
         same = np.zeros(len(self), np.bool_)
         same[1:] = (self.sample[1:] == self.sample[:-1]) & (self.event_id[1:] == self.event_id[:-1])
         position = np.arange(len(self))

@@ -1,39 +1,13 @@
-"""Systematics -> what a process's events need: weight factors, replaced branches, alternative samples; and the model."""
-
-from fnmatch import fnmatchcase
+"""Systematics -> what a process's events need: weight factors, replaced branches, alternative samples."""
 
 from cascadebdt.config import (
-    DATA,
     Config,
     KinematicSystematic,
-    NormalisationSystematic,
     SampleSystematic,
-    SystematicConfig,
     WeightSystematic,
+    applies,
+    sides,
 )
-
-
-def applies(systematic: SystematicConfig, process: str, region: str | None = None) -> bool:
-    """Whether a systematic varies a process, in a region or in any if it is not given; data are never varied."""
-    if process == DATA or not (systematic.processes is None or process in systematic.processes):
-        return False
-    return region is None or systematic.regions is None or any(fnmatchcase(region, p) for p in systematic.regions)
-
-
-def sides(systematic: SystematicConfig) -> tuple[str, ...]:
-    """Return the variations that belong to a systematic: ``<name>_up`` and, unless it is one-sided, ``<name>_down``."""
-    if isinstance(systematic, NormalisationSystematic):
-        return ()
-    one_sided = isinstance(systematic, SampleSystematic) or systematic.down is None
-    return tuple(f"{systematic.name}_{side}" for side in (("up",) if one_sided else ("up", "down")))
-
-
-def parameter(systematic: SystematicConfig, process: str, region: str) -> str:
-    """Return the nuisance parameter that varies a process in a region."""
-    parts = [systematic.parameter or systematic.name]
-    parts += [process] if "processes" in systematic.decorrelate else []
-    parts += [region] if "regions" in systematic.decorrelate else []
-    return "_".join(parts)
 
 
 def weight_factors(config: Config) -> dict[str, tuple[WeightSystematic, str]]:

@@ -32,6 +32,9 @@ from cascadebdt.config.systematics import (
     SmoothConfig,
     SystematicConfig,
     WeightSystematic,
+    applies,
+    parameter,
+    sides,
 )
 
 __all__ = [
@@ -60,6 +63,9 @@ __all__ = [
     "SystematicConfig",
     "WeightSystematic",
     "WorkingPointConfig",
+    "applies",
     "load",
+    "parameter",
     "parse",
+    "sides",
 ]

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from cascadebdt import regions
 from cascadebdt.config.base import Fraction, Name, Positive, Section, as_list
 from cascadebdt.config.regions import RegionsConfig
-from cascadebdt.config.systematics import FilesConfig, PruneConfig, SystematicConfig
+from cascadebdt.config.systematics import FilesConfig, PruneConfig, SystematicConfig, require_distinct
 from cascadebdt.errors import did_you_mean
 
 DATA = "data"
@@ -298,9 +298,17 @@ class Config(Section):
                     f"samples[{index}]: '{sample.name}' has a cross_section_pb but ntuples.sum_of_weights is not set, "
                     "so its weights cannot be normalised; expected 'tree:branch', such as 'Runs:genEventSumw'"
                 )
+        self._require_distinct_parameters()
         if self.fit.signal != self.cascade.signal:
             raise ValueError(f"fit.signal '{self.fit.signal}' must equal cascade.signal '{self.cascade.signal}'")
         return self
+
+    def _require_distinct_parameters(self) -> None:
+        """Require that systematics, normalisations and simulation statistics have parameters of their own."""
+        processes = [process for process in self.processes if process != DATA]
+        names = self.cascade.regions
+        taken = {"mu", *(f"norm_{name}" for name in processes), *(f"mcstat_{name}" for name in names)}
+        require_distinct(self.systematics, processes, names, taken)
 
     def _references(self) -> list[tuple[str, str, list[str], str]]:
         """List (path, name, known names, what) of everything that names something defined elsewhere."""

@@ -1,5 +1,8 @@
 """The parts of a configuration about systematics: what varies, where, and what is done to the variations."""
 
+from collections.abc import Collection, Sequence
+from fnmatch import fnmatchcase
+from itertools import product
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -109,7 +112,7 @@ class WeightSystematic(_Variation):
 
 
 class KinematicSystematic(_Variation):
-    """Branches replaced by expressions; objects, features, scores and regions follow. Without `down`, up is mirrored."""
+    """Branches replaced by expressions; objects, features, scores, regions follow. Without `down`, up is mirrored."""
 
     kind: Literal["kinematic"]
     up: dict[str, str] = Field(min_length=1)
@@ -138,6 +141,67 @@ SystematicConfig = Annotated[
     NormalisationSystematic | WeightSystematic | KinematicSystematic | SampleSystematic,
     Field(discriminator="kind"),
 ]
+
+
+def applies(systematic: SystematicConfig, process: str, region: str | None = None) -> bool:
+    """Whether a systematic varies a process, in a region or in any if it is not given."""
+    if systematic.processes is not None and process not in systematic.processes:
+        return False
+    return region is None or systematic.regions is None or any(fnmatchcase(region, p) for p in systematic.regions)
+
+
+def sides(systematic: SystematicConfig) -> tuple[str, ...]:
+    """Return the variations that belong to a systematic: ``<name>_up`` and, unless it is one-sided, ``<name>_down``."""
+    if isinstance(systematic, NormalisationSystematic):
+        return ()
+    one_sided = isinstance(systematic, SampleSystematic) or systematic.down is None
+    return tuple(f"{systematic.name}_{side}" for side in (("up",) if one_sided else ("up", "down")))
+
+
+def parameter(systematic: SystematicConfig, process: str, region: str) -> str:
+    """Return the nuisance parameter that varies a process in a region."""
+    parts = [systematic.parameter or systematic.name]
+    parts += [process] if "processes" in systematic.decorrelate else []
+    parts += [region] if "regions" in systematic.decorrelate else []
+    return "_".join(parts)
+
+
+def require_distinct(
+    systematics: Sequence[SystematicConfig], processes: Sequence[str], regions: Sequence[str], taken: Collection[str]
+) -> None:
+    """Require that every parameter is what it seems to be.
+
+    Raises
+    ------
+    ValueError
+        If two systematics vary a process in a region with one parameter, if parameters that are not meant to be one
+        have the same name, or if a name is in `taken`.
+    """
+    meant: dict[str, tuple[object, ...]] = {}
+    users: dict[tuple[str, str, str], str] = {}
+    for systematic in systematics:
+        for process, region in product(processes, regions):
+            if not applies(systematic, process, region):
+                continue
+            name = parameter(systematic, process, region)
+            if name in taken:
+                raise ValueError(f"systematics: '{systematic.name}' needs the parameter '{name}', a name that is taken")
+            by = systematic.decorrelate
+            key = (
+                systematic.parameter or systematic.name,
+                process if "processes" in by else None,
+                region if "regions" in by else None,
+            )
+            if meant.setdefault(name, key) != key:
+                raise ValueError(
+                    f"systematics: '{name}' would be two parameters of one name; rename '{systematic.name}'"
+                )
+            other = users.setdefault((name, process, region), systematic.name)
+            if other != systematic.name:
+                raise ValueError(
+                    f"systematics: '{other}' and '{systematic.name}' both vary {process} in {region} with the "
+                    f"parameter '{name}'; give them other processes, regions or parameters"
+                )
 
 
 def _require_sides(down: object, symmetrise: str | None) -> None:

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from cascadebdt import features, ntuple
-from cascadebdt.config import NOMINAL, Config, SampleConfig, SampleSystematic
+from cascadebdt.config import NOMINAL, Config, SampleConfig, SampleSystematic, applies
 from cascadebdt.errors import FileError, InputError
 from cascadebdt.features import FeaturePlan
 from cascadebdt.ntuple import NtupleFile
-from cascadebdt.systematics import alternative_samples, applies, shifts, weight_factors
+from cascadebdt.systematics import alternative_samples, shifts, weight_factors
 
 PB_PER_FB = 1000.0
 log = logging.getLogger(__name__)
