@@ -27,7 +27,7 @@ LAYERS = [
     ["inference"],
     ["diagnostics"],
     ["store"],
-    ["plots"],
+    ["plots", "tables"],
     ["report"],
     ["simulation"],
     ["pipeline"],

@@ -57,6 +57,12 @@ class Workspace(dict[str, Any]):
         self.blind = blind
         self.notes = notes or Notes()
 
+    def observing(self, other: Mapping[str, Any]) -> "Workspace":
+        """Return the workspace with the observations of another one, where that has them."""
+        found = {item["name"]: item["data"] for item in other["observations"]}
+        observations = [{**item, "data": found.get(item["name"], item["data"])} for item in self["observations"]]
+        return Workspace({**self, "observations": observations}, blind=self.blind, notes=self.notes)
+
 
 def build(yields: Mapping[str, Histogram], config: Config, *, with_validation: bool = False) -> Workspace:
     """Write yields as a HistFactory workspace; equal input gives equal bytes.

@@ -75,12 +75,16 @@ class Stage:
 
 @dataclass(frozen=True)
 class Cascade:
-    """Trained stages in order, with the number of folds and, optionally, the final discriminant."""
+    """Trained stages in order, with the number of folds and, optionally, the final discriminant.
+
+    `provenance` is what a saved cascade says about its making.
+    """
 
     signal: str
     n_folds: int
     stages: tuple[Stage, ...]
     final: Classifier | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def regions(self) -> tuple[str, ...]:
@@ -220,6 +224,7 @@ class Cascade:
             n_folds=content["folds"],
             stages=tuple(Stage(_load(entry, directory), _read_working_point(entry)) for entry in content["stages"]),
             final=_load(content["final"], directory) if content["final"] else None,
+            provenance=content["provenance"],
         )
 
 
