@@ -91,20 +91,19 @@ def _source(config: Config, sample: SampleConfig | SampleSystematic, variation: 
     files, skipped = _files(config, sample, is_simulation=not is_data)
     branches = set.intersection(*(set(file.branches) for file in files))
     weights = {} if is_data else _weight_expressions(config, sample, with_factors=variation == NOMINAL)
-    nominal_weight = {name: text for name, text in weights.items() if name == NOMINAL}
 
-    def plan(expressions: Mapping[str, str], replaced: Mapping[str, str]) -> FeaturePlan:
+    def plan(replaced: Mapping[str, str]) -> FeaturePlan:
         return features.plan(
             objects=config.objects,
             selection=config.selection,
             features=config.features,
-            weights=expressions,
+            weights=weights,
             branches=branches,
             shifts=replaced,
         )
 
     shifted = shifts(config, sample.process) if with_shifts and not is_data else {}
-    plans = {variation: plan(weights, {}), **{name: plan(nominal_weight, by) for name, by in shifted.items()}}
+    plans = {variation: plan({}), **{name: plan(by) for name, by in shifted.items()}}
     scale = _scale(config, files, sample.cross_section_pb)
     return Source(sample.name, sample.process, is_data, files, scale, plans, sample.cross_section_pb, skipped)
 
