@@ -1,21 +1,30 @@
-"""Fit, limits and significances of a HistFactory workspace.
+"""Fits of HistFactory workspaces: values, limits, significances, and what tells whether to believe them.
 
 Any workspace will do, of this package or not. Regions that a `Workspace` names as blind are never looked at: their
 place is taken by the background that the fit to the other regions predicts.
 """
 
 from cascadebdt.inference.blinding import conditioned
-from cascadebdt.inference.fitting import FitResult, fit, fit_background, profile_interval
+from cascadebdt.inference.fitting import FitResult, fit, fit_background
 from cascadebdt.inference.limits import LimitResult, SignificanceResult, limit, significance
+from cascadebdt.inference.ranking import Impact, Ranking, ranking
+from cascadebdt.inference.scan import Scan, intervals, profile_interval, scan, scan_2d
 
 __all__ = [
     "FitResult",
+    "Impact",
     "LimitResult",
+    "Ranking",
+    "Scan",
     "SignificanceResult",
     "conditioned",
     "fit",
     "fit_background",
+    "intervals",
     "limit",
     "profile_interval",
+    "ranking",
+    "scan",
+    "scan_2d",
     "significance",
 ]

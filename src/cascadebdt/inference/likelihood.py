@@ -61,6 +61,11 @@ class Likelihood:
     bin_of_cell: IntArray
 
     @property
+    def scalar(self) -> BoolArray:
+        """(n_parameters,) whether a parameter is shared by bins, not one of a set with one per bin."""
+        return np.array([not name.endswith("]") for name in self.names])
+
+    @property
     def n_bins(self) -> int:
         """Number of bins of all regions."""
         return int(max(bins.stop for bins in self.regions.values()))
