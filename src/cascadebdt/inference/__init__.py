@@ -9,6 +9,8 @@ from cascadebdt.inference.fitting import FitResult, fit, fit_background
 from cascadebdt.inference.limits import LimitResult, SignificanceResult, limit, significance
 from cascadebdt.inference.ranking import Impact, Ranking, ranking
 from cascadebdt.inference.scan import Scan, intervals, profile_interval, scan, scan_2d
+from cascadebdt.inference.toys import Toys, ToyTest, toy_cls, toy_significance, toys
+from cascadebdt.inference.validation import ValidatedRegion, Validation, validate
 
 __all__ = [
     "FitResult",
@@ -17,6 +19,10 @@ __all__ = [
     "Ranking",
     "Scan",
     "SignificanceResult",
+    "ToyTest",
+    "Toys",
+    "ValidatedRegion",
+    "Validation",
     "conditioned",
     "fit",
     "fit_background",
@@ -27,4 +33,8 @@ __all__ = [
     "scan",
     "scan_2d",
     "significance",
+    "toy_cls",
+    "toy_significance",
+    "toys",
+    "validate",
 ]
