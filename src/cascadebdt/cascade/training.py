@@ -205,14 +205,17 @@ class _Trainer:
         return scores
 
     def _working_point(self, alive: BoolArray, scores: FeatureArray, wanted: WorkingPointConfig) -> WorkingPoint:
-        """Find the threshold on scores of events that the models never saw."""
-        target = wanted.signal_efficiency
-        if target is None:
-            threshold = np.float32(wanted.threshold)
-        else:
-            mask = alive & self.events.of_process(self.config.signal)
-            threshold = threshold_at(target, scores=scores[mask], weights=self.events.weights[NOMINAL][mask])
-        return WorkingPoint(threshold, target, {})
+        """Find the thresholds on scores of events that the models never saw."""
+        mask = alive & self.events.of_process(self.config.signal)
+
+        def found(efficiency: float | None, fixed: float | None) -> np.float32:
+            if efficiency is None:
+                return np.float32(fixed)
+            return threshold_at(efficiency, scores=scores[mask], weights=self.events.weights[NOMINAL][mask])
+
+        threshold = found(wanted.signal_efficiency, wanted.threshold)
+        looser = found(wanted.validation_efficiency, wanted.validation_threshold) if wanted.is_validated else None
+        return WorkingPoint(threshold, wanted.signal_efficiency, {}, looser)
 
     def _efficiencies(self, alive: BoolArray, scores: FeatureArray, threshold: np.float32) -> dict[str, float]:
         """Return what a threshold keeps of every simulated process."""
@@ -268,7 +271,8 @@ class _Trainer:
         classifier = self._constant(task, survivors, missing)
         threshold = np.float32(0.0)
         efficiencies = self._efficiencies(survivors.unseen, np.ones(len(self.events), FEATURE), threshold)
-        return Stage(classifier, WorkingPoint(threshold, wanted.signal_efficiency, efficiencies))
+        looser = threshold if wanted.is_validated else None
+        return Stage(classifier, WorkingPoint(threshold, wanted.signal_efficiency, efficiencies, looser))
 
     def _constant(self, task: Task, survivors: _Survivors, missing: str) -> Classifier:
         log.warning("%s: %s; everything passes", task.where, missing)
