@@ -212,3 +212,18 @@ def test_what_is_left_stands_for_all_and_the_cutflow_accounts_for_the_rest(held_
 def test_without_a_holdout_every_event_is_unseen(plain: Cascade, events: Events) -> None:
     assert plain.unseen(events) is events
     assert set(events.cutflow.used_in_training.values()) <= {0}
+
+
+@pytest.mark.parametrize("mode", ["cross_fit", "nested", "holdout"])
+def test_efficiencies_hold_for_events_that_had_no_part_in_anything(mode: Mode) -> None:
+    """Closure: what the out-of-fold scores of a stage promise is what an untouched sample keeps, stage after stage."""
+    trained = cascade.train(toy_events(12_000), config(mode))
+    untouched = toy_events(40_000, seed=11)
+    region = trained.score(dict(untouched.columns), untouched.event_id).region
+    weights = untouched.weights[NOMINAL]
+    for k, stage in enumerate(trained.stages):
+        for name, promised in stage.working_point.efficiencies.items():
+            rows = untouched.of_process(name) & (region >= k)
+            kept = weights[rows & (region > k)].sum() / weights[rows].sum()
+            n_effective = 0.6 * rows.sum() / (4 if mode != "holdout" else 16)  # of the smaller sample, signed weights
+            assert kept == pytest.approx(promised, abs=4 * np.sqrt(kept * (1 - kept) / n_effective) + 0.01)

@@ -95,7 +95,7 @@ def require_varying(table: Table, classes: Mapping[str, BoolArray], *, where: st
     """
     for name in table.features:
         column = table.column(name)
-        if _is_constant(column):
+        if len(column) and _is_constant(column):
             what = "has no value" if np.isnan(column[0]) else f"is {column[0]:g}"
             raise TrainingError(
                 f"{where}: feature '{name}' {what} in all {len(table)} events that train, {' and '.join(classes)} "

@@ -22,6 +22,7 @@ from cascadebdt.config import (
     DecorrelateConfig,
     FinalConfig,
     StageConfig,
+    WorkingPointConfig,
 )
 from cascadebdt.errors import TrainingError
 from cascadebdt.events import Events
@@ -29,7 +30,7 @@ from cascadebdt.events import Events
 
 @dataclass(frozen=True)
 class Task:
-    """A stage, or the final discriminant, that is to be trained."""
+    """A stage that is to be trained, or the final discriminant, which has no working point."""
 
     name: str
     signal: str
@@ -38,12 +39,13 @@ class Task:
     bdt: BDTConfig
     constraints: ConstraintsConfig
     decorrelate: DecorrelateConfig | None
+    working_point: WorkingPointConfig | None
 
     @classmethod
     def of(cls, spec: StageConfig | FinalConfig, signal: str, against: tuple[str, ...]) -> "Task":
         """Return the task of a stage, or of the final discriminant."""
-        name = spec.name if isinstance(spec, StageConfig) else "final"
-        return cls(name, signal, against, spec.features, spec.bdt, spec.constraints, spec.decorrelate)
+        name, point = (spec.name, spec.working_point) if isinstance(spec, StageConfig) else ("final", None)
+        return cls(name, signal, against, spec.features, spec.bdt, spec.constraints, spec.decorrelate, point)
 
     @property
     def where(self) -> str:
@@ -64,11 +66,20 @@ class Task:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A training sample, the parts of it that train and stop the model of each fold, and what to tell of it."""
+    """What the models of a lineage train on.
+
+    Attributes
+    ----------
+    sample : the events
+    splits : fold -> the events that train and stop its model
+    summary : what to tell of the sample
+    constant : feature -> folds whose model meets only one value of it
+    """
 
     sample: TrainingSample
     splits: Mapping[int, Split]
     summary: Mapping[str, Any]
+    constant: Mapping[str, Sequence[int]]
 
 
 def shortage(task: Task, lineages: Sequence[Lineage], events: Events, config: CascadeConfig) -> str | None:
@@ -90,6 +101,18 @@ def shortage(task: Task, lineages: Sequence[Lineage], events: Events, config: Ca
     return None
 
 
+def require_varying(task: Task, events: Events) -> None:
+    """Require that every feature has more than one value among the events of a task, before any stage has cut.
+
+    Raises
+    ------
+    TrainingError
+        Naming the stage and the feature.
+    """
+    rows = task.rows(events, np.ones(len(events), np.bool_))
+    inputs.require_varying(Table(events.columns, task.features, rows), task.classes(events), where=task.where)
+
+
 def prepare(
     task: Task, lineage: Lineage, members: Sequence[int], events: Events, folds: IntArray, config: CascadeConfig
 ) -> Prepared:
@@ -105,7 +128,7 @@ def prepare(
     Raises
     ------
     TrainingError
-        If the weights of a class cannot train, or if a feature is the same in all events that train a model.
+        If the weights of a class cannot train, or if a model has no events of one.
     """
     rows, weights = _sampled(task.rows(events, lineage.alive), events, folds, config)
     classes = {name: mask[rows] for name, mask in task.classes(events).items()}
@@ -124,7 +147,7 @@ def prepare(
     )
     kept = np.ones(len(rows), np.bool_) if config.negative_weights == "zero" else used > 0
     processes = {name: events.of_process(name)[rows] for name in (task.signal, *task.against)}
-    summary = {
+    summary: dict[str, Any] = {
         "effective_events": {name: effective_number(weights[mask]) for name, mask in classes.items()},
         "negative_weights": {
             "policy": config.negative_weights,
@@ -145,12 +168,8 @@ def prepare(
         spectator=events.columns[task.decorrelate.spectator][some] if task.decorrelate else None,
     )
     inputs.require_both(sample.weights, present, splits, early_stopping=is_stopped, where=task.where)
-    inputs.require_varying(sample.table, present, where=task.where)
-    doubts = {
-        "leaks": inputs.leaks(sample.table, sample.weights, sample.is_signal),
-        "constant": inputs.constant_in(sample.table, splits),
-    }
-    return Prepared(sample, splits, {**summary, **doubts})
+    summary["leaks"] = inputs.leaks(sample.table, sample.weights, sample.is_signal)
+    return Prepared(sample, splits, summary, inputs.constant_in(sample.table, splits))
 
 
 def _sampled(rows: IntArray, events: Events, folds: IntArray, config: CascadeConfig) -> tuple[IntArray, FloatArray]:

@@ -20,7 +20,7 @@ from cascadebdt.cascade.model import Cascade, Classifier, Stage, WorkingPoint
 from cascadebdt.cascade.preparation import Task
 from cascadebdt.cascade.scoring import out_of_fold
 from cascadebdt.cascade.working_point import efficiency_of, threshold_at
-from cascadebdt.config import DATA, NOMINAL, CascadeConfig, FinalConfig, StageConfig, WorkingPointConfig
+from cascadebdt.config import DATA, NOMINAL, CascadeConfig, WorkingPointConfig
 from cascadebdt.events import Events, in_order
 from cascadebdt.progress import Progress, silent
 from cascadebdt.stored import StoredColumns
@@ -50,18 +50,29 @@ def train(
     """
     is_stored = isinstance(events.columns, StoredColumns)  # then it is nominal simulation, in order
     simulation = events if is_stored else in_order(events.take(events.is_nominal & ~events.is_data))
+    tasks = _tasks(config, simulation)
+    for task in tasks:
+        preparation.require_varying(task, simulation)
     trainer = _Trainer.of(simulation, config, Runtime(seed, jobs, resolve_device(config.device), config.memory))
     survivors = _Survivors.all(config, trainer.folds)
     stages: list[Stage] = []
     final = None
-    specs: list[StageConfig | FinalConfig] = [*config.stages, *([config.final] if config.final else [])]
-    for spec in progress(specs, "training stages"):
-        if isinstance(spec, FinalConfig):
-            final = trainer.final(spec, survivors)
+    for task in progress(tasks, "training stages"):
+        if task.working_point is None:
+            final = trainer.final(task, survivors)
         else:
-            stage, survivors = trainer.stage(spec, survivors)
+            stage, survivors = trainer.stage(task, task.working_point, survivors)
             stages.append(stage)
     return Cascade(config.signal, config.folds, tuple(stages), final, config.mode)
+
+
+def _tasks(config: CascadeConfig, events: Events) -> list[Task]:
+    """Return the stages in order, then the final discriminant if there is one."""
+    tasks = [Task.of(spec, config.signal, spec.against) for spec in config.stages]
+    if config.final:
+        against = tuple(name for name in events.processes if name not in (config.signal, DATA))
+        tasks.append(Task.of(config.final, config.signal, against))
+    return tasks
 
 
 @dataclass(frozen=True)
@@ -114,19 +125,17 @@ class _Trainer:
     @classmethod
     def of(cls, events: Events, config: CascadeConfig, runtime: Runtime) -> "_Trainer":
         """Look at the events as a whole."""
-        specs: list[StageConfig | FinalConfig] = [*config.stages, *([config.final] if config.final else [])]
-        used = dict.fromkeys(name for spec in specs for name in spec.features)
-        columns = {name: events.columns[name] for name in used if name in events.columns}
+        used = dict.fromkeys(name for task in _tasks(config, events) for name in task.features)
+        columns = {name: events.columns[name] for name in used}
         masks = [events.of_process(name) for name in events.processes]
         repeats = inputs.repetition(columns, masks)
         return cls(events, fold_of(events.event_id, config.folds), config, runtime, repeats)
 
-    def stage(self, spec: StageConfig, survivors: _Survivors) -> tuple[Stage, _Survivors]:
+    def stage(self, task: Task, wanted: WorkingPointConfig, survivors: _Survivors) -> tuple[Stage, _Survivors]:
         """Train a stage on the survivors, and say which of them pass its working point."""
-        task = Task.of(spec, self.config.signal, spec.against)
         missing = preparation.shortage(task, survivors.lineages, self.events, self.config)
         if missing:
-            return self._pass_through(task, spec.working_point, survivors, missing), survivors
+            return self._pass_through(task, wanted, survivors, missing), survivors
         trained = self._train(task, survivors, deployed_only=False)
         inner = [
             trained.scores
@@ -135,14 +144,12 @@ class _Trainer:
             for lineage, models in zip(survivors.lineages, trained.models, strict=True)
         ]
         points = [
-            self._working_point(lineage.alive, scores, spec.working_point)
+            self._working_point(lineage.alive, scores, wanted)
             for lineage, scores in zip(survivors.lineages, inner, strict=True)
         ]
-        point = (
-            points[0] if len(points) == 1 else self._working_point(survivors.unseen, trained.scores, spec.working_point)
-        )
+        point = points[0] if len(points) == 1 else self._working_point(survivors.unseen, trained.scores, wanted)
         point = replace(point, efficiencies=self._efficiencies(survivors.unseen, trained.scores, point.threshold))
-        log.info("stage %s: threshold %.4f, keeps %s", spec.name, point.threshold, _percent(point.efficiencies))
+        log.info("stage %s: threshold %.4f, keeps %s", task.name, point.threshold, _percent(point.efficiencies))
         passed = tuple(
             lineage.after(scores >= own.threshold)
             for lineage, scores, own in zip(survivors.lineages, inner, points, strict=True)
@@ -150,10 +157,8 @@ class _Trainer:
         unseen = survivors.unseen & (trained.scores >= point.threshold)
         return Stage(self._classifier(task, trained, survivors, point.threshold), point), _Survivors(passed, unseen)
 
-    def final(self, spec: FinalConfig, survivors: _Survivors) -> Classifier:
+    def final(self, task: Task, survivors: _Survivors) -> Classifier:
         """Train the final discriminant on the survivors of all stages."""
-        against = tuple(name for name in self.events.processes if name not in (self.config.signal, DATA))
-        task = Task.of(spec, self.config.signal, against)
         missing = preparation.shortage(task, survivors.lineages, self.events, self.config)
         if missing:
             return self._constant(task, survivors, missing)
@@ -163,18 +168,22 @@ class _Trainer:
         """Train a task in every lineage: the models that choose survivors, unless not needed, and those deployed."""
         models: list[Mapping[int, Fitted]] = []
         summaries: list[Mapping[str, Any]] = []
+        constant: dict[str, list[int]] = {}
         for lineage in survivors.lineages:
             members = lineage.deployed if deployed_only else lineage.members
             prepared = preparation.prepare(task, lineage, members, self.events, self.folds, self.config)
             fitted = boosting.fit(prepared.sample, list(prepared.splits.values()), task.bdt, self.runtime)
             models.append(dict(zip(prepared.splits, fitted, strict=True)))
             summaries.append(prepared.summary)
+            for name, folds in prepared.constant.items():
+                constant.setdefault(name, []).extend(fold for fold in folds if fold in lineage.deployed)
         deployed = {
             fold: found[fold]
             for lineage, found in zip(survivors.lineages, models, strict=True)
             for fold in lineage.deployed
         }
-        return _Trained(tuple(models), deployed, self._scores(deployed, task, survivors.unseen), summaries[0])
+        summary = {**summaries[0], "constant": {name: folds for name, folds in constant.items() if folds}}
+        return _Trained(tuple(models), deployed, self._scores(deployed, task, survivors.unseen), summary)
 
     def _scores(self, models: Mapping[int, Fitted], task: Task, mask: BoolArray) -> FeatureArray:
         """Score the events of a mask, each by the model of its fold, ``(n_events,)``; NaN without one."""
@@ -195,14 +204,17 @@ class _Trainer:
         return scores
 
     def _working_point(self, alive: BoolArray, scores: FeatureArray, wanted: WorkingPointConfig) -> WorkingPoint:
-        """Find the threshold on scores of events that the models never saw."""
-        target = wanted.signal_efficiency
-        if target is None:
-            threshold = np.float32(wanted.threshold)
-        else:
-            mask = alive & self.events.of_process(self.config.signal)
-            threshold = threshold_at(target, scores=scores[mask], weights=self.events.weights[NOMINAL][mask])
-        return WorkingPoint(threshold, target, {})
+        """Find the thresholds on scores of events that the models never saw."""
+        mask = alive & self.events.of_process(self.config.signal)
+
+        def found(efficiency: float | None, fixed: float | None) -> np.float32:
+            if efficiency is None:
+                return np.float32(fixed)
+            return threshold_at(efficiency, scores=scores[mask], weights=self.events.weights[NOMINAL][mask])
+
+        threshold = found(wanted.signal_efficiency, wanted.threshold)
+        looser = found(wanted.validation_efficiency, wanted.validation_threshold) if wanted.is_validated else None
+        return WorkingPoint(threshold, wanted.signal_efficiency, {}, looser)
 
     def _efficiencies(self, alive: BoolArray, scores: FeatureArray, threshold: np.float32) -> dict[str, float]:
         """Return what a threshold keeps of every simulated process."""
@@ -274,7 +286,8 @@ class _Trainer:
         classifier = self._constant(task, survivors, missing)
         threshold = np.float32(0.0)
         efficiencies = self._efficiencies(survivors.unseen, np.ones(len(self.events), FEATURE), threshold)
-        return Stage(classifier, WorkingPoint(threshold, wanted.signal_efficiency, efficiencies))
+        looser = threshold if wanted.is_validated else None
+        return Stage(classifier, WorkingPoint(threshold, wanted.signal_efficiency, efficiencies, looser))
 
     def _constant(self, task: Task, survivors: _Survivors, missing: str) -> Classifier:
         log.warning("%s: %s; everything passes", task.where, missing)

@@ -1,7 +1,7 @@
 """The steps in order: select, train, apply, fit, report."""
 
 from cascadebdt.pipeline.select import require_trainable, select, select_for_training
-from cascadebdt.pipeline.steps import apply, fit, report, run, train
+from cascadebdt.pipeline.steps import apply, fit, load_cascade, report, run, train
 from cascadebdt.pipeline.stream import Request, apply_files
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "apply",
     "apply_files",
     "fit",
+    "load_cascade",
     "report",
     "require_trainable",
     "run",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cascadebdt import diagnostics, ntuple, yields
+from cascadebdt import diagnostics, migration, ntuple, yields
 from cascadebdt.arrays import FloatArray
 from cascadebdt.cascade import Cascade, Scores
 from cascadebdt.cascade.inputs import Range, data_ranges, require_alive
@@ -14,7 +14,7 @@ from cascadebdt.config import Config, SampleConfig
 from cascadebdt.errors import ConfigError, InputError, did_you_mean
 from cascadebdt.events import Events
 from cascadebdt.pipeline.select import stream
-from cascadebdt.pipeline.steps import visible_cutflow
+from cascadebdt.pipeline.steps import visible_cutflow, without
 from cascadebdt.progress import Progress, silent
 from cascadebdt.selection import Cutflow
 from cascadebdt.store import Products, ScoreFile, cutflow_content, yields_content
@@ -73,8 +73,10 @@ def apply_files(
         writer.close()
     processes = {sample.name: sample.process for sample in config.samples}
     products.write("cutflow", cutflow_content(total.cutflow, processes))
-    products.write("yields", yields_content(total.regions))
-    products.write_histograms(total.regions, total.scores)
+    filled = without(total.regions, model.empty_regions)
+    products.write("yields", yields_content(filled))
+    products.write("migration", migration.content(total.migrations))
+    products.write_histograms(filled, total.scores)
 
 
 class _Total:
@@ -89,6 +91,7 @@ class _Total:
         self.ranges: dict[str, Range] = {}
         self.regions: dict[str, Histogram] = {}
         self.scores: dict[str, Histogram] = {}
+        self.migrations: migration.Migrations = {}
 
     def add(self, events: Events, scores: Scores) -> None:
         """Add the events of a chunk."""
@@ -96,6 +99,8 @@ class _Total:
         for name, found in data_ranges(events, self.features).items():
             self.ranges[name] = self.ranges[name].plus(found) if name in self.ranges else found
         _merge(self.regions, yields.fill(events, scores, self.config.regions, edges=self.edges))
+        moved = migration.table(events, scores, self.config.systematics)
+        self.migrations = migration.merge(self.migrations, moved) if self.migrations else moved
         _merge(self.scores, diagnostics.score_histograms(events, scores))
 
 
@@ -137,8 +142,8 @@ def _edges(config: Config, model: Cascade, reference: Path) -> dict[str, FloatAr
     known = earlier.read_histograms()[0] if earlier.json("histograms").is_file() else {}
     edges = {}
     for region in model.regions:
-        binning = config.regions.signal if region == model.regions[-1] else config.regions.control
-        if binning.bins != "auto":
+        binning = config.regions.binning(region)
+        if binning.bins != "auto" and not (region in known and config.regions.empty_bins == "merge"):
             edges[region] = np.array(binning.bins)
         elif region in known:
             edges[region] = np.array(known[region].axes[2].edges)

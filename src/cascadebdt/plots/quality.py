@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from cascadebdt.plots import style
 
 TRAIN, STOP = "#3f90da", "#e76300"
+LOWEST = 3e-5  # share of a class that is shown
 SIGNAL, BACKGROUND = style.SIGNAL_COLOUR, "#3f90da"
 
 
@@ -22,6 +23,8 @@ def quality(training: Mapping[str, Any], *, stage: str) -> Figure:
     stage : its name
     """
     figure = style.figure(10.0, 7.2)
+    figure.set_layout_engine(None)  # four panels of known size: to lay them out would take longer than to draw them
+    figure.subplots_adjust(left=0.07, right=0.985, bottom=0.075, top=0.955, wspace=0.2, hspace=0.23)
     (learning, roc), (precision, scores) = figure.subplots(2, 2)
     _learning(learning, training["learning_curves"], training["best_iterations"])
     _roc(roc, training["curve"], training["auc"])
@@ -60,13 +63,13 @@ def _precision(ax: Axes, curve: Mapping[str, Sequence[float]], area: float | Non
     ax.plot(curve["signal_efficiency"], curve["precision"], color="black")
     ax.set(xlabel="Signal kept", ylabel="Purity of the expected yield", xlim=(0, 1))
     ax.set_ylim(bottom=0)
-    _note(ax, "average", area, right=True)
+    _note(ax, "average", area, low=True)
 
 
-def _note(ax: Axes, name: str, value: float | None, *, right: bool = False) -> None:
+def _note(ax: Axes, name: str, value: float | None, *, low: bool = False) -> None:
     text = f"{name} –" if value is None else f"{name} {value:.4f}"
-    place = (0.95, 0.92) if right else (0.05, 0.92)
-    ax.annotate(text, place, xycoords="axes fraction", ha="right" if right else "left", va="top", fontsize=11)
+    place = (0.05, 0.08) if low else (0.05, 0.92)
+    ax.annotate(text, place, xycoords="axes fraction", va="bottom" if low else "top", fontsize=11)
 
 
 def _scores(ax: Axes, scores: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]) -> None:
@@ -80,6 +83,5 @@ def _scores(ax: Axes, scores: Mapping[str, Mapping[str, Mapping[str, Sequence[fl
         centres = (edges[1:] + edges[:-1]) / 2
         errors = seen["uncertainties"]
         ax.errorbar(centres, seen["shares"], errors, fmt=".", color=colour, markersize=4, label=f"{name}, in training")
-    ax.set(xlabel="Score", ylabel="Share per bin", xlim=(0, 1))
-    ax.set_ylim(0, 1.45 * max(ax.dataLim.y1, 1e-3))
-    ax.legend(frameon=False, fontsize=10, ncols=2, loc="upper center")
+    ax.set(xlabel="Score", ylabel="Share per bin", xlim=(0, 1), yscale="log", ylim=(LOWEST, 10))
+    ax.legend(frameon=False, fontsize=9.5, ncols=2, loc="upper center", handlelength=1.2, columnspacing=1.2)
