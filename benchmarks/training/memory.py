@@ -58,10 +58,10 @@ def train(path: Path, rows: int, names: list[str], options: argparse.Namespace) 
     split = Split(np.ones(rows, np.bool_), np.zeros(rows, np.bool_))
     config = BDTConfig(n_estimators=options.trees, early_stopping_rounds=None)
     (fitted,) = boosting.fit(sample, [split], config, Runtime(1, options.jobs, "cpu", options.memory))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(
         f"{rows} rows x {len(names)} features, {fitted.booster.num_boosted_rounds()} trees, memory {options.memory}, "
-        f"{options.jobs} jobs: {time.perf_counter() - before:.0f} s, peak {peak:.2f} GB, "
+        f"{options.jobs} jobs: {time.perf_counter() - before:.0f} s, peak {peak:.2f} GiB, "
         f"loss {fitted.curves['train'][-1]:.4f}"
     )
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import log_loss
+from threadpoolctl import threadpool_limits
 
 from cascadebdt.arrays import FEATURE, FeatureArray, IntArray
 from cascadebdt.cascade.boosting import Runtime, TrainingSample
@@ -53,7 +54,8 @@ def fit(
     It is trained once to find the number of trees of the lowest loss of the events that stop, and again with as many.
     Constraints, decorrelation, `gamma`, `min_child_weight` and `subsample` have no counterpart and are left out.
     """
-    return tuple(_fit(sample, split, config, runtime) for split in splits)
+    with threadpool_limits(runtime.jobs, user_api="openmp"):
+        return tuple(_fit(sample, split, config, runtime) for split in splits)
 
 
 def _fit(sample: TrainingSample, split: Split, config: BDTConfig, runtime: Runtime) -> _HistGradientBoosting:
