@@ -107,11 +107,11 @@ def identify(numbers: Sequence[AnyArray], *, salt: str) -> IdArray:
     start = np.frombuffer(hashlib.sha256(salt.encode()).digest()[:8], np.uint64)[0] if salt else np.uint64(0)
     identity = np.full(len(numbers[0]), start, np.uint64)
     for number in numbers:
-        identity = _mix(identity ^ number.astype(np.uint64))
+        identity = mix(identity ^ number.astype(np.uint64))
     return identity
 
 
-def _mix(z: IdArray) -> IdArray:
+def mix(z: IdArray) -> IdArray:
     """Apply one step of splitmix64; uint64 arithmetic wraps as intended."""
     z = z + np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -5,23 +5,27 @@ Never do more threads work than there are jobs.
 """
 
 import ctypes
+import json
 import logging
 import math
+import tempfile
 from collections import deque
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from pathlib import Path
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import xgboost as xgb
 
-from cascadebdt.arrays import FEATURE, BoolArray, CodeArray, FloatArray, IntArray
+from cascadebdt.arrays import FEATURE, BoolArray, CodeArray, FeatureArray, FloatArray, IntArray
+from cascadebdt.cascade import decorrelation
 from cascadebdt.cascade.folds import Split
 from cascadebdt.cascade.quantised import BATCH, quantised, reference
 from cascadebdt.cascade.table import Table
 from cascadebdt.cascade.weights import balanced
-from cascadebdt.config import BDTConfig, ClassBalance, Device
+from cascadebdt.config import BDTConfig, ClassBalance, ConstraintsConfig, DecorrelateConfig, Device, Memory
 from cascadebdt.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -29,15 +33,17 @@ log = logging.getLogger(__name__)
 TURN = 50  # rounds that a booster trains before it is the next one's turn
 LOOKS = 4  # at the losses while early stopping waits for a better one; each look costs a quarter of a round
 PERIOD = 10  # rounds between two looks without early stopping
+NO_CONSTRAINTS = ConstraintsConfig()
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """How to train: the seed is part of the analysis, jobs and device are not."""
+    """How to train: the seed is part of the analysis, jobs, device and memory are not."""
 
     seed: int
     jobs: int
     device: str
+    memory: Memory = "ram"
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,9 @@ class TrainingSample:
     weights : (n_events,) float64, none negative; an event of weight zero moves no split, but is there to be counted
     process : (n_events,) codes
     class_balance : how the weights of the classes are scaled, see `weights.balanced`
+    constraints : what the trees may do
+    decorrelate : how the score is kept from following the spectator, if it is
+    spectator : (n_events,) float32, with `decorrelate` only
     """
 
     table: Table
@@ -58,6 +67,9 @@ class TrainingSample:
     weights: FloatArray
     process: CodeArray
     class_balance: ClassBalance
+    constraints: ConstraintsConfig = NO_CONSTRAINTS
+    decorrelate: DecorrelateConfig | None = None
+    spectator: FeatureArray | None = None
 
 
 @dataclass(frozen=True)
@@ -72,16 +84,23 @@ class Fitted:
     booster: xgb.Booster
     curves: Mapping[str, Sequence[float]]
 
+    def predict(self, table: FeatureArray) -> FeatureArray:
+        """Return the scores of events, ``(n_events,) float32`` in [0, 1], from ``(n_events, n_features)``."""
+        return cast(FeatureArray, self.booster.inplace_predict(table))
+
 
 Training: TypeAlias = Generator[None, None, Fitted]
 
 
 def fit(sample: TrainingSample, splits: Sequence[Split], config: BDTConfig, runtime: Runtime) -> tuple[Fitted, ...]:
     """Train one booster per split, each cut to its best iteration; every part needs weight in both classes."""
-    workers = min(runtime.jobs, len(splits)) if runtime.device == "cpu" else 1
-    threads = max(1, runtime.jobs // workers)
-    parameters = _parameters(config, runtime, threads)
-    return _in_turns([_train(sample, split, config, parameters) for split in splits], workers)
+    side_by_side = runtime.device == "cpu" and runtime.memory == "ram"
+    workers = min(runtime.jobs, len(splits)) if side_by_side else 1
+    parameters = _parameters(sample, config, runtime, threads=max(1, runtime.jobs // workers))
+    with tempfile.TemporaryDirectory(prefix="cascadebdt-") as folder:
+        cache = Path(folder) if runtime.memory == "disk" else None
+        trainings = (_train(sample, split, config, parameters, cache) for split in splits)
+        return _in_turns(list(trainings), workers) if side_by_side else tuple(map(_to_the_end, trainings))
 
 
 def constant(features: Sequence[str]) -> xgb.Booster:
@@ -147,24 +166,31 @@ def _in_turns(trainings: Sequence[Training], workers: int) -> tuple[Fitted, ...]
     return tuple(done[index] for index in range(len(trainings)))
 
 
-def _train(sample: TrainingSample, split: Split, config: BDTConfig, parameters: dict[str, Any]) -> Training:
+def _to_the_end(training: Training) -> Fitted:
+    """Run a training to its end at once."""
+    while True:
+        try:
+            next(training)
+        except StopIteration as end:
+            return cast(Fitted, end.value)
+
+
+def _train(
+    sample: TrainingSample, split: Split, config: BDTConfig, parameters: dict[str, Any], cache: Path | None
+) -> Training:
     """Train a booster, with a pause after every turn."""
     stopping = config.early_stopping_rounds
-    rows = np.flatnonzero(split.train)
-    cuts = reference(sample.table, rows, config.max_bin)
-    data = {"train": _data(sample, rows, cuts, config, parameters)}
-    if stopping:
-        data["stop"] = _data(sample, np.flatnonzero(split.stop), cuts, config, parameters, to_train=False)
-    booster = _Booster(parameters, list(data.values()))
-    curves: dict[str, list[float]] = {name: [] for name in ("round", *data)}
+    parts = _parts(sample, split, config, parameters["nthread"], cache)
+    booster = _Booster(parameters, [part.data for part in parts.values()])
+    curves: dict[str, list[float]] = {name: [] for name in ("round", *parts)}
     best, lowest = 0, math.inf
     period = max(1, stopping // LOOKS) if stopping else PERIOD
     for n_rounds in range(1, config.n_estimators + 1):
-        booster.update(data["train"], n_rounds - 1)
+        parts["train"].boost(booster, n_rounds - 1)
         if n_rounds % period == 0 or n_rounds == config.n_estimators:
             curves["round"].append(n_rounds)
-            for name, part in data.items():
-                curves[name].append(_loss(booster, part))
+            for name, part in parts.items():
+                curves[name].append(part.loss(booster))
             if stopping and curves["stop"][-1] < lowest:
                 best, lowest = n_rounds, curves["stop"][-1]
             if stopping and n_rounds - best >= stopping:
@@ -172,7 +198,25 @@ def _train(sample: TrainingSample, split: Split, config: BDTConfig, parameters: 
         if n_rounds % TURN == 0:
             yield
     booster.feature_names = list(sample.table.features)
-    return Fitted(booster[: best or config.n_estimators], curves)
+    trained = booster[: best or config.n_estimators]
+    trained.set_param({"device": "cpu"})  # where events are scored, whatever trained it
+    return Fitted(trained, curves)
+
+
+def _parts(
+    sample: TrainingSample, split: Split, config: BDTConfig, threads: int, cache: Path | None
+) -> "dict[str, _Part]":
+    """Return the events that train a booster (``train``) and, with early stopping, those that stop it (``stop``)."""
+    rows = np.flatnonzero(split.train)
+    cuts = reference(sample.table, rows, config.max_bin)
+    weighting = _Weighting.of(sample, rows)
+    data = quantised(sample.table, rows, cuts, config.max_bin, threads=threads, cache=cache)
+    parts = {"train": weighting.part(data, rows)}
+    if config.early_stopping_rounds:
+        rows = np.flatnonzero(split.stop)
+        data = _to_stop(sample.table, rows, cuts, config.max_bin, threads=threads, cache=cache)
+        parts["stop"] = weighting.part(data, rows)
+    return parts
 
 
 class _Booster(xgb.Booster):  # type: ignore[misc]  # XGBoost has no types
@@ -182,40 +226,80 @@ class _Booster(xgb.Booster):  # type: ignore[misc]  # XGBoost has no types
         pass
 
 
-def _loss(booster: xgb.Booster, data: xgb.DMatrix) -> float:
-    """Return the mean logarithmic loss, which XGBoost tells in words."""
-    return float(booster.eval_set([(data, "loss")]).rpartition(":")[2])
+@dataclass(frozen=True)
+class _Part:
+    """Events that train or stop a booster; with a flatness loss in the place of XGBoost's own, if there is one."""
+
+    data: xgb.DMatrix
+    flatness: decorrelation.Flatness | None
+
+    def boost(self, booster: xgb.Booster, iteration: int) -> None:
+        """Add a tree."""
+        if self.flatness is None:
+            booster.update(self.data, iteration)
+        else:
+            gradient, curvature = self.flatness.derivatives(booster.predict(self.data, output_margin=True))
+            booster.boost(self.data, iteration, grad=gradient, hess=curvature)
+
+    def loss(self, booster: xgb.Booster) -> float:
+        """Return the mean loss; XGBoost tells the logarithmic one in words."""
+        if self.flatness is None:
+            return float(booster.eval_set([(self.data, "loss")]).rpartition(":")[2])
+        return self.flatness.loss(booster.predict(self.data, output_margin=True))
 
 
-def _data(
-    sample: TrainingSample,
-    rows: IntArray,
-    cuts: xgb.QuantileDMatrix,
-    config: BDTConfig,
-    parameters: Mapping[str, Any],
-    *,
-    to_train: bool = True,
+@dataclass(frozen=True)
+class _Weighting:
+    """How the events of a model are weighted; the events that train it decide, those that stop it follow."""
+
+    sample: TrainingSample
+    bins: decorrelation.Bins | None
+    factors: FloatArray | None
+
+    @classmethod
+    def of(cls, sample: TrainingSample, rows: IntArray) -> "_Weighting":
+        """Look at the rows that train."""
+        if sample.decorrelate is None or sample.spectator is None or sample.decorrelate.method == "none":
+            return cls(sample, None, None)
+        bins = decorrelation.Bins.of(sample.spectator[rows], sample.decorrelate.bins)
+        if sample.decorrelate.method == "flatness":
+            return cls(sample, bins, None)
+        found = bins.find(sample.spectator[rows])
+        return cls(sample, bins, decorrelation.planing(found, sample.is_signal[rows], sample.weights[rows], len(bins)))
+
+    def part(self, data: xgb.DMatrix, rows: IntArray) -> _Part:
+        """Give labels and weights to the data of some rows."""
+        is_signal, weights = self.sample.is_signal[rows], self.sample.weights[rows]
+        bins = None
+        if self.bins is not None and self.sample.spectator is not None:
+            bins = self.bins.find(self.sample.spectator[rows])
+        if bins is not None and self.factors is not None:
+            weights = weights * self.factors[is_signal.astype(np.int64), bins]
+        used = balanced(weights, is_signal, self.sample.process[rows], self.sample.class_balance)
+        data.set_info(label=is_signal.astype(np.float32), weight=used)
+        if bins is None or self.factors is not None or self.sample.decorrelate is None:
+            return _Part(data, None)
+        return _Part(data, decorrelation.Flatness(is_signal, used, bins, self.sample.decorrelate.strength))
+
+
+def _to_stop(
+    table: Table, rows: IntArray, cuts: xgb.QuantileDMatrix, max_bin: int, *, threads: int, cache: Path | None
 ) -> xgb.DMatrix:
-    """Return rows of a sample as XGBoost wants them, the classes balanced.
+    """Return the data that only stop a training.
 
-    Bins are needed to train. What only stops a training is faster to score as it is, but takes eight times the memory,
-    so that more than one batch is binned, too; the loss is the same.
+    They are faster to score as they are, but take eight times the memory of bins, so that more than one batch is
+    binned, too; the loss is the same.
     """
-    threads = parameters["nthread"]
-    if to_train or len(rows) > BATCH:
-        data = quantised(sample.table, rows, cuts, config.max_bin, threads=threads)
-    else:
-        data = xgb.DMatrix(sample.table[rows], nthread=threads)
-    is_signal = sample.is_signal[rows]
-    weights = balanced(sample.weights[rows], is_signal, sample.process[rows], sample.class_balance)
-    data.set_info(label=is_signal.astype(np.float32), weight=weights)
-    return data
+    if len(rows) > BATCH:
+        return quantised(table, rows, cuts, max_bin, threads=threads, cache=cache)
+    return xgb.DMatrix(table[rows], nthread=threads)
 
 
-def _parameters(config: BDTConfig, runtime: Runtime, threads: int) -> dict[str, Any]:
+def _parameters(sample: TrainingSample, config: BDTConfig, runtime: Runtime, *, threads: int) -> dict[str, Any]:
     """Translate the configuration to XGBoost's parameters."""
     return {
         **config.model_dump(exclude={"n_estimators", "early_stopping_rounds"}),
+        **_constraints(sample.constraints, sample.table.features),
         "objective": "binary:logistic",
         "base_score": 0.5,
         "eval_metric": "logloss",
@@ -224,3 +308,18 @@ def _parameters(config: BDTConfig, runtime: Runtime, threads: int) -> dict[str, 
         "nthread": threads,
         "seed": runtime.seed,
     }
+
+
+def _constraints(constraints: ConstraintsConfig, features: Sequence[str]) -> dict[str, Any]:
+    """Translate constraints to XGBoost's parameters; a feature of no group gets one of its own."""
+    found: dict[str, Any] = {}
+    if constraints.monotone:
+        sign = {"increasing": 1, "decreasing": -1}
+        directions = [sign.get(constraints.monotone.get(name, ""), 0) for name in features]
+        found["monotone_constraints"] = f"({','.join(map(str, directions))})"
+    if constraints.interactions:
+        groups = [[features.index(name) for name in group] for group in constraints.interactions]
+        grouped = {index for group in groups for index in group}
+        alone = [[index] for index in range(len(features)) if index not in grouped]
+        found["interaction_constraints"] = json.dumps([*groups, *alone])
+    return found

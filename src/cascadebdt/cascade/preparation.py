@@ -6,15 +6,24 @@ from typing import Any
 
 import numpy as np
 
-from cascadebdt.arrays import BoolArray, IntArray
-from cascadebdt.cascade import inputs, pairing
+from cascadebdt.arrays import BoolArray, FloatArray, IntArray
+from cascadebdt.cascade import inputs, pairing, sampling
 from cascadebdt.cascade.boosting import TrainingSample
 from cascadebdt.cascade.folds import Split, training_split
 from cascadebdt.cascade.lineage import Lineage
 from cascadebdt.cascade.scoring import matrix
 from cascadebdt.cascade.table import Table
 from cascadebdt.cascade.weights import effective_number, report, without_negative
-from cascadebdt.config import NOMINAL, BDTConfig, CascadeConfig, WorkingPointConfig
+from cascadebdt.config import (
+    NOMINAL,
+    BDTConfig,
+    CascadeConfig,
+    ConstraintsConfig,
+    DecorrelateConfig,
+    FinalConfig,
+    StageConfig,
+    WorkingPointConfig,
+)
 from cascadebdt.errors import TrainingError
 from cascadebdt.events import Events
 
@@ -28,7 +37,15 @@ class Task:
     against: tuple[str, ...]
     features: tuple[str, ...]
     bdt: BDTConfig
-    working_point: WorkingPointConfig | None = None
+    constraints: ConstraintsConfig
+    decorrelate: DecorrelateConfig | None
+    working_point: WorkingPointConfig | None
+
+    @classmethod
+    def of(cls, spec: StageConfig | FinalConfig, signal: str, against: tuple[str, ...]) -> "Task":
+        """Return the task of a stage, or of the final discriminant."""
+        name, point = (spec.name, spec.working_point) if isinstance(spec, StageConfig) else ("final", None)
+        return cls(name, signal, against, spec.features, spec.bdt, spec.constraints, spec.decorrelate, point)
 
     @property
     def where(self) -> str:
@@ -113,8 +130,7 @@ def prepare(
     TrainingError
         If the weights of a class cannot train, or if a model has no events of one.
     """
-    rows = task.rows(events, lineage.alive)
-    weights = events.weights[NOMINAL][rows]
+    rows, weights = _sampled(task.rows(events, lineage.alive), events, folds, config)
     classes = {name: mask[rows] for name, mask in task.classes(events).items()}
     inputs.require_positive(weights, classes, where=task.where)
     used = (
@@ -147,7 +163,25 @@ def prepare(
         weights=used[kept],
         process=events.process[some],
         class_balance=config.class_balance,
+        constraints=task.constraints,
+        decorrelate=task.decorrelate,
+        spectator=events.columns[task.decorrelate.spectator][some] if task.decorrelate else None,
     )
     inputs.require_both(sample.weights, present, splits, early_stopping=is_stopped, where=task.where)
     summary["leaks"] = inputs.leaks(sample.table, sample.weights, sample.is_signal)
     return Prepared(sample, splits, summary, inputs.constant_in(sample.table, splits))
+
+
+def _sampled(rows: IntArray, events: Events, folds: IntArray, config: CascadeConfig) -> tuple[IntArray, FloatArray]:
+    """Return the rows that may train and their weights, after the cap on the events of a process if there is one."""
+    weights = events.weights[NOMINAL][rows]
+    if config.max_events_per_process is None:
+        return rows, weights
+    kept, factor = sampling.chosen(
+        events.event_id[rows],
+        events.process[rows],
+        folds[rows],
+        cap=config.max_events_per_process,
+        n_folds=config.folds,
+    )
+    return rows[kept], (weights * factor)[kept] if config.inverse_sampling_weights else weights[kept]

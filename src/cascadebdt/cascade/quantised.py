@@ -6,7 +6,9 @@ rows, and reach XGBoost as a small reference matrix that holds nothing but them.
 that train it, so that it knows nothing at all of an event that it will score.
 """
 
+import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -61,7 +63,7 @@ def cuts(values: FeatureArray, max_bin: int) -> FeatureArray:
 
 
 def quantised(
-    table: Table, rows: IntArray, cuts_of: xgb.QuantileDMatrix, max_bin: int, *, threads: int, cache: str | None = None
+    table: Table, rows: IntArray, cuts_of: xgb.QuantileDMatrix, max_bin: int, *, threads: int, cache: Path | None = None
 ) -> xgb.QuantileDMatrix:
     """Bin some rows of a table, batch by batch.
 
@@ -70,10 +72,11 @@ def quantised(
     rows : (n,) int64
     cuts_of : from `reference`
     threads : that bin a batch; they do not change the result
-    cache : prefix of the files that keep the bins on disk; in memory if None
+    cache : folder of files that keep the bins; in memory if None
     """
     kind: Callable[..., xgb.QuantileDMatrix] = xgb.ExtMemQuantileDMatrix if cache else xgb.QuantileDMatrix
-    return kind(_Batches(table, rows, cache), ref=cuts_of, max_bin=max_bin, nthread=threads)
+    prefix = str(cache / uuid.uuid4().hex) if cache else None
+    return kind(_Batches(table, rows, prefix), ref=cuts_of, max_bin=max_bin, nthread=threads)
 
 
 class _Batches(xgb.DataIter):  # type: ignore[misc]  # XGBoost has no types

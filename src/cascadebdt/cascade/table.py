@@ -26,6 +26,8 @@ class Table:
 
     def __post_init__(self) -> None:
         require(self.columns, self.features)
+        if not len(self.rows) or self.rows[-1] <= np.iinfo(np.int32).max:
+            object.__setattr__(self, "rows", self.rows.astype(np.int32))  # half the memory
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from cascadebdt.arrays import FEATURE, BoolArray, FeatureArray, IntArray
-from cascadebdt.cascade import boosting, inputs, overtraining, preparation, quality
+from cascadebdt.cascade import boosting, decorrelation, inputs, overtraining, preparation, quality
 from cascadebdt.cascade.boosting import Fitted, Runtime, resolve_device
 from cascadebdt.cascade.folds import fold_of
 from cascadebdt.cascade.lineage import Lineage, lineages
@@ -23,6 +23,7 @@ from cascadebdt.cascade.working_point import efficiency_of, threshold_at
 from cascadebdt.config import DATA, NOMINAL, CascadeConfig, WorkingPointConfig
 from cascadebdt.events import Events, in_order
 from cascadebdt.progress import Progress, silent
+from cascadebdt.stored import StoredColumns
 
 log = logging.getLogger(__name__)
 
@@ -47,11 +48,12 @@ def train(
     ConfigError
         If the device asked for is not available.
     """
-    simulation = in_order(events.take(events.is_nominal & ~events.is_data))
+    is_stored = isinstance(events.columns, StoredColumns)  # then it is nominal simulation, in order
+    simulation = events if is_stored else in_order(events.take(events.is_nominal & ~events.is_data))
     tasks = _tasks(config, simulation)
     for task in tasks:
         preparation.require_varying(task, simulation)
-    trainer = _Trainer.of(simulation, config, Runtime(seed, jobs, resolve_device(config.device)))
+    trainer = _Trainer.of(simulation, config, Runtime(seed, jobs, resolve_device(config.device), config.memory))
     survivors = _Survivors.all(config, trainer.folds)
     stages: list[Stage] = []
     final = None
@@ -66,13 +68,10 @@ def train(
 
 def _tasks(config: CascadeConfig, events: Events) -> list[Task]:
     """Return the stages in order, then the final discriminant if there is one."""
-    tasks = [
-        Task(spec.name, config.signal, spec.against, spec.features, spec.bdt, spec.working_point)
-        for spec in config.stages
-    ]
+    tasks = [Task.of(spec, config.signal, spec.against) for spec in config.stages]
     if config.final:
         against = tuple(name for name in events.processes if name not in (config.signal, DATA))
-        tasks.append(Task("final", config.signal, against, config.final.features, config.final.bdt, None))
+        tasks.append(Task.of(config.final, config.signal, against))
     return tasks
 
 
@@ -251,11 +250,27 @@ class _Trainer:
                 threshold=threshold,
                 seed=self.runtime.seed,
             ),
+            **self._sculpting(task, trained.scores, survivors.unseen, threshold),
             "importance": quality.shares(_gains(fitted), task.features),
             **trained.summary,
             **self._circumstances(task),
         }
         return Classifier(task.name, task.against, task.features, boosters, summary)
+
+    def _sculpting(
+        self, task: Task, scores: FeatureArray, alive: BoolArray, threshold: np.float32 | None
+    ) -> dict[str, Any]:
+        """Tell how far the cut of a stage changes the background's distribution of its spectator."""
+        if task.decorrelate is None or threshold is None:
+            return {}
+        rows = np.flatnonzero(alive & self.events.of_process(*task.against))
+        found = decorrelation.sculpting(
+            self.events.columns[task.decorrelate.spectator][rows],
+            self.events.weights[NOMINAL][rows],
+            scores[rows] >= threshold,
+            n_bins=task.decorrelate.bins,
+        )
+        return {"sculpting": {**task.decorrelate.model_dump(), **found}}
 
     def _circumstances(self, task: Task) -> dict[str, Any]:
         """Tell what a task was trained with."""

@@ -57,7 +57,11 @@ def apply_files(
     """
     samples = _samples(config, request)
     total = _Total(config, model, _edges(config, model, request.reference))
-    writers = {sample.name: ScoreFile(products.scores(sample.name)) for sample in samples} if request.scores else {}
+    writers = (
+        {sample.name: ScoreFile(products.scores(sample.name), config.pass_through) for sample in samples}
+        if request.scores
+        else {}
+    )
     for name, events in stream(config, samples, jobs=jobs, progress=progress):
         events = model.unseen(events)
         scores = model.score(events, unblind=bool(config.fit.unblind))
