@@ -115,7 +115,7 @@ def test_what_is_done_to_variations_is_noted() -> None:
         "normalisation pruned",
         "shape pruned",
     )
-    assert found["SR", "top", "scale"].normalisation == (1, 1)
+    assert found["SR", "top", "scale"].normalisation == pytest.approx((1, 1))
     assert found["CR_top", "top", "generator"].actions == ("mirrored up", "shape pruned")
     assert found["CR_top", "top", "generator"].normalisation[0] == pytest.approx(1.1 * (54 + 44) / 100)
     assert not [key for key in found if key[2] == "lumi"]
