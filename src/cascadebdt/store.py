@@ -24,7 +24,7 @@ from cascadebdt.expression import registered
 from cascadebdt.selection import Cutflow
 from cascadebdt.yields import Histogram, Yields, total
 
-PACKAGES = ("cascadebdt", "awkward", "hist", "iminuit", "jax", "numba", "numpy", "pyhf", "uproot", "xgboost")
+PACKAGES = ("cascadebdt", "awkward", "hist", "iminuit", "numba", "numpy", "pyhf", "uproot", "xgboost")
 
 
 @dataclass(frozen=True)

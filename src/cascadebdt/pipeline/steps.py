@@ -128,7 +128,7 @@ def fit(config: Config, products: Products) -> dict[str, Any]:
     InputError
         If the fit is to be unblinded, but the histograms were filled blind.
     """
-    from cascadebdt import inference, workspace  # JAX and pyhf load with this step
+    from cascadebdt import inference, workspace  # pyhf loads with this step
 
     filled, _ = products.read_histograms()
     _require_unblinded(config, products)
