@@ -227,6 +227,13 @@ def test_what_casts_doubt_on_a_result_is_a_warning(
     assert warning in found
 
 
+def test_data_that_contradict_the_prediction_of_a_validation_region_are_a_warning(content: dict[str, Any]) -> None:
+    region = {"data": [80, 40], "total": 91.3, "total_uncertainty": 4.2, "total_p_value": 0.02, "p_value": 0.0013}
+    page = build(content, validation={"regions": {"VR_zee": region}, "p_value": 0.0013})
+    assert "Region VR_zee: the other regions predict 91.3 events, 120 are seen; the p-value of all its bins" in page
+    assert '<td>120</td><td>91.3 <span class="pm">± 4.2</span></td>' in page
+
+
 def test_numbers_that_do_not_exist_are_dashes(content: dict[str, Any]) -> None:
     content["summary"]["fit"] |= {"goodness_of_fit": None, "normalisation": {}}
     content["summary"]["regions"]["CR_zee"]["purity"] = None

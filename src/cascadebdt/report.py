@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from cascadebdt import plots, tables
 from cascadebdt.plots.inference import SIMULATION_STATISTICS, Fit
 from cascadebdt.plots.style import significant
-from cascadebdt.regions import SIGNAL_REGION, is_validation
+from cascadebdt.regions import SIGNAL_REGION
 from cascadebdt.store import Products, write_text
 
 Json = Mapping[str, Any]
@@ -33,11 +33,14 @@ def write(products: Products, *, signal: str) -> Path:
         If a product is missing; the message names the command that makes it.
     """
     fit = products.read("fit", made_by="fit")
+    validation = products.read("validation", made_by="fit") if products.has("validation") else {"regions": {}}
     cutflow = products.read("cutflow", made_by="apply")
     cascade = products.read("cascade/cascade", made_by="train")
     saved = {
         name: plots.save(figure, products.plots / name)
-        for name, figure in _figures(products, cascade, cutflow, cast(Fit, SimpleNamespace(**fit)), signal)
+        for name, figure in _figures(
+            products, cascade, cutflow, cast(Fit, SimpleNamespace(**_drawn(fit, validation))), signal
+        )
     }
     products.replace_figures([path for paths in saved.values() for path in paths])
     figures = {name: png for name, (png, _) in saved.items()}
@@ -50,6 +53,7 @@ def write(products: Products, *, signal: str) -> Path:
         fit=fit,
         treatment=products.read("treatment", made_by="fit"),
         migration=products.read("migration", made_by="apply"),
+        validation=validation,
     )
     return write_text(products.report, page)
 
@@ -64,13 +68,15 @@ def build(
     fit: Json | None = None,
     treatment: Json | None = None,
     migration: Json | None = None,
+    validation: Json | None = None,
     warnings: Sequence[str] = (),
 ) -> str:
     """Return the page.
 
     Parameters
     ----------
-    summary, manifest, cascade, cutflow, fit, treatment, migration : contents of the JSON products of these names
+    summary, manifest, cascade, cutflow, fit, treatment, migration, validation : contents of the JSON products of these
+        names
     figures : PNG files or their bytes; names starting with ``regions``, ``region_``, ``fit``, ``flow`` and ``scores_``
         have their place, others stand at the end
     warnings : sentences to show before those found here
@@ -97,7 +103,12 @@ def build(
         cutflow=cutflow,
         luminosity_fb=manifest["config"].get("luminosity_fb"),
         cards=_cards(summary),
-        warnings=[*warnings, *_skipped(cutflow), *findings(summary=summary, cascade=cascade, fit=fit)],
+        warnings=[
+            *warnings,
+            *_skipped(cutflow),
+            *findings(summary=summary, cascade=cascade, fit=fit),
+            *_doubts_of_validation(validation or {"regions": {}}),
+        ],
         figures=_placed(figures),
         processes=list(dict.fromkeys(name for region in summary["regions"].values() for name in region["yields"])),
         signal_region=SIGNAL_REGION,
@@ -105,6 +116,7 @@ def build(
         edited_bins=tables.edited_bins(treatment or {}),
         merged=(treatment or {}).get("merged", {}),
         migrations=tables.migrations(migration or {}),
+        validation=validation or {"regions": {}},
         stages=[_stage(stage, cascade["signal"]) for stage in _classifiers(cascade)],
         negative_weights=[row for stage in _classifiers(cascade) for row in _negative_weights(stage)],
     )
@@ -145,6 +157,15 @@ def _doubts_of_fit(summary: Json, fit: Json) -> Iterator[str]:
             yield f"Parameter {name} is pulled by {pull:.1f} standard deviations of its constraint."
 
 
+def _doubts_of_validation(validation: Json) -> Iterator[str]:
+    for name, region in validation["regions"].items():
+        if region["p_value"] < 0.05:
+            yield (
+                f"Region {name}: the other regions predict {significant(region['total'], region['total_uncertainty'])} "
+                f"events, {sum(region['data']):,.0f} are seen; the p-value of all its bins is {region['p_value']:.2g}."
+            )
+
+
 def _doubts_of_training(cascade: Json) -> Iterator[str]:
     for stage in _classifiers(cascade):
         training = stage["training"]
@@ -161,13 +182,28 @@ def _doubts_of_training(cascade: Json) -> Iterator[str]:
                 yield f"Stage {stage['name']}: negative weights are {share} of the yield of {row['name']} in training."
 
 
+def _drawn(fit: Json, validation: Json) -> dict[str, Any]:
+    """Return what figures need of a fit, with its predictions in the validation regions."""
+    regions = validation["regions"]
+    return {
+        **fit,
+        "postfit": {**fit["postfit"], **{name: region["processes"] for name, region in regions.items()}},
+        "total": {**fit["total"], **{name: region["predicted"] for name, region in regions.items()}},
+        "total_uncertainty": {
+            **fit["total_uncertainty"],
+            **{name: region["uncertainty"] for name, region in regions.items()},
+        },
+    }
+
+
 def _figures(products: Products, cascade: Json, cutflow: Json, fit: Fit, signal: str) -> Iterator[tuple[str, Figure]]:
     """Draw every figure, one at a time."""
     yields, scores = products.read_histograms()
     yield "regions", plots.regions(yields, fit, signal=signal)
     yield "regions_before_fit", plots.regions(yields, signal=signal)
     for name, histogram in yields.items():
-        yield f"region_{name}", plots.region(histogram, name, None if is_validation(name) else fit, signal=signal)
+        fitted = fit if name in fit.postfit else None  # a validation region may be left out of the validation
+        yield f"region_{name}", plots.region(histogram, name, fitted, signal=signal)
     yield "fit", plots.fit(fit)
     yield "flow", plots.flow(cutflow["cascade"], signal=signal)
     stages = {stage["name"]: stage for stage in _classifiers(cascade)}

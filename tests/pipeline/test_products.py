@@ -103,6 +103,17 @@ def test_the_fit_does_not_see_the_validation_region(run: Path) -> None:
     assert sum(everything.observations["VR_zee"]) == data
 
 
+def test_the_validation_regions_data_are_compared_with_the_prediction(run: Path) -> None:
+    found = read(run, "validation")
+    region = found["regions"]["VR_zee"]
+    assert 0 < region["p_value"] < 1
+    assert found["p_value"] == pytest.approx(region["p_value"])
+    assert sum(region["data"]) == read(run, "yields")["VR_zee"]["data"]["nominal"][0]
+    page = (run / "report.html").read_text()
+    assert "<h3>Validation</h3>" in page
+    assert f"<td>{region['p_value']:.2g}</td>" in page
+
+
 def test_own_binnings_and_parameters_reach_the_workspace(run: Path) -> None:
     assert Products(run).read_histograms()[0]["CR_wjets"].axes[2].name == "met"
     parameters = set(pyhf.Workspace(read(run, "workspace")).model().config.parameters)
@@ -215,3 +226,4 @@ def test_figures_that_are_not_drawn_any_more_go_and_others_stay(products: Path, 
     assert (plots / "region_CR_zee.png").is_file()
     assert "VR_zee" not in (products / "report.html").read_text()
     assert not any("VR_zee" in name for name in read(products, "figures"))
+    assert not list(products.glob("*validation.json"))

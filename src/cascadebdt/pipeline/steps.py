@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from cascadebdt.resources import Meter
 from cascadebdt.selection import Cutflow
 from cascadebdt.store import Products, cutflow_content, manifest, versions, yields_content
 from cascadebdt.yields import Histogram
+
+if TYPE_CHECKING:
+    from cascadebdt.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +120,8 @@ def visible_cutflow(events: Events, scores: Scores) -> Cutflow:
 def fit(config: Config, products: Products) -> dict[str, Any]:
     """Fit the histograms of `apply`; write the workspaces, the fit, the limits and the summary.
 
-    Validation regions are not fitted: ``workspace_validation.json`` holds them beside the others.
+    Validation regions are not fitted: ``workspace_validation.json`` holds them beside the others, and
+    ``validation.json`` compares their data with what the fit to the others predicts.
 
     Returns
     -------
@@ -135,9 +139,7 @@ def fit(config: Config, products: Products) -> dict[str, Any]:
     built = workspace.build(filled, config)
     model = inference.conditioned(built)
     products.write("workspace", model)
-    if any(is_validation(region) for region in filled):
-        everything = workspace.build(filled, config, with_validation=True)
-        products.write("workspace_validation", everything.observing(model))
+    _validate(workspace.build(filled, config, with_validation=True).observing(model), products)
     products.write("treatment", {"merged": _merged(filled, config.regions), **built.notes.to_json()})
     result, limit, significance = inference.fit(model), inference.limit(model), inference.significance(model)
     products.write("fit", result.to_json())
@@ -162,6 +164,18 @@ def fit(config: Config, products: Products) -> dict[str, Any]:
     }
     products.write("summary", summary)
     return summary
+
+
+def _validate(everything: "Workspace", products: Products) -> None:
+    """Write what the fitted regions predict in the validation regions, beside the data there."""
+    from cascadebdt import inference
+
+    regions = [channel["name"] for channel in everything["channels"] if is_validation(channel["name"])]
+    if not regions:
+        products.discard("workspace_validation", "validation")
+        return
+    products.write("workspace_validation", everything)
+    products.write("validation", inference.validate(everything, regions).to_json())
 
 
 def _merged(filled: Mapping[str, Histogram], config: RegionsConfig) -> dict[str, list[float]]:
