@@ -170,6 +170,8 @@ def with_validation(*, background: float = 30.0) -> dict[str, Histogram]:
 def test_validation_regions_are_not_fitted() -> None:
     one, other = (workspace.build(found, small_config()) for found in (with_validation(), small_yields()))
     assert json.dumps(one) == json.dumps(other)
+    everything = workspace.build(with_validation(), small_config(), with_validation=True)
+    assert json.dumps(everything.fitted()) == json.dumps(one)
 
 
 def test_a_second_workspace_holds_them_with_the_same_parameters_otherwise() -> None:
