@@ -234,6 +234,12 @@ def test_data_that_contradict_the_prediction_of_a_validation_region_are_a_warnin
     assert '<td>120</td><td>91.3 <span class="pm">± 4.2</span></td>' in page
 
 
+def test_the_looser_threshold_stands_beside_the_threshold(content: dict[str, Any]) -> None:
+    assert "validation from" not in build(content)
+    content["cascade"]["stages"][0]["validation_threshold"] = {"value": 0.3125, "hex": "0x1.4p-2"}
+    assert "0.4213 (validation from 0.3125)" in build(content)
+
+
 def test_numbers_that_do_not_exist_are_dashes(content: dict[str, Any]) -> None:
     content["summary"]["fit"] |= {"goodness_of_fit": None, "normalisation": {}}
     content["summary"]["regions"]["CR_zee"]["purity"] = None

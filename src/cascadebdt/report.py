@@ -216,7 +216,8 @@ def _figures(products: Products, cascade: Json, cutflow: Json, fit: Fit, signal:
                 stage=name,
                 signal=signal,
                 against=stage["against"],
-                threshold=stage["threshold"]["value"] if "threshold" in stage else None,
+                threshold=_threshold(stage, "threshold"),
+                validation_threshold=_threshold(stage, "validation_threshold"),
                 efficiencies=stage.get("efficiencies"),
             ),
         )
@@ -274,7 +275,8 @@ def _stage(stage: Json, signal: str) -> dict[str, Any]:
         "name": stage["name"],
         "against": stage["against"],
         "features": stage["features"],
-        "threshold": stage["threshold"]["value"] if "threshold" in stage else None,
+        "threshold": _threshold(stage, "threshold"),
+        "validation_threshold": _threshold(stage, "validation_threshold"),
         "signal_kept": efficiencies.get(signal),
         "background_kept": ", ".join(_percent(efficiencies.get(name)) for name in stage["against"])
         if efficiencies
@@ -282,6 +284,10 @@ def _stage(stage: Json, signal: str) -> dict[str, Any]:
         "auc": stage["training"].get("auc", math.nan),
         "best_iterations": _span(iterations),
     }
+
+
+def _threshold(stage: Json, key: str) -> float | None:
+    return stage[key]["value"] if key in stage else None
 
 
 def _negative_weights(stage: Json) -> list[dict[str, Any]]:
