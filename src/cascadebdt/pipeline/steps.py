@@ -140,7 +140,6 @@ def fit(config: Config, products: Products) -> dict[str, Any]:
     model = inference.conditioned(everything.fitted())
     products.write("workspace", model)
     products.write("treatment", {"merged": _merged(filled, config.regions), **everything.notes.to_json()})
-    _validate(everything.observing(model), products)
     result, limit, significance = inference.fit(model), inference.limit(model), inference.significance(model)
     products.write("fit", result.to_json())
     products.write("limits", {"limit": limit.to_json(), "significance": significance.to_json()})
@@ -163,6 +162,7 @@ def fit(config: Config, products: Products) -> dict[str, Any]:
         "resources": {},
     }
     products.write("summary", summary)
+    _validate(everything.observing(model), products)
     return summary
 
 
@@ -170,12 +170,11 @@ def _validate(everything: "Workspace", products: Products) -> None:
     """Write what the fitted regions predict in the validation regions, beside the data there."""
     from cascadebdt import inference
 
+    products.discard("workspace_validation", "validation")
     regions = [channel["name"] for channel in everything["channels"] if is_validation(channel["name"])]
-    if not regions:
-        products.discard("workspace_validation", "validation")
-        return
-    products.write("workspace_validation", everything)
-    products.write("validation", inference.validate(everything, regions).to_json())
+    if regions:
+        products.write("workspace_validation", everything)
+        products.write("validation", inference.validate(everything, regions).to_json())
 
 
 def _merged(filled: Mapping[str, Histogram], config: RegionsConfig) -> dict[str, list[float]]:
