@@ -179,12 +179,8 @@ def _odd(variation: _Variation, limits: Thresholds) -> Iterator[tuple[str, float
         relevant = np.where(np.abs(changes) * variation.shares < limits.relevance, 0.0, changes)
         worst = int(np.argmax(np.abs(relevant)))
         if abs(relevant[worst]) > limits.variation:
-            yield (
-                "large variation",
-                float(changes[worst]),
-                bins[worst],
-                f"changes the yield by {changes[worst]:+.0%} {side}",
-            )
+            words = f"changes the yield by {changes[worst]:+.0%} {side}"
+            yield "large variation", float(changes[worst]), bins[worst], words
 
 
 def _of_expectations(likelihood: Likelihood) -> Iterator[Finding]:

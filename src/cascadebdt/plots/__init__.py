@@ -6,8 +6,22 @@
 """
 
 from cascadebdt.plots.inference import fit
+from cascadebdt.plots.profiles import correlations, scan
+from cascadebdt.plots.ranking import ranking
 from cascadebdt.plots.style import save
 from cascadebdt.plots.training import flow, scores
+from cascadebdt.plots.validation import validation
 from cascadebdt.plots.yields import region, regions
 
-__all__ = ["fit", "flow", "region", "regions", "save", "scores"]
+__all__ = [
+    "correlations",
+    "fit",
+    "flow",
+    "ranking",
+    "region",
+    "regions",
+    "save",
+    "scan",
+    "scores",
+    "validation",
+]
