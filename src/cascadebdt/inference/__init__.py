@@ -5,6 +5,7 @@ place is taken by the background that the fit to the other regions predicts.
 """
 
 from cascadebdt.inference.blinding import conditioned
+from cascadebdt.inference.checks import check
 from cascadebdt.inference.fitting import FitResult, fit, fit_background
 from cascadebdt.inference.limits import LimitResult, SignificanceResult, limit, significance
 from cascadebdt.inference.lint import Finding, Thresholds, lint
@@ -26,6 +27,7 @@ __all__ = [
     "Toys",
     "ValidatedRegion",
     "Validation",
+    "check",
     "conditioned",
     "fit",
     "fit_background",

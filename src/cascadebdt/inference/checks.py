@@ -11,6 +11,21 @@ Json = Mapping[str, Any]
 PARTS = ("channels", "observations", "measurements")
 
 
+def check(workspace: Any) -> None:
+    """Require all that a fit needs of a workspace.
+
+    Raises
+    ------
+    FitError
+        In one sentence that names, where they exist, region, process, bin and modifier.
+    """
+    config = check_parts(workspace)
+    check_model(workspace["channels"], config["poi"])
+    observed = {str(item.get("name")): item.get("data") for item in workspace["observations"]}
+    for channel in workspace["channels"]:
+        check_observation(channel["name"], observed, len(channel["samples"][0]["data"]))
+
+
 def check_parts(workspace: Any) -> Json:
     """Require the parts of a workspace; return the configuration of its first measurement."""
     if not isinstance(workspace, Mapping):

@@ -5,6 +5,7 @@
     cascadebdt.plots.save(cascadebdt.plots.regions(yields, fit), "plots/regions")
 """
 
+from cascadebdt.plots.fitted import fitted
 from cascadebdt.plots.inference import fit
 from cascadebdt.plots.profiles import correlations, scan
 from cascadebdt.plots.ranking import ranking
@@ -16,6 +17,7 @@ from cascadebdt.plots.yields import region, regions
 __all__ = [
     "correlations",
     "fit",
+    "fitted",
     "flow",
     "ranking",
     "region",
