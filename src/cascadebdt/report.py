@@ -38,9 +38,7 @@ def write(products: Products, *, signal: str) -> Path:
     cascade = products.read("cascade/cascade", made_by="train")
     saved = {
         name: plots.save(figure, products.plots / name)
-        for name, figure in _figures(
-            products, cascade, cutflow, cast(Fit, SimpleNamespace(**_drawn(fit, validation))), signal
-        )
+        for name, figure in _figures(products, cascade, cutflow, _drawn(fit, validation), validation, signal)
     }
     products.replace_figures([path for paths in saved.values() for path in paths])
     figures = {name: png for name, (png, _) in saved.items()}
@@ -51,9 +49,10 @@ def write(products: Products, *, signal: str) -> Path:
         cutflow=cutflow,
         figures=figures,
         fit=fit,
+        lint=products.read("lint", made_by="fit"),
+        validation=validation,
         treatment=products.read("treatment", made_by="fit"),
         migration=products.read("migration", made_by="apply"),
-        validation=validation,
     )
     return write_text(products.report, page)
 
@@ -66,17 +65,18 @@ def build(
     cutflow: Json,
     figures: Mapping[str, Path | bytes],
     fit: Json | None = None,
+    lint: Json | None = None,
+    validation: Json | None = None,
     treatment: Json | None = None,
     migration: Json | None = None,
-    validation: Json | None = None,
     warnings: Sequence[str] = (),
 ) -> str:
     """Return the page.
 
     Parameters
     ----------
-    summary, manifest, cascade, cutflow, fit, treatment, migration, validation : contents of the JSON products of these
-        names
+    summary, manifest, cascade, cutflow, fit, lint, validation, treatment, migration : contents of the JSON products of
+        these names
     figures : PNG files or their bytes; names starting with ``regions``, ``region_``, ``fit``, ``flow`` and ``scores_``
         have their place, others stand at the end
     warnings : sentences to show before those found here
@@ -110,13 +110,15 @@ def build(
             *_doubts_of_validation(validation or {"regions": {}}),
         ],
         figures=_placed(figures),
+        normalisations=tables.normalisations(summary, fit or {}),
+        lint=lint or {"counts": {}, "findings": []},
+        validated=tables.validated(validation or {"regions": {}}),
         processes=list(dict.fromkeys(name for region in summary["regions"].values() for name in region["yields"])),
         signal_region=SIGNAL_REGION,
         systematics=tables.systematics(treatment or {}),
         edited_bins=tables.edited_bins(treatment or {}),
         merged=(treatment or {}).get("merged", {}),
         migrations=tables.migrations(migration or {}),
-        validation=validation or {"regions": {}},
         stages=[_stage(stage, cascade["signal"]) for stage in _classifiers(cascade)],
         negative_weights=[row for stage in _classifiers(cascade) for row in _negative_weights(stage)],
     )
@@ -196,15 +198,19 @@ def _drawn(fit: Json, validation: Json) -> dict[str, Any]:
     }
 
 
-def _figures(products: Products, cascade: Json, cutflow: Json, fit: Fit, signal: str) -> Iterator[tuple[str, Figure]]:
+def _figures(
+    products: Products, cascade: Json, cutflow: Json, result: Json, validation: Json, signal: str
+) -> Iterator[tuple[str, Figure]]:
     """Draw every figure, one at a time."""
     yields, scores = products.read_histograms()
+    fit = cast(Fit, SimpleNamespace(**result))
     yield "regions", plots.regions(yields, fit, signal=signal)
     yield "regions_before_fit", plots.regions(yields, signal=signal)
     for name, histogram in yields.items():
         fitted = fit if name in fit.postfit else None  # a validation region may be left out of the validation
         yield f"region_{name}", plots.region(histogram, name, fitted, signal=signal)
-    yield "fit", plots.fit(fit)
+    impacts, profile = (products.read(name, made_by="fit") for name in ("ranking", "scan"))
+    yield from plots.fitted(result=result, impacts=impacts, profile=profile, validated=validation)
     yield "flow", plots.flow(cutflow["cascade"], signal=signal)
     stages = {stage["name"]: stage for stage in _classifiers(cascade)}
     for name, histogram in scores.items():
@@ -316,7 +322,7 @@ def _percent(fraction: float | None) -> str:
 def _placed(figures: Mapping[str, Path | bytes]) -> dict[str, list[dict[str, str]]]:
     """Sort the figures into the sections of the page."""
     places: dict[str, list[dict[str, str]]] = {
-        section: [] for section in ("overview", "regions", "fit", "flow", "scores", "other")
+        section: [] for section in ("overview", "regions", "fit", "profiles", "validation", "flow", "scores", "other")
     }
     for name, figure in figures.items():
         section, caption = _place(name)
@@ -335,6 +341,10 @@ def _place(name: str) -> tuple[str, str]:
         ),
         "regions_before_fit": ("regions", "All regions before the fit."),
         "fit": ("fit", "Normalisations and pulls; bands: one and two standard deviations of the constraint."),
+        "ranking": ("fit", "Impacts on the signal strength, before and after the fit, and pulls, the largest first."),
+        "correlations": ("profiles", "Correlations of the parameters that have a noticeable one with any other."),
+        "scan": ("profiles", "Profile of the signal strength, with the levels of its 68 % and 95 % intervals."),
+        "validation": ("validation", "Validation regions: data, and what the fit to the other regions predicts."),
         "flow": ("flow", "Expected events that reach each stage, and the share of them that passes it."),
     }
     if name in known:

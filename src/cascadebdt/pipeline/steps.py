@@ -118,7 +118,7 @@ def visible_cutflow(events: Events, scores: Scores) -> Cutflow:
 
 
 def fit(config: Config, products: Products) -> dict[str, Any]:
-    """Fit the histograms of `apply`; write the workspaces, the fit, the limits and the summary.
+    """Fit the histograms of `apply`; write the workspaces, what `fit_workspace` finds and the summary.
 
     Validation regions are not fitted: ``workspace_validation.json`` holds them beside the others, and
     ``validation.json`` compares their data with what the fit to the others predicts.
@@ -133,6 +133,7 @@ def fit(config: Config, products: Products) -> dict[str, Any]:
         If the fit is to be unblinded, but the histograms were filled blind.
     """
     from cascadebdt import inference, workspace  # pyhf loads with this step
+    from cascadebdt.pipeline.fits import fit_workspace
 
     filled, _ = products.read_histograms()
     _require_unblinded(config, products)
@@ -140,9 +141,7 @@ def fit(config: Config, products: Products) -> dict[str, Any]:
     model = inference.conditioned(everything.fitted())
     products.write("workspace", model)
     products.write("treatment", {"merged": _merged(filled, config.regions), **everything.notes.to_json()})
-    result, limit, significance = inference.fit(model), inference.limit(model), inference.significance(model)
-    products.write("fit", result.to_json())
-    products.write("limits", {"limit": limit.to_json(), "significance": significance.to_json()})
+    fitted = fit_workspace(model, products)
     against = {stage.name: stage.against for stage in config.cascade.stages}
     regions = diagnostics.region_table(filled, against, config.cascade.signal)
     if not config.fit.unblind:
@@ -151,14 +150,7 @@ def fit(config: Config, products: Products) -> dict[str, Any]:
         "analysis": config.analysis,
         "events": products.read("cutflow", made_by="apply")["events"],
         "regions": regions,
-        "fit": {
-            "mu": list(result.mu),
-            "normalisation": {name: list(value) for name, value in result.normalisation.items()},
-            "goodness_of_fit": result.goodness_of_fit,
-            "blind": result.blind,
-        },
-        "limit": {"expected": list(limit.expected), "observed": limit.observed},
-        "significance": {"expected": significance.expected, "observed": significance.observed},
+        **fitted,
         "resources": {},
     }
     products.write("summary", summary)
