@@ -322,7 +322,7 @@ def test_data_that_contradict_the_prediction_of_a_validation_region_are_a_warnin
     region = {"data": [80, 40], "total": 91.3, "total_uncertainty": 4.2, "total_p_value": 0.02, "p_value": 0.0013}
     page = build(content, validation={"regions": {"VR_zee": region}, "p_value": 0.0013})
     assert "Region VR_zee: the other regions predict 91.3 events, 120 are seen; the p-value of all its bins" in page
-    assert '<td>120</td><td>91.3 <span class="pm">± 4.2</span></td>' in page
+    assert '<td>91.3 <span class="pm">± 4.2</span></td><td>120</td>' in page
 
 
 def test_the_looser_threshold_stands_beside_the_threshold(content: dict[str, Any]) -> None:
@@ -423,6 +423,7 @@ def test_validation_regions_have_a_table_where_there_are_any(content: dict[str, 
         "data": [110.0, 90.0],
         "predicted": [100.0, 95.0],
         "uncertainty": [5.0, 4.0],
+        "processes": {"zee": [90.0, 80.0], "wjets": [10.0, 15.0]},
         "pulls": [0.9, -0.5],
         "total": 195.0,
         "total_uncertainty": 8.0,
