@@ -56,7 +56,8 @@ def overview(stage: Json, signal: str) -> dict[str, Any]:
         "name": stage["name"],
         "against": stage["against"],
         "features": stage["features"],
-        "threshold": stage["threshold"]["value"] if "threshold" in stage else None,
+        "threshold": threshold(stage, "threshold"),
+        "validation_threshold": threshold(stage, "validation_threshold"),
         "signal_kept": efficiencies.get(signal),
         "background_kept": ", ".join(percent(efficiencies.get(name)) for name in stage["against"])
         if efficiencies
@@ -64,6 +65,11 @@ def overview(stage: Json, signal: str) -> dict[str, Any]:
         "auc": decimals(training.get("auc"), 4),
         "best_iterations": span(training.get("best_iterations", [])),
     }
+
+
+def threshold(stage: Json, key: str) -> float | None:
+    """Return a threshold of a stage, None if it has none (``threshold``, ``validation_threshold``)."""
+    return stage[key]["value"] if key in stage else None
 
 
 def quality(stage: Json) -> dict[str, Any]:
