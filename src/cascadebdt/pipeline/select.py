@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import reduce
+from pathlib import Path
 
 import numpy as np
 
-from cascadebdt import selection
+from cascadebdt import selection, stored
 from cascadebdt.arrays import CODE, AnyArray, FloatArray, IdArray
 from cascadebdt.config import NOMINAL, Config, SampleConfig
 from cascadebdt.errors import FileError, InputError, TrainingError
@@ -110,7 +111,12 @@ def _results(
 
 
 def stream(
-    config: Config, samples: Sequence[SampleConfig], *, jobs: int = 1, progress: Progress = silent
+    config: Config,
+    samples: Sequence[SampleConfig],
+    *,
+    jobs: int = 1,
+    nominal_only: bool = False,
+    progress: Progress = silent,
 ) -> Iterator[tuple[str, Events]]:
     """Read some samples as `select` does, but give the events of one chunk after the other.
 
@@ -119,6 +125,7 @@ def stream(
     config : the analysis, whose names stand behind all codes
     samples : what to read, with the files to read
     jobs : chunks in memory at a time; it does not change the result
+    nominal_only : leave out variations that have events of their own
     progress : told of every chunk
 
     Yields
@@ -130,7 +137,7 @@ def stream(
     FileError
         If a file fails while it is read: chunks already given cannot be normalised anew without it.
     """
-    names = _Names.of(config, nominal_only=False)
+    names = _Names.of(config, nominal_only=nominal_only)
     empty = Cutflow.empty(tuple(cut.name for cut in config.selection), tuple(s.name for s in config.samples))
     waiting: deque[tuple[str, Future[_Part | FileError]]] = deque()
 
@@ -142,12 +149,37 @@ def stream(
         return name, replace(concatenate(part.events), cutflow=empty.add(name, part.counts))
 
     with Reader(config.ntuples) as reader, ThreadPoolExecutor(jobs) as pool:
-        for source, part in progress(_tasks(sources_of(config, samples), config), "reading and scoring"):
+        for source, part in progress(
+            _tasks(sources_of(config, samples, nominal_only=nominal_only), config), "reading and scoring"
+        ):
             waiting.append((source.name, pool.submit(_read, source, part, config, names, reader)))
             if len(waiting) > jobs:
                 yield first()
         while waiting:
             yield first()
+
+
+def select_for_training(config: Config, file: Path, *, jobs: int = 1, progress: Progress = silent) -> Events:
+    """Select what the cascade trains on: nominal events, in memory or, if `cascade.memory` says so, in a file.
+
+    Parameters
+    ----------
+    config : the analysis
+    file : where the features go, unless they stay in memory; data are then left out
+
+    Raises
+    ------
+    ConfigError, InputError
+        As `select` does.
+    """
+    if config.cascade.memory == "ram":
+        return select(config, jobs=jobs, nominal_only=True, progress=progress)
+    chunks = (
+        (events for _, events in stream(config, [sample], jobs=jobs, nominal_only=True, progress=progress))
+        for sample in config.samples
+        if not sample.is_data
+    )
+    return stored.write(file, chunks)
 
 
 def _cutflow(config: Config, done: list[tuple[Source, list[_Part]]]) -> Cutflow:
