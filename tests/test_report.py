@@ -393,6 +393,21 @@ def test_a_skipped_file_is_a_warning_and_processes_have_their_own_sums(content: 
     assert "<th>Process</th>" in page
 
 
+def test_the_page_tells_what_became_of_events_that_only_trained(content: dict[str, Any]) -> None:
+    content["cascade"]["mode"] = "holdout"
+    content["summary"]["events"]["used_in_training"] = 12345
+    assert "12,345 selected events only trained" in build(content)
+    content["cascade"]["mode"] = "nested"
+    assert "nor did the models that chose what this one trained on" in build(content)
+
+
+def test_a_stage_that_everything_passes_has_a_row_of_dashes(content: dict[str, Any]) -> None:
+    content["cascade"]["stages"][0]["training"] = {"untrained": "process zee has 3 events", "best_iterations": []}
+    page = build(content)
+    assert "Stage zee was not trained and passes everything: process zee has 3 events." in page
+    assert "<td>zee</td><td>–</td>" in page
+
+
 def test_the_lint_and_the_intervals_of_normalisations_are_on_the_page(content: dict[str, Any]) -> None:
     page = build(content)
     assert "<td>-0.012 / +0.013</td>" in page
@@ -428,18 +443,3 @@ def test_validation_regions_have_a_table_where_there_are_any(content: dict[str, 
     products = write_products(content, tmp_path)
     report.write(products, signal="signal")
     assert (products.plots / "validation.png").stat().st_size > 5000
-
-
-def test_the_page_tells_what_became_of_events_that_only_trained(content: dict[str, Any]) -> None:
-    content["cascade"]["mode"] = "holdout"
-    content["summary"]["events"]["used_in_training"] = 12345
-    assert "12,345 selected events only trained" in build(content)
-    content["cascade"]["mode"] = "nested"
-    assert "nor did the models that chose what this one trained on" in build(content)
-
-
-def test_a_stage_that_everything_passes_has_a_row_of_dashes(content: dict[str, Any]) -> None:
-    content["cascade"]["stages"][0]["training"] = {"untrained": "process zee has 3 events", "best_iterations": []}
-    page = build(content)
-    assert "Stage zee was not trained and passes everything: process zee has 3 events." in page
-    assert "<td>zee</td><td>–</td>" in page

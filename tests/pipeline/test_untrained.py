@@ -26,6 +26,7 @@ def scarce(write_config: Write, tmp_path: Path) -> Callable[[str], Path]:
         raw = tiny_config()
         raw["samples"][2]["files"] = str(write_ntuple(tmp_path / "wjets.root", "wjets", 120, 5))
         raw["cascade"] |= {"too_few_events": too_few_events, "min_effective_events": 100}
+        raw |= {"systematics": [], "fit": {"free": ["zee"]}}
         return write_config(raw)
 
     return write

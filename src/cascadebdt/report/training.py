@@ -68,7 +68,7 @@ def overview(stage: Json, signal: str) -> dict[str, Any]:
 
 
 def threshold(stage: Json, key: str) -> float | None:
-    """Return a threshold of a stage; the final discriminant has none."""
+    """Return a threshold of a stage, None if it has none (``threshold``, ``validation_threshold``)."""
     return stage[key]["value"] if key in stage else None
 
 
