@@ -31,7 +31,7 @@ from cascadebdt.errors import ConfigError
 log = logging.getLogger(__name__)
 
 TURN = 50  # rounds that a booster trains before it is the next one's turn
-LOOKS = 4  # at the losses while early stopping waits for a better one; each look costs a quarter of a round
+LOOKS = 4  # at the losses while early stopping waits for a better one; each look costs half a round
 PERIOD = 10  # rounds between two looks without early stopping
 NO_CONSTRAINTS = ConstraintsConfig()
 

@@ -126,7 +126,9 @@ class Flatness:
         return result
 
 
-def sculpting(spectator: FeatureArray, weights: FloatArray, passed: BoolArray, *, n_bins: int) -> dict[str, float]:
+def sculpting(
+    spectator: FeatureArray, weights: FloatArray, passed: BoolArray, *, n_bins: int
+) -> dict[str, float | None]:
     """Say how far a cut changes the distribution of a spectator.
 
     Parameters
@@ -144,13 +146,13 @@ def sculpting(spectator: FeatureArray, weights: FloatArray, passed: BoolArray, *
     ``kolmogorov_smirnov``
         largest difference of their cumulative distributions over the bins, with signed weights
 
-    NaN if nothing passes.
+    None if no weight is left before or after the cut.
     """
     bins = Bins.of(spectator, n_bins)
     found = bins.find(spectator)
     before, after = (np.bincount(found[mask], weights[mask], len(bins)) for mask in (slice(None), passed))
     if not before.sum() > 0 or not after.sum() > 0:
-        return {"jensen_shannon": float("nan"), "kolmogorov_smirnov": float("nan")}
+        return {"jensen_shannon": None, "kolmogorov_smirnov": None}
     cumulative = [np.cumsum(part) / part.sum() for part in (before, after)]
     p, q = (np.maximum(part, 0) / np.maximum(part, 0).sum() for part in (before, after))
     middle = (p + q) / 2

@@ -32,8 +32,8 @@ class NegativeWeightReport:
 
 def effective_number(weights: FloatArray) -> float:
     """Return the effective number of events, (sum w)^2 / sum w^2, which is 0 for no events."""
-    sumw2 = float(np.square(weights).sum())
-    return float(weights.sum()) ** 2 / sumw2 if sumw2 > 0 else 0.0
+    sumw, sumw2 = float(weights.sum()), float(np.square(weights).sum())
+    return sumw * sumw / sumw2 if sumw2 > 0 else 0.0  # a product, which a power of two in the weights leaves exact
 
 
 def without_negative(weights: FloatArray, policy: NegativeWeights, *, where: str) -> FloatArray:

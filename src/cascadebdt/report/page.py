@@ -121,6 +121,7 @@ def build(
         merged=(treatment or {}).get("merged", {}),
         migrations=tables.migrations(migration or {}),
         stages=[training.overview(stage, cascade["signal"]) for stage in training.classifiers(cascade)],
+        sculpting=training.sculpting(cascade),
         quality=[training.quality(stage) for stage in training.classifiers(cascade)],
         negative_weights=[row for stage in training.classifiers(cascade) for row in training.negative_weights(stage)],
         effective_events={stage["name"]: training.effective_events(stage) for stage in training.classifiers(cascade)},

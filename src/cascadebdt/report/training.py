@@ -101,6 +101,15 @@ def negative_weights(stage: Json) -> list[dict[str, Any]]:
     ]
 
 
+def sculpting(cascade: Json) -> list[dict[str, Any]]:
+    """Return rows of the table of spectators, one per stage that names one."""
+    return [
+        {"stage": stage["name"], **stage["training"]["sculpting"]}
+        for stage in classifiers(cascade)
+        if "sculpting" in stage["training"]
+    ]
+
+
 def effective_events(stage: Json) -> str:
     """Say how many effective events each class has."""
     found = stage["training"].get("effective_events", {})
