@@ -54,10 +54,11 @@ def fit_workspace(model: Workspace, products: Products, *, validation: Workspace
 
 
 def _validated(model: Workspace, validation: Workspace) -> dict[str, Any]:
-    """Compare the regions that only `validation` has with what the others predict."""
+    """Compare the regions that only `validation` has with what the control regions predict, blind or not."""
     fitted = {channel["name"] for channel in model["channels"]}
     names = [channel["name"] for channel in validation["channels"] if channel["name"] not in fitted]
-    return inference.validate(validation, names).to_json()
+    hidden = tuple(fitted & {SIGNAL_REGION, *validation.blind})
+    return inference.validate(Workspace(validation, blind=hidden), names).to_json()
 
 
 @dataclass(frozen=True)
