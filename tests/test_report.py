@@ -256,6 +256,19 @@ def test_what_casts_doubt_on_a_result_is_a_warning(
     assert warning in found
 
 
+def test_data_that_contradict_the_prediction_of_a_validation_region_are_a_warning(content: dict[str, Any]) -> None:
+    region = {"data": [80, 40], "total": 91.3, "total_uncertainty": 4.2, "total_p_value": 0.02, "p_value": 0.0013}
+    page = build(content, validation={"regions": {"VR_zee": region}, "p_value": 0.0013})
+    assert "Region VR_zee: the other regions predict 91.3 events, 120 are seen; the p-value of all its bins" in page
+    assert '<td>91.3 <span class="pm">± 4.2</span></td><td>120</td>' in page
+
+
+def test_the_looser_threshold_stands_beside_the_threshold(content: dict[str, Any]) -> None:
+    assert "validation from" not in build(content)
+    content["cascade"]["stages"][0]["validation_threshold"] = {"value": 0.3125, "hex": "0x1.4p-2"}
+    assert "0.4213 (validation from 0.3125)" in build(content)
+
+
 def test_numbers_that_do_not_exist_are_dashes(content: dict[str, Any]) -> None:
     content["summary"]["fit"] |= {"goodness_of_fit": None, "normalisation": {}}
     content["summary"]["regions"]["CR_zee"]["purity"] = None
@@ -332,6 +345,7 @@ def test_validation_regions_have_a_table_where_there_are_any(content: dict[str, 
         "data": [110.0, 90.0],
         "predicted": [100.0, 95.0],
         "uncertainty": [5.0, 4.0],
+        "processes": {"zee": [90.0, 80.0], "wjets": [10.0, 15.0]},
         "pulls": [0.9, -0.5],
         "total": 195.0,
         "total_uncertainty": 8.0,

@@ -49,6 +49,20 @@ def fresh(question: Callable[[], Any]) -> Callable[[], Any]:
     return ask
 
 
+def _fit(mu: tuple[float, float], twice_nll: float) -> str:
+    return f"{mu[0]:.3f} +- {mu[1]:.3f}, {twice_nll:.4f}"
+
+
+def _fitted(result: Any) -> tuple[tuple[float, float], float]:
+    """Return mu and -2 ln L of cabinetry's result."""
+    index = result.labels.index("mu")
+    return (result.bestfit[index], result.uncertainty[index]), result.best_twice_nll
+
+
+def _band(values: Any) -> str:
+    return " ".join(f"{value:.3f}" for value in values)
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser()
@@ -70,9 +84,8 @@ def main() -> None:
     print(f"first fit {first:.2f} s, kernels loaded")
     tasks: dict[str, tuple[Callable[[], Any], Callable[[], Any], bool]] = {
         "fit": (
-            lambda: (lambda r: f"{r.mu[0]:.3f} +- {r.mu[1]:.3f}, {r.twice_nll:.4f}")(inference.fit(content)),
-            lambda: (lambda r: f"{r.bestfit[r.labels.index('mu')]:.3f} +- {r.uncertainty[r.labels.index('mu')]:.3f}, "
-                     f"{r.best_twice_nll:.4f}")(cabinetry.fit.fit(*model_and_data(content))),
+            lambda: _fit(*(lambda r: (r.mu, r.twice_nll))(inference.fit(content))),
+            lambda: _fit(*_fitted(cabinetry.fit.fit(*model_and_data(content)))),
             True,
         ),
         "significance": (
@@ -81,8 +94,8 @@ def main() -> None:
             True,
         ),
         "limit": (
-            lambda: " ".join(f"{value:.3f}" for value in inference.limit(content).expected),
-            lambda: " ".join(f"{v:.3f}" for v in cabinetry.fit.limit(*model_and_data(content), bracket=(0.5, 30)).expected_limit),
+            lambda: _band(inference.limit(content).expected),
+            lambda: _band(cabinetry.fit.limit(*model_and_data(content), bracket=(0.5, 30)).expected_limit),
             False,
         ),
         "ranking": (
@@ -90,7 +103,7 @@ def main() -> None:
             lambda: f"{len(cabinetry.fit.ranking(*model_and_data(content)).labels)} parameters",
             False,
         ),
-    }  # fmt: skip
+    }
     print("| task | cascadebdt | | cabinetry | | ratio |\n|---|---|---|---|---|---|")
     for task, (ours, theirs, is_short) in tasks.items():
         if arguments.quick and not is_short:

@@ -1,4 +1,5 @@
 import copy
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -139,5 +140,6 @@ def test_no_data_are_looked_at() -> None:
 
 
 def test_findings_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "cascadebdt")
     inference.lint(model(lambda w: modifier(w, 0).update(hi=1.0, lo=1.0)))
     assert "region 'SR', process 'c': 'scale' has no effect" in caplog.messages

@@ -13,13 +13,12 @@ from cascadebdt.store import Products
 from cascadebdt.workspace import Workspace
 
 
-def fit_workspace(model: Workspace, products: Products, *, validation: Workspace | None = None) -> dict[str, Any]:
-    """Lint and fit a workspace; write the findings, the fit, the limits, the ranking, the scan and the validation.
+def fit_workspace(model: Workspace, products: Products) -> dict[str, Any]:
+    """Lint and fit a workspace; write the findings, the fit, the limits, the ranking and the scan.
 
     Parameters
     ----------
     model : any HistFactory workspace; its blind regions are not looked at
-    validation : the same with the validation regions, if there are any
 
     Returns
     -------
@@ -39,8 +38,6 @@ def fit_workspace(model: Workspace, products: Products, *, validation: Workspace
     products.write("limits", {"limit": limit.to_json(), "significance": significance.to_json()})
     products.write("ranking", inference.ranking(model).to_json())
     products.write("scan", inference.scan(model, result.poi).to_json())
-    validated = _validated(model, validation) if validation else {"regions": {}, "p_value": None}
-    products.write("validation", validated)
     return {
         "fit": {
             "mu": list(result.mu),
@@ -51,14 +48,6 @@ def fit_workspace(model: Workspace, products: Products, *, validation: Workspace
         "limit": {"expected": list(limit.expected), "observed": limit.observed},
         "significance": {"expected": significance.expected, "observed": significance.observed},
     }
-
-
-def _validated(model: Workspace, validation: Workspace) -> dict[str, Any]:
-    """Compare the regions that only `validation` has with what the control regions predict, blind or not."""
-    fitted = {channel["name"] for channel in model["channels"]}
-    names = [channel["name"] for channel in validation["channels"] if channel["name"] not in fitted]
-    hidden = tuple(fitted & {SIGNAL_REGION, *validation.blind})
-    return inference.validate(Workspace(validation, blind=hidden), names).to_json()
 
 
 @dataclass(frozen=True)
@@ -99,9 +88,9 @@ def fit_file(path: Path, products: Products, question: Question) -> dict[str, An
     summary = fit_workspace(model, products)
     contents = {
         role: products.read(name, made_by="fit")
-        for role, name in (("result", "fit"), ("impacts", "ranking"), ("profile", "scan"), ("validated", "validation"))
+        for role, name in (("result", "fit"), ("impacts", "ranking"), ("profile", "scan"))
     }
-    for name, figure in plots.fitted(**contents):
+    for name, figure in plots.fitted(**contents, validated={"regions": {}}):
         plots.save(figure, products.plots / name)
     return summary
 

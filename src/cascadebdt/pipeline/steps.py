@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from cascadebdt.resources import Meter
 from cascadebdt.selection import Cutflow
 from cascadebdt.store import Products, cutflow_content, manifest, versions, yields_content
 from cascadebdt.yields import Histogram
+
+if TYPE_CHECKING:
+    from cascadebdt.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +120,8 @@ def visible_cutflow(events: Events, scores: Scores) -> Cutflow:
 def fit(config: Config, products: Products) -> dict[str, Any]:
     """Fit the histograms of `apply`; write the workspaces, what `fit_workspace` finds and the summary.
 
-    Validation regions are not fitted: ``workspace_validation.json`` holds them beside the others.
+    Validation regions are not fitted: ``workspace_validation.json`` holds them beside the others, and
+    ``validation.json`` compares their data with what the control regions predict.
 
     Returns
     -------
@@ -133,15 +137,11 @@ def fit(config: Config, products: Products) -> dict[str, Any]:
 
     filled, _ = products.read_histograms()
     _require_unblinded(config, products)
-    built = workspace.build(filled, config)
-    model = inference.conditioned(built)
+    everything = workspace.build(filled, config, with_validation=True)
+    model = inference.conditioned(everything.fitted())
     products.write("workspace", model)
-    everything = None
-    if any(is_validation(region) for region in filled):
-        everything = workspace.build(filled, config, with_validation=True).observing(model)
-        products.write("workspace_validation", everything)
-    products.write("treatment", {"merged": _merged(filled, config.regions), **built.notes.to_json()})
-    fitted = fit_workspace(model, products, validation=everything)
+    products.write("treatment", {"merged": _merged(filled, config.regions), **everything.notes.to_json()})
+    fitted = fit_workspace(model, products)
     against = {stage.name: stage.against for stage in config.cascade.stages}
     regions = diagnostics.region_table(filled, against, config.cascade.signal)
     if not config.fit.unblind:
@@ -154,7 +154,20 @@ def fit(config: Config, products: Products) -> dict[str, Any]:
         "resources": {},
     }
     products.write("summary", summary)
+    _validate(everything.observing(model), products)
     return summary
+
+
+def _validate(everything: "Workspace", products: Products) -> None:
+    """Write what the control regions predict in the validation regions, beside the data there."""
+    from cascadebdt import inference, workspace
+
+    products.discard("workspace_validation", "validation")
+    regions = [channel["name"] for channel in everything["channels"] if is_validation(channel["name"])]
+    if regions:
+        products.write("workspace_validation", everything)
+        without_signal_region = workspace.Workspace(everything, blind=(SIGNAL_REGION,))
+        products.write("validation", inference.validate(without_signal_region, regions).to_json())
 
 
 def _merged(filled: Mapping[str, Histogram], config: RegionsConfig) -> dict[str, list[float]]:
