@@ -41,6 +41,8 @@ from numba.extending import intrinsic
 from cascadebdt.arrays import AnyArray, FeatureArray, IdArray, IntArray
 from cascadebdt.kernels.jit import kernel
 
+FEWEST_STEPS = 6  # of the search for a bin
+
 
 @intrinsic  # type: ignore[untyped-decorator]
 def float_at(typing_context: Any, address: Any) -> Any:
@@ -105,22 +107,22 @@ def collect(address: int, rows: AnyArray, begin: int, end: int, values: FeatureA
 
 
 @kernel
-def bin_values(values: FeatureArray, cuts: FeatureArray, low: AnyArray, high: AnyArray) -> None:
-    """Write the bins of `values` to two planes of the same size, NaN lowest in `low` and highest in `high`.
+def bin_values(
+    values: FeatureArray, cuts: FeatureArray, steps: int, low: AnyArray, high: AnyArray, use_high: bool
+) -> None:
+    """Write the bins of `values` to one or two planes of the same size, NaN lowest in `low` and highest in `high`.
 
-    The binary search has eight steps and no branch. Unsigned positions spare it the test for negative indices.
+    The search goes down the heap without a branch. Unsigned positions spare it the test for negative indices.
     """
+    root = np.uint64(1) << np.uint64(steps)
     for i in range(values.size):
         value = values[i]
-        p = np.uint64(128) * np.uint64(cuts[np.uint64(127)] <= value)
-        p += np.uint64(64) * np.uint64(cuts[p + np.uint64(63)] <= value)
-        p += np.uint64(32) * np.uint64(cuts[p + np.uint64(31)] <= value)
-        p += np.uint64(16) * np.uint64(cuts[p + np.uint64(15)] <= value)
-        p += np.uint64(8) * np.uint64(cuts[p + np.uint64(7)] <= value)
-        p += np.uint64(4) * np.uint64(cuts[p + np.uint64(3)] <= value)
-        p += np.uint64(2) * np.uint64(cuts[p + np.uint64(1)] <= value)
-        p += np.uint64(cuts[p] <= value)
-        bin_ = np.int8(np.int64(p) - 128)
-        missing = value != value
-        low[i] = np.int8(-128) if missing else bin_
-        high[i] = np.int8(127) if missing else bin_
+        h = np.uint64(1)
+        for _ in range(FEWEST_STEPS):
+            h = h + h + np.uint64(cuts[h] <= value)
+        for _ in range(FEWEST_STEPS, steps):
+            h = h + h + np.uint64(cuts[h] <= value)
+        low[i] = np.int8(np.int64(h - root) - 128)
+    if use_high:
+        for i in range(values.size):
+            high[i] = low[i] if values[i] == values[i] else np.int8(127)

@@ -1,8 +1,12 @@
 """The inner steps of scoring in vector instructions, written as LLVM code: a permutation in registers looks up a table.
 
-Both steps work on as many neighbouring events as there are lanes, on the tables of `cascadebdt.kernels.forest`, and
-give the bits of the plain kernels. All but the permutations is generic vector code. Margins are plain float32
-sums in the order of the trees: nothing is contracted or reordered.
+Both steps work on the tables of `cascadebdt.kernels.forest` and give the bits of the plain kernels. All but the
+permutations is generic vector code. Margins are plain float32 sums in the order of the trees: nothing is contracted
+or reordered.
+
+A register holds `width` float32 numbers, or bytes of four times as many events, its *lanes*. In a register of bytes,
+event ``width j + i`` is byte j of the 32-bit number i: four registers of numbers turn into one of bytes, and back,
+by shifts alone.
 """
 
 from collections.abc import Sequence
@@ -13,112 +17,157 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from cascadebdt.kernels import cpu
+from cascadebdt.kernels.forest_source import top_levels
 
 BYTE, INT, LONG, FLOAT = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.FloatType()
-SEARCH_STEPS = 8
-LOWEST, HIGHEST = -128, 127  # the bins of NaN
+SIGN = 128
 LARGEST_TABLE = 32  # with 256-bit registers, beyond which a gather is faster than permutations
 
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
-def bin_lanes(typing_context: Any, lanes: Any, values: Any, cuts: Any, low: Any, high: Any) -> Any:
-    """Write the bins of `lanes` values to two planes; all but the first argument are addresses."""
+def bin_lanes(
+    typing_context: Any, steps: Any, n: Any, values: Any, cuts: Any, low: Any, high: Any, use_high: Any
+) -> Any:
+    """Write the bins of `n` values, and of what follows up to full lanes, to one or two planes given by addresses.
+
+    The search takes `steps` steps, which is as many as the feature has binary digits in its number of cuts.
+    """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _, n, values, cuts, low, high, use_high = arguments
         write = _Writer(builder)
-        _, values, cuts, low, high = arguments
-        for first in range(0, lanes.literal_value, write.width):
-            value = write.load(values, 4 * first, FLOAT, write.width)
-            position = write.descend(cuts, value)
-            shift = write.constant(INT, (1 << SEARCH_STEPS) - LOWEST, write.width)
-            found = builder.trunc(builder.sub(position, shift), ir.VectorType(BYTE, write.width))
-            missing = builder.fcmp_unordered("uno", value, value)
-            for plane, lost in ((low, LOWEST), (high, HIGHEST)):
-                write.store(plane, first, builder.select(missing, write.constant(BYTE, lost, write.width), found))
+        heap = write.heap(cuts, steps.literal_value)
+        lanes = 4 * write.width
+        with cgutils.for_range(builder, builder.sdiv(builder.add(n, LONG(lanes - 1)), LONG(lanes))) as loop:
+            first = builder.mul(loop.index, LONG(lanes))
+            here = builder.add(values, builder.mul(first, LONG(4)))
+            found = [write.load(here, 4 * write.width * part, FLOAT, write.width) for part in range(4)]
+            bins = [write.descend(heap, value) for value in found]
+            root = 1 << len(heap)
+            write.store(builder.add(low, first), 0, write.packed(bins, SIGN ^ root))
+            with builder.if_then(use_high):
+                highest = write.constant(INT, 255 ^ root, write.width)
+                lost = [builder.fcmp_unordered("uno", value, value) for value in found]
+                bins = [builder.select(nan, highest, one) for nan, one in zip(lost, bins, strict=True)]
+                write.store(builder.add(high, first), 0, write.packed(bins, SIGN ^ root))
         return context.get_dummy_value()
 
-    return types.void(lanes, *[types.int64] * 4), generate
+    return types.void(steps, *[types.int64] * 5, types.boolean), generate
 
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
 def add_lanes(
     typing_context: Any,
     depth: Any,
-    lanes: Any,
+    registers: Any,
     n_trees: Any,
     planes: Any,
-    offsets: Any,
-    cuts: Any,
+    top: Any,
+    deep: Any,
+    first_deep: Any,
     leaves: Any,
     margin: Any,
 ) -> Any:
-    """Add the leaves that `lanes` events reach in `n_trees` trees to their margins; the last five are addresses."""
+    """Add the leaves that the lanes of some registers reach in `n_trees` trees; the last six are addresses."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         write = _Writer(builder)
-        _, _, n_trees, planes, offsets, cuts, leaves, margin = arguments
-        levels, n = depth.literal_value, lanes.literal_value
-        nodes, parts = (1 << levels) - 1, range(0, n, write.width)
-        totals = [
-            cgutils.alloca_once_value(builder, write.load(margin, 4 * part, FLOAT, write.width)) for part in parts
+        _, _, n_trees, planes, top, deep, first_deep, leaves, margin = arguments
+        levels, n = depth.literal_value, registers.literal_value
+        whole = top_levels(levels)
+        margins = [
+            [cgutils.alloca_once_value(builder, write.load(margin, 4 * write.width * (4 * r + j), FLOAT, write.width)) for j in range(4)]
+            for r in range(n)
         ]
         with cgutils.for_range(builder, n_trees) as loop:
-            tree = _Tree(write, levels, n, planes)
-            tree.offsets = builder.add(offsets, builder.mul(loop.index, LONG(4 * nodes)))
-            tree.cuts = builder.add(cuts, builder.mul(loop.index, LONG(nodes)))
+            nodes = _Nodes(write, n, planes)
+            place = nodes.place(builder.add(top, builder.mul(loop.index, LONG(8 * ((1 << whole) - 1)))), whole)
+            if levels > whole:
+                place = [builder.and_(one, write.constant(BYTE, 256 - (SIGN >> whole - 1), 4 * write.width)) for one in place]
+            for level in range(whole, levels):
+                index = builder.add(builder.mul(loop.index, LONG(levels - whole)), LONG(level - whole))
+                begin = write.load_one(builder.add(first_deep, builder.mul(index, LONG(8))), 0, LONG)
+                end = write.load_one(builder.add(first_deep, builder.mul(index, LONG(8))), 8, LONG)
+                place = nodes.deeper(place, level, deep, begin, end)
             table = builder.add(leaves, builder.mul(loop.index, LONG(4 << levels)))
-            index = tree.leaf_index()
-            for part, total in zip(parts, totals, strict=True):
-                found = write.lookup(table, 0, 1 << levels, write.part(index, part))
-                builder.store(builder.fadd(builder.load(total), found), total)
-        for part, total in zip(parts, totals, strict=True):
-            write.store(margin, 4 * part, builder.load(total))
+            for one, parts in zip(place, margins, strict=True):
+                for part, found in enumerate(write.lookups(table, levels, one)):
+                    builder.store(builder.fadd(builder.load(parts[part]), found), parts[part])
+        for r, parts in enumerate(margins):
+            for j, total in enumerate(parts):
+                write.store(margin, 4 * write.width * (4 * r + j), builder.load(total))
         return context.get_dummy_value()
 
-    return types.void(depth, lanes, *[types.int64] * 6), generate
+    return types.void(depth, registers, *[types.int64] * 7), generate
 
 
-class _Tree:
-    """Writes how one tree finds the leaves of all lanes."""
+class _Nodes:
+    """Writes how the events of some registers find their places in a tree."""
 
-    def __init__(self, write: "_Writer", depth: int, lanes: int, planes: Any) -> None:
+    def __init__(self, write: "_Writer", registers: int, planes: Any) -> None:
         self.write = write
         self.builder = write.builder
-        self.depth = depth
-        self.lanes = lanes
+        self.registers = registers
         self.planes = planes
-        self.offsets: Any = None
-        self.cuts: Any = None
+        self.lanes = 4 * write.width
 
-    def leaf_index(self) -> Any:
-        """Return the number of the leaf of each lane, a vector of bytes."""
-        builder, index = self.builder, self.write.constant(BYTE, 0, self.lanes)
-        for level, decision in enumerate(self.below(0, 0)):
-            sign = builder.and_(decision, self.write.constant(BYTE, LOWEST, self.lanes))
-            shift = self.write.constant(BYTE, 8 - self.depth + level, self.lanes)
-            index = builder.or_(index, builder.lshr(sign, shift))
-        return index
+    def place(self, top: Any, levels: int) -> list[Any]:
+        """Return bytes whose highest bits say which way an event takes at each level; the bits below are undefined."""
+        place, *below = self._below(top, 0, levels)
+        for level, decisions in enumerate(below, start=1):
+            known = self.write.constant(BYTE, 256 - (SIGN >> level - 1), self.lanes)
+            place = [
+                self._chosen(known, self.write.shifted(decision, level), one)
+                for one, decision in zip(place, decisions, strict=True)
+            ]
+        return place
 
-    def below(self, node: int, level: int) -> list[Any]:
-        """Return the decision of a node and, for every level below, that of the child on its side."""
-        right = self.decision(node)
-        if level == self.depth - 1:
+    def _below(self, top: Any, node: int, levels: int) -> list[list[Any]]:
+        """Return the decisions of a node and, for every level below, those of the child on its side."""
+        right = self._decisions(top, 8 * node)
+        if levels == 1:
             return [right]
-        left_side, right_side = self.below(2 * node + 1, level + 1), self.below(2 * node + 2, level + 1)
-        return [right, *(self.chosen(right, one, other) for one, other in zip(left_side, right_side, strict=True))]
+        left_side, right_side = (self._below(top, 2 * node + side, levels - 1) for side in (1, 2))
+        return [
+            right,
+            *(
+                [self._chosen(*both) for both in zip(right, one, other, strict=True)]
+                for one, other in zip(left_side, right_side, strict=True)
+            ),
+        ]
 
-    def decision(self, node: int) -> Any:
+    def deeper(self, place: list[Any], level: int, deep: Any, begin: Any, end: Any) -> list[Any]:
+        """Return the places one level deeper; the nodes of this level are those from `begin` to `end`."""
+        builder, write = self.builder, self.write
+        nothing = write.constant(BYTE, 0, self.lanes)
+        right = [cgutils.alloca_once_value(builder, nothing) for _ in place]
+        for variable in right:
+            builder.store(nothing, variable)
+        with cgutils.for_range_slice(builder, begin, end, LONG(1)) as (node, _):
+            address = builder.add(deep, builder.mul(node, LONG(12)))
+            decisions, mine = self._decisions(address, 0), write.broadcast(address, 8)
+            for one, decision, variable in zip(place, decisions, right, strict=True):
+                here = builder.icmp_unsigned("==", one, mine)
+                builder.store(builder.select(here, decision, builder.load(variable)), variable)
+        bit = write.constant(BYTE, SIGN >> level, self.lanes)
+        return [
+            builder.or_(one, builder.and_(write.shifted(builder.load(variable), level), bit))
+            for one, variable in zip(place, right, strict=True)
+        ]
+
+    def _decisions(self, address: Any, offset: int) -> list[Any]:
         """Return bytes whose sign bit says right: the cut less the bin, saturated, is negative where bin > cut."""
-        builder = self.builder
-        offset = builder.sext(self.write.load_one(self.offsets, 4 * node, INT), LONG)
-        bins = self.write.load(builder.add(self.planes, offset), 0, BYTE, self.lanes)
-        cut = self.write.splat(self.write.load_one(self.cuts, node, BYTE), self.lanes)
-        return self.write.call(f"llvm.ssub.sat.v{self.lanes}i8", bins.type, [cut, bins])
+        builder, write = self.builder, self.write
+        plane = builder.add(self.planes, builder.sext(write.load_one(address, offset, INT), LONG))
+        cut = write.broadcast(address, offset + 4)
+        name = f"llvm.ssub.sat.v{self.lanes}i8"
+        bins = [write.load(plane, self.lanes * register, BYTE, self.lanes) for register in range(self.registers)]
+        return [write.call(name, cut.type, [cut, one]) for one in bins]
 
-    def chosen(self, right: Any, left_side: Any, right_side: Any) -> Any:
-        """Return, bit by bit, the decision of the right side where `right` is set, else that of the left one."""
+    def _chosen(self, by: Any, left_side: Any, right_side: Any) -> Any:
+        """Return, bit by bit, the right side where `by` is set, else the left one."""
         builder = self.builder
-        return builder.or_(builder.and_(right, right_side), builder.and_(builder.not_(right), left_side))
+        return builder.or_(builder.and_(by, right_side), builder.and_(builder.not_(by), left_side))
 
 
 class _Writer:
@@ -128,6 +177,10 @@ class _Writer:
         self.builder = builder
         self.wide = cpu.instructions() == "avx512"
         self.width = 16 if self.wide else 8
+        one = self.constant(INT, 1, self.width)
+        kind = ir.FunctionType(one.type, [one.type])
+        # a number that the compiler does not know to be 1: it would turn masked additions into longer code
+        self.one = builder.asm(kind, "", "=x,0", [one], False)
 
     def constant(self, kind: Any, value: int, lanes: int) -> Any:
         return ir.Constant(ir.VectorType(kind, lanes), [value] * lanes)
@@ -153,11 +206,15 @@ class _Writer:
         first = self.builder.insert_element(empty, value, INT(0))
         return self.builder.shuffle_vector(first, empty, self.constant(INT, 0, lanes))
 
-    def part(self, index: Any, first: int) -> Any:
-        """Return a register's worth of byte indices as integers."""
-        lanes = ir.Constant(ir.VectorType(INT, self.width), list(range(first, first + self.width)))
-        some = self.builder.shuffle_vector(index, ir.Constant(index.type, ir.Undefined), lanes)
-        return self.builder.zext(some, ir.VectorType(INT, self.width))
+    def broadcast(self, address: Any, offset: int) -> Any:
+        """Return a register of the four bytes at an address, which are equal."""
+        four = self.splat(self.load_one(address, offset, INT), self.width)
+        return self.builder.bitcast(four, ir.VectorType(BYTE, 4 * self.width))
+
+    def shifted(self, some: Any, bits: int) -> Any:
+        """Return a register of bytes, shifted to the right as 32-bit numbers."""
+        numbers = self.builder.bitcast(some, ir.VectorType(INT, self.width))
+        return self.builder.bitcast(self.builder.lshr(numbers, self.constant(INT, bits, self.width)), some.type)
 
     def call(self, name: str, result: Any, arguments: Sequence[Any]) -> Any:
         """Call an intrinsic function of LLVM."""
@@ -166,41 +223,91 @@ class _Writer:
         function = module.globals.get(name) or ir.Function(module, kind, name)
         return self.builder.call(function, arguments)
 
-    def descend(self, cuts: Any, value: Any) -> Any:
-        """Return where a search down a heap of cuts ends, from 2^steps on."""
-        position = self.constant(INT, 1, self.width)
-        for step in range(SEARCH_STEPS):
-            cut = self.lookup(cuts, 1 << step, 1 << step, position)
-            right = self.builder.zext(self.builder.fcmp_ordered(">=", value, cut), position.type)
-            position = self.builder.add(self.builder.add(position, position), right)
+    def packed(self, numbers: Sequence[Any], flipped: int) -> Any:
+        """Return the lowest bytes of four registers as one register of bytes, some of their bits flipped."""
+        builder, together = self.builder, numbers[0]
+        for part in range(1, 4):
+            known = self.constant(INT, (1 << 8 * part) - 1, self.width)
+            more = builder.shl(numbers[part], self.constant(INT, 8 * part, self.width))
+            together = builder.or_(builder.and_(known, together), builder.and_(builder.not_(known), more))
+        together = builder.bitcast(together, ir.VectorType(BYTE, 4 * self.width))
+        return builder.xor(together, self.constant(BYTE, flipped & 255, 4 * self.width))
+
+    def heap(self, cuts: Any, steps: int) -> list[list[Any]]:
+        """Return the registers that hold each level of a heap of cuts, loaded once; None where they are gathered."""
+        tables = []
+        for step in range(steps):
+            size = 1 << step
+            first = 0 if size < self.width else size
+            if not self.wide and size > LARGEST_TABLE:
+                tables.append(cuts)
+                continue
+            tables.append(
+                [
+                    self.load(cuts, 4 * start, FLOAT, self.width)
+                    for start in range(first, first + max(size, self.width), self.width)
+                ]
+            )
+        return tables
+
+    def descend(self, heap: Any, value: Any) -> Any:
+        """Return where a search down a heap of cuts ends: 2^steps and the number of cuts that are not above the value."""
+        position, one = self.constant(INT, 1, self.width), self.one
+        rights: list[Any] = []
+        for step, table in enumerate(heap):
+            if not isinstance(table, list):
+                cut = self.gather(table, position)
+            else:
+                found, used = self.permuted(table, position)
+                bits = [rights[step - bit - 1] for bit in range(used, step)][: len(found).bit_length() - 1]
+                for upper in bits:
+                    found = [self.builder.select(upper, found[i + 1], found[i]) for i in range(0, len(found), 2)]
+                cut = found[0]
+            rights.append(self.builder.fcmp_ordered(">=", value, cut))
+            position = self.builder.add(position, position)
+            position = self.builder.select(rights[-1], self.builder.add(position, one), position)
         return position
 
-    def lookup(self, address: Any, first: int, size: int, index: Any) -> Any:
-        """Return entries of a table of float32 numbers, those from `first` on being `size` (powers of 2) and wanted."""
+    def lookups(self, address: Any, bits: int, place: Any) -> list[Any]:
+        """Return entries of a table of 2^bits numbers for each quarter of the events; the index is on top of a byte."""
+        numbers = self.builder.bitcast(place, ir.VectorType(INT, self.width))
+        found = []
+        for part in range(4):
+            index = self.builder.lshr(numbers, self.constant(INT, 8 * part + 8 - bits, self.width))
+            if 1 << bits < self.width:  # what is above the index would count
+                index = self.builder.and_(index, self.constant(INT, (1 << bits) - 1, self.width))
+            found.append(self.lookup(address, 1 << bits, index))
+        return found
+
+    def lookup(self, address: Any, size: int, index: Any) -> Any:
+        """Return entries of a table of float32 numbers; the lowest bits of the index count."""
         if not self.wide and size > LARGEST_TABLE:
-            return self.gather(address, index)
-        first = 0 if size < self.width else first
-        parts = [
-            self.load(address, 4 * start, FLOAT, self.width)
-            for start in range(first, first + max(size, self.width), self.width)
-        ]
+            return self.gather(address, self.builder.and_(index, self.constant(INT, size - 1, self.width)))
+        parts = [self.load(address, 4 * start, FLOAT, self.width) for start in range(0, size, self.width)]
         found, bit = self.permuted(parts, index)
         while len(found) > 1:
-            mask = self.builder.and_(index, self.constant(INT, bit, self.width))
-            upper = self.builder.icmp_unsigned("!=", mask, self.constant(INT, 0, self.width))
+            upper = self.is_set(index, bit)
             found = [self.builder.select(upper, found[i + 1], found[i]) for i in range(0, len(found), 2)]
-            bit *= 2
+            bit += 1
         return found[0]
 
+    def is_set(self, index: Any, bit: int) -> Any:
+        builder = self.builder
+        if self.wide:
+            some = builder.and_(index, self.constant(INT, 1 << bit, self.width))
+            return builder.icmp_unsigned("!=", some, self.constant(INT, 0, self.width))
+        shifted = builder.shl(index, self.constant(INT, 31 - bit, self.width))
+        return builder.icmp_signed("<", shifted, self.constant(INT, 0, self.width))
+
     def permuted(self, parts: list[Any], index: Any) -> tuple[list[Any], int]:
-        """Look up in each register (or pair of them); the bit of the index that says which is the right one follows."""
+        """Look up in each register (or pair of them); the number of bits of the index that this uses follows."""
         kind = parts[0].type
         if not self.wide:
-            return [self.call("llvm.x86.avx2.permps", kind, [part, index]) for part in parts], 8
+            return [self.call("llvm.x86.avx2.permps", kind, [part, index]) for part in parts], 3
         if len(parts) == 1:
-            return [self.call("llvm.x86.avx512.permvar.sf.512", kind, [parts[0], index])], 16
+            return [self.call("llvm.x86.avx512.permvar.sf.512", kind, [parts[0], index])], 4
         name = "llvm.x86.avx512.vpermi2var.ps.512"
-        return [self.call(name, kind, [parts[i], index, parts[i + 1]]) for i in range(0, len(parts), 2)], 32
+        return [self.call(name, kind, [parts[i], index, parts[i + 1]]) for i in range(0, len(parts), 2)], 5
 
     def gather(self, address: Any, index: Any) -> Any:
         """Load entries of a table from memory, one by one as far as the CPU is concerned."""
