@@ -87,7 +87,7 @@ class Scorer:
         require(columns, self.features)
         n_stages = sum(member.threshold is not None for member in self.members)
         shape = (len(self.members), len(event_id)) if with_margins else (0, 0)
-        result = Result(np.full(shape, np.nan, FEATURE), np.full(len(event_id), n_stages, REGION))
+        result = Result(np.empty(shape, FEATURE), np.full(len(event_id), n_stages, REGION))
 
         def score(start: int) -> None:
             block = {name: np.asarray(columns[name])[start : start + BLOCK] for name in self.features}

@@ -118,9 +118,13 @@ def evaluate(
     """Send the events of a block through all stages, each by the models of its fold.
 
     What a stage rejects gets its number in `region`; what passes goes on in a list of rows that shrinks in place.
-    `margins` (n_stages, n_all_events) is filled where an event arrives, from `start` on, unless it has no rows.
-    The last line of arguments is memory to work in.
+    `margins` (n_stages, n_all_events) is filled from `start` on, with NaN where an event does not arrive, unless it
+    has no rows. The last line of arguments is memory to work in.
     """
+    for stage in range(1, margins.shape[0]):
+        missed = margins[stage, start : start + region.size]
+        for i in range(region.size):
+            missed[i] = np.float32(np.nan)
     spare = planes.size // BLOCK - 1
     sort_by_fold(event_id, n_folds, rows, fold, first)
     for f in range(n_folds):

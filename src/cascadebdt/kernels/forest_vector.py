@@ -113,28 +113,22 @@ class _Nodes:
 
     def place(self, top: Any, levels: int) -> list[Any]:
         """Return bytes whose highest bits say which way an event takes at each level; the bits below are undefined."""
-        place, *below = self._below(top, 0, levels)
-        for level, decisions in enumerate(below, start=1):
-            known = self.write.constant(BYTE, 256 - (SIGN >> level - 1), self.lanes)
-            place = [
-                self._chosen(known, self.write.shifted(decision, level), one)
-                for one, decision in zip(place, decisions, strict=True)
-            ]
-        return place
+        return [self._place(top, levels, register) for register in range(self.registers)]
 
-    def _below(self, top: Any, node: int, levels: int) -> list[list[Any]]:
-        """Return the decisions of a node and, for every level below, those of the child on its side."""
-        right = self._decisions(top, 8 * node)
-        if levels == 1:
-            return [right]
-        left_side, right_side = (self._below(top, 2 * node + side, levels - 1) for side in (1, 2))
-        return [
-            right,
-            *(
-                [self._chosen(*both) for both in zip(right, one, other, strict=True)]
-                for one, other in zip(left_side, right_side, strict=True)
-            ),
-        ]
+    def _place(self, top: Any, levels: int, register: int) -> Any:
+        above, last = self._below(top, 0, 0, levels, register)
+        known = self.write.constant(BYTE, 256 - (SIGN >> levels - 2) if levels > 1 else 0, self.lanes)
+        return self._chosen(known, self.write.shifted(last, levels - 1), above)
+
+    def _below(self, top: Any, node: int, path: int, levels: int, register: int) -> tuple[Any, Any]:
+        """Return what the nodes below (and including) one say: the way so far, and the decision at the lowest level."""
+        builder, level = self.builder, (node + 1).bit_length() - 1
+        if level == levels - 1:
+            return self.write.constant(BYTE, path, self.lanes), self._decision(top, 8 * node, register)
+        goes_right = builder.icmp_signed("<", *self._pair(top, 8 * node, register))
+        left = self._below(top, 2 * node + 1, path, levels, register)
+        right = self._below(top, 2 * node + 2, path | SIGN >> level, levels, register)
+        return builder.select(goes_right, right[0], left[0]), builder.select(goes_right, right[1], left[1])
 
     def deeper(self, place: list[Any], level: int, deep: Any, begin: Any, end: Any) -> list[Any]:
         """Return the places one level deeper; the nodes of this level are those from `begin` to `end`."""
@@ -145,7 +139,8 @@ class _Nodes:
             builder.store(nothing, variable)
         with cgutils.for_range_slice(builder, begin, end, LONG(1)) as (node, _):
             address = builder.add(deep, builder.mul(node, LONG(12)))
-            decisions, mine = self._decisions(address, 0), write.broadcast(address, 8)
+            decisions = [self._decision(address, 0, register) for register in range(self.registers)]
+            mine = write.broadcast(address, 8)
             for one, decision, variable in zip(place, decisions, right, strict=True):
                 here = builder.icmp_unsigned("==", one, mine)
                 builder.store(builder.select(here, decision, builder.load(variable)), variable)
@@ -155,14 +150,16 @@ class _Nodes:
             for one, variable in zip(place, right, strict=True)
         ]
 
-    def _decisions(self, address: Any, offset: int) -> list[Any]:
+    def _decision(self, address: Any, offset: int, register: int) -> Any:
         """Return bytes whose sign bit says right: the cut less the bin, saturated, is negative where bin > cut."""
+        cut, bins = self._pair(address, offset, register)
+        return self.write.call(f"llvm.ssub.sat.v{self.lanes}i8", cut.type, [cut, bins])
+
+    def _pair(self, address: Any, offset: int, register: int) -> tuple[Any, Any]:
+        """Return the cut of a node and the bins that it asks."""
         builder, write = self.builder, self.write
         plane = builder.add(self.planes, builder.sext(write.load_one(address, offset, INT), LONG))
-        cut = write.broadcast(address, offset + 4)
-        name = f"llvm.ssub.sat.v{self.lanes}i8"
-        bins = [write.load(plane, self.lanes * register, BYTE, self.lanes) for register in range(self.registers)]
-        return [write.call(name, cut.type, [cut, one]) for one in bins]
+        return write.broadcast(address, offset + 4), write.load(plane, self.lanes * register, BYTE, self.lanes)
 
     def _chosen(self, by: Any, left_side: Any, right_side: Any) -> Any:
         """Return, bit by bit, the right side where `by` is set, else the left one."""
