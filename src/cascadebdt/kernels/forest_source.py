@@ -270,5 +270,5 @@ def fastest(depth: int, instructions: str) -> Level:
     if instructions == "avx512":
         return Level("avx512", block=1024, registers=2 if depth <= TOP else 4)
     if instructions == "avx2":
-        return Level("avx2", block=1024, registers=2)
+        return Level("avx2", block=1024, registers=1 if depth <= TOP else 4)
     return plain(depth)
