@@ -1,9 +1,13 @@
 """The law of scoring: every margin is XGBoost's float32 margin, bit for bit, and every region follows from it."""
 
 import logging
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,12 +35,21 @@ def plain(depth: int) -> Level:
     return forest_source.plain(depth)
 
 
-def fastest(depth: int) -> Level:
-    return forest_source.fastest(depth, cpu.instructions())
+def avx2(depth: int) -> Level:
+    return forest_source.fastest(depth, "avx2")
 
 
-LEVELS = [plain, fastest] if fastest(4) != plain(4) else [plain]
-levels = pytest.mark.parametrize("level", LEVELS, ids=lambda level: level.__name__)
+def avx512(depth: int) -> Level:
+    return forest_source.fastest(depth, "avx512")
+
+
+def _on(level: Any, *known: str) -> Any:
+    """Return a level as a test parameter, skipped on CPUs that cannot run it."""
+    cannot = pytest.mark.skipif(cpu.instructions() not in known, reason=f"this CPU has no {level.__name__}")
+    return pytest.param(level, id=level.__name__, marks=cannot)
+
+
+levels = pytest.mark.parametrize("level", [plain, _on(avx2, "avx2", "avx512"), _on(avx512, "avx512")])
 
 
 def booster(seed: int, *, depth: int = 3, rounds: int = 7, stop: int | None = None, **parameters: Any) -> xgb.Booster:
@@ -132,6 +145,31 @@ def test_every_supported_depth_is_exact(level: Any, depth: int) -> None:
     made = members(depth, 2, 2, depth=depth, min_child_weight=0.1)
     assert max(trees.read(model).depth for member in made for model in member.boosters) == depth
     require_law(made, 2, hard_columns(made, 700, depth), level)
+
+
+def test_the_fastest_level_of_this_cpu_is_taken() -> None:
+    made = members(1, 1, 1)
+    engine = scorer.build(made, 1).engine
+    assert isinstance(engine, Kernels)
+    assert engine.level.name == (cpu.instructions() or "plain")
+
+
+@pytest.mark.skipif(cpu.instructions() == "", reason="this CPU has no avx2")
+@pytest.mark.parametrize("instructions", ["avx2", ""])
+def test_machine_code_for_an_older_cpu_is_exact(instructions: str) -> None:
+    """What Numba compiles for an older CPU runs here too; `build` compares it with XGBoost."""
+    features = ["sse2", "sse4.1", "sse4.2", "popcnt", *(["avx", "avx2", "fma", "bmi", "bmi2"] if instructions else [])]
+    code = (
+        "import test_scorer as t\n"
+        f"assert t.cpu.instructions() == {instructions!r}\n"
+        "for depth in (3, 7):\n"
+        "    made = t.members(depth, 1, 1, depth=depth, min_child_weight=0.1)\n"
+        "    t.require_law(made, 1, t.hard_columns(made, 700, depth), None)\n"
+    )
+    old = {"NUMBA_CPU_NAME": "haswell" if instructions else "nehalem"}
+    old |= {"NUMBA_CPU_FEATURES": ",".join(f"+{name}" for name in features)}
+    paths = [str(Path(__file__).parent), str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | old | {"PYTHONPATH": ":".join(paths)})
 
 
 @levels

@@ -75,7 +75,7 @@ def build(models: Sequence[Trees], columns: Sequence[Sequence[int]], depth: int,
         first_tree=_starts([len(part["leaf"]) for part in parts]),
         top=joined("top"),
         deep=joined("deep"),
-        first_deep=_starts(joined("n_deep")),
+        first_deep=_starts(joined("n_deep").tolist()),
         leaf=np.append(joined("leaf"), np.zeros(REGISTER, np.float32)),  # the vector kernels read whole registers
         base=np.array([trees.base for trees in models], np.float32),
         n_planes=spare + 1,
