@@ -38,7 +38,7 @@ def test_the_flow_starts_with_the_selected_and_ends_with_the_signal_region(score
 
 def test_the_purity_is_the_share_of_what_a_region_is_made_for(scored: tuple[Events, Scores]) -> None:
     filled = yields.fill(*scored, RegionsConfig())
-    table = diagnostics.region_table(filled, {"CR_zee": ("zee",), "CR_wjets": ("wjets",)}, "signal")
+    table = diagnostics.region_table(filled, {"zee": ("zee",), "wjets": ("wjets",)}, "signal")
     values = {name: value for name, (value, _) in table["CR_zee"]["yields"].items()}
     assert table["CR_zee"]["purity"] == pytest.approx(values["zee"] / sum(values.values()))
     assert table["CR_zee"]["data"] == int(np.sum(scored[0].is_data & (scored[1].region == 0)))

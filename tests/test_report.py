@@ -76,6 +76,41 @@ CONTENT: dict[str, Any] = {
         "total_uncertainty": {"CR_zee": [30.0, 20.0], "SR": [20.0, 5.0]},
         "at_bound": [],
     },
+    "treatment": {
+        "merged": {"CR_zee": [0.0, 0.5, 1.0]},
+        "bins": [
+            {
+                "region": "SR",
+                "process": "zee",
+                "bins": [1, 4],
+                "action": "floored",
+                "added": 0.002,
+                "uncertainty": [0.7],
+            }
+        ],
+        "variations": [
+            {
+                "region": region,
+                "process": "zee",
+                "systematic": "jet_scale",
+                "parameter": "jet_scale",
+                "normalisation": [1.03, size],
+                "shape": [0.011, 0.0123],
+                "actions": ["353QH smoothing", "shape pruned"],
+            }
+            for region, size in (("CR_zee", 0.98), ("SR", 0.957))
+        ],
+    },
+    "migration": {
+        "jet_scale_up": {
+            "zee": {
+                "regions": ["CR_zee", "SR", "not selected"],
+                "entries": [[8, 1, 1], [2, 8, 0], [3, 0, 0]],
+                "sumw": [[8.0, 1.0, 1.0], [2.0, 8.0, 0.0], [3.0, 0.0, 0.0]],
+                "reweighted": [0.0, 0.0, 0.0],
+            }
+        }
+    },
 }
 
 
@@ -113,6 +148,11 @@ def findings(content: dict[str, Any]) -> list[str]:
         "xgboost 3.0.1",
         "0123456789abcdef",
         "139 fb⁻¹",
+        "edges left:\n0.0, 0.5, 1.0",
+        '<td class="text">1, 4</td>\n<td class="text">floored</td><td>0.002</td>',
+        '<td>4.3 %</td><td class="text">zee in SR</td>',
+        "353QH smoothing (2 ×), shape pruned (2 ×)",
+        "<td>15.0 %</td><td>5.0 %</td>\n<td>15.0 %</td>",
     ],
 )
 def test_the_page_has_every_number(content: dict[str, Any], text: str) -> None:

@@ -6,11 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cascadebdt import cascade, yields
+from cascadebdt.binning import Demand, merge_edges, quantile_edges
 from cascadebdt.cascade import Scores
 from cascadebdt.config import BinningConfig, RegionsConfig
 from cascadebdt.errors import YieldError
 from cascadebdt.events import Events
-from cascadebdt.yields import merge_edges, quantile_edges, total
+from cascadebdt.yields import total
 from tiny_analysis import toy_cascade, toy_events
 
 REGIONS = RegionsConfig(signal=BinningConfig(observable="final", n_bins=6))
@@ -88,7 +89,7 @@ def test_quantile_edges_cut_into_parts_of_equal_weight(seed: int, n_bins: int) -
 def test_merged_bins_hold_enough_or_there_is_one(seed: int, minimum: float) -> None:
     rng = np.random.default_rng(seed)
     values, weights = rng.beta(1, 4, 300).astype(np.float32), rng.normal(1, 1, 300)
-    edges = merge_edges(np.linspace(0, 1, 21), values, weights, minimum=minimum)
+    edges = merge_edges(np.linspace(0, 1, 21), [Demand(values, weights, minimum)])
     assert (edges[0], edges[-1]) == (0.0, 1.0)
     sums = np.histogram(values, edges, weights=weights)[0]
     squares = np.histogram(values, edges, weights=weights**2)[0]

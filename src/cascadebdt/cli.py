@@ -179,11 +179,10 @@ def apply_command(
 ) -> None:
     """Score events with the trained cascade and fill the regions."""
     from cascadebdt import pipeline
-    from cascadebdt.cascade import Cascade
 
     job = _Job(**options)
     folder = cascade or job.products.cascade
-    model = Cascade.load(folder)
+    model = pipeline.load_cascade(job.config, folder)
     if files:
         request = pipeline.Request(files, sample, folder.parent, scores)
         products = job.products.applied

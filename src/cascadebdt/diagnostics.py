@@ -10,6 +10,7 @@ from cascadebdt.arrays import BoolArray, FeatureArray
 from cascadebdt.cascade import Scores
 from cascadebdt.config import DATA, NOMINAL
 from cascadebdt.events import Events
+from cascadebdt.regions import SIGNAL_REGION, stage_of
 from cascadebdt.yields import Histogram, Yields, total
 
 
@@ -21,8 +22,7 @@ def score_histograms(events: Events, scores: Scores, *, n_bins: int = 50) -> dic
     stage name -> histogram with axes ``process`` and ``score`` in [0, 1]
     """
     simulated = events.is_nominal & ~events.is_data
-    names = [region.removeprefix("CR_") for region in scores.regions[:-1]]
-    found = {name: _scores_of(events, scores.scores[:, k], simulated, n_bins) for k, name in enumerate(names)}
+    found = {name: _scores_of(events, scores.scores[:, k], simulated, n_bins) for k, name in enumerate(scores.stages)}
     if scores.final is not None:
         found["final"] = _scores_of(events, scores.final, simulated, n_bins)
     return found
@@ -51,12 +51,13 @@ def flow(events: Events, scores: Scores) -> dict[str, Any]:
     """
     simulated = events.is_nominal & ~events.is_data
     weight = events.weights[NOMINAL]
-    steps = [region.removeprefix("CR_") for region in scores.regions]
+    steps = [*scores.stages, SIGNAL_REGION]
+    reached = scores.stage_of_region[scores.region]
     return {
         "steps": steps,
         "yields": {
             name: [
-                float(weight[simulated & events.of_process(name) & (scores.region >= step)].sum())
+                float(weight[simulated & events.of_process(name) & (reached >= step)].sum())
                 for step in range(len(steps))
             ]
             for name in events.processes
@@ -65,17 +66,17 @@ def flow(events: Events, scores: Scores) -> dict[str, Any]:
     }
 
 
-def region_table(yields: Yields, cascade_against: Mapping[str, tuple[str, ...]], signal: str) -> dict[str, Any]:
+def region_table(yields: Yields, against: Mapping[str, tuple[str, ...]], signal: str) -> dict[str, Any]:
     """Summarise every region: yields with statistical uncertainties, purity, data.
 
-    The purity is the share, in the total prediction, of the processes a control region is made for, or of the signal in
-    the signal region. Data are the number of events, 0 where a region holds none.
+    The purity is the share, in the total prediction, of the processes a control or validation region is made for, or of
+    the signal in the signal region. Data are the number of events, 0 where a region holds none.
     """
     table = {}
     for region, histogram in yields.items():
         processes = [name for name in histogram.axes["process"] if name != DATA]
         found = {name: total(histogram, name) for name in processes}
-        target = cascade_against.get(region, (signal,))
+        target = against.get(stage_of(region) or "", (signal,))
         prediction = sum(value for value, _ in found.values())
         wanted = sum(found[name][0] for name in target)
         has_data = DATA in histogram.axes["process"]

@@ -10,11 +10,11 @@ from typing import Any, cast
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
-from cascadebdt import plots
+from cascadebdt import plots, tables
 from cascadebdt.plots.inference import SIMULATION_STATISTICS, Fit
 from cascadebdt.plots.style import significant
+from cascadebdt.regions import SIGNAL_REGION, is_validation
 from cascadebdt.store import Products, write_text
-from cascadebdt.workspace import SIGNAL_REGION
 
 Json = Mapping[str, Any]
 
@@ -35,10 +35,12 @@ def write(products: Products, *, signal: str) -> Path:
     fit = products.read("fit", made_by="fit")
     cutflow = products.read("cutflow", made_by="apply")
     cascade = products.read("cascade/cascade", made_by="train")
-    figures = {
-        name: plots.save(figure, products.plots / name)[0]
+    saved = {
+        name: plots.save(figure, products.plots / name)
         for name, figure in _figures(products, cascade, cutflow, cast(Fit, SimpleNamespace(**fit)), signal)
     }
+    products.replace_figures([path for paths in saved.values() for path in paths])
+    figures = {name: png for name, (png, _) in saved.items()}
     page = build(
         summary=products.read("summary", made_by="fit"),
         manifest=products.read("manifest", made_by="apply"),
@@ -46,6 +48,8 @@ def write(products: Products, *, signal: str) -> Path:
         cutflow=cutflow,
         figures=figures,
         fit=fit,
+        treatment=products.read("treatment", made_by="fit"),
+        migration=products.read("migration", made_by="apply"),
     )
     return write_text(products.report, page)
 
@@ -58,13 +62,15 @@ def build(
     cutflow: Json,
     figures: Mapping[str, Path | bytes],
     fit: Json | None = None,
+    treatment: Json | None = None,
+    migration: Json | None = None,
     warnings: Sequence[str] = (),
 ) -> str:
     """Return the page.
 
     Parameters
     ----------
-    summary, manifest, cascade, cutflow, fit : contents of the JSON products of these names
+    summary, manifest, cascade, cutflow, fit, treatment, migration : contents of the JSON products of these names
     figures : PNG files or their bytes; names starting with ``regions``, ``region_``, ``fit``, ``flow`` and ``scores_``
         have their place, others stand at the end
     warnings : sentences to show before those found here
@@ -95,6 +101,10 @@ def build(
         figures=_placed(figures),
         processes=list(dict.fromkeys(name for region in summary["regions"].values() for name in region["yields"])),
         signal_region=SIGNAL_REGION,
+        systematics=tables.systematics(treatment or {}),
+        edited_bins=tables.edited_bins(treatment or {}),
+        merged=(treatment or {}).get("merged", {}),
+        migrations=tables.migrations(migration or {}),
         stages=[_stage(stage, cascade["signal"]) for stage in _classifiers(cascade)],
         negative_weights=[row for stage in _classifiers(cascade) for row in _negative_weights(stage)],
     )
@@ -157,7 +167,7 @@ def _figures(products: Products, cascade: Json, cutflow: Json, fit: Fit, signal:
     yield "regions", plots.regions(yields, fit, signal=signal)
     yield "regions_before_fit", plots.regions(yields, signal=signal)
     for name, histogram in yields.items():
-        yield f"region_{name}", plots.region(histogram, name, fit, signal=signal)
+        yield f"region_{name}", plots.region(histogram, name, None if is_validation(name) else fit, signal=signal)
     yield "fit", plots.fit(fit)
     yield "flow", plots.flow(cutflow["cascade"], signal=signal)
     stages = {stage["name"]: stage for stage in _classifiers(cascade)}

@@ -1,10 +1,11 @@
 """Path and format of every product; files appear whole or not at all."""
 
+import hashlib
 import json
 import os
 import platform
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -23,7 +24,7 @@ from cascadebdt.expression import registered
 from cascadebdt.selection import Cutflow
 from cascadebdt.yields import Histogram, Yields, total
 
-PACKAGES = ("cascadebdt", "awkward", "hist", "iminuit", "jax", "numba", "numpy", "pyhf", "uproot", "xgboost")
+PACKAGES = ("cascadebdt", "awkward", "hist", "iminuit", "numba", "numpy", "pyhf", "uproot", "xgboost")
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,16 @@ class Products:
     def report(self) -> Path:
         """The HTML page."""
         return self.directory / "report.html"
+
+    def replace_figures(self, paths: Sequence[Path]) -> None:
+        """Take note of the figures drawn, and remove those drawn before and not now, unless somebody changed them."""
+        before = self.read("figures", made_by="report") if self.json("figures").is_file() else {}
+        now = {path.name: _digest(path) for path in paths}
+        for name in before.keys() - now.keys():
+            path = self.plots / name
+            if path.is_file() and _digest(path) == before[name]:
+                path.unlink()
+        self.write("figures", now)
 
     def json(self, name: str) -> Path:
         """Return the path of a JSON product, such as ``yields``."""
@@ -111,12 +122,11 @@ class ScoreFile:
     def append(self, events: Events, scores: Scores) -> None:
         """Append the nominal events of a chunk."""
         rows = np.flatnonzero(events.is_nominal & (scores.region >= 0))
-        stages = [region.removeprefix("CR_") for region in scores.regions[:-1]]
         columns = {
             "event_id": events.event_id[rows],
             "region": scores.region[rows],
             "weight": events.weights[NOMINAL][rows],
-            **{f"score_{name}": scores.scores[rows, k] for k, name in enumerate(stages)},
+            **{f"score_{name}": scores.scores[rows, k] for k, name in enumerate(scores.stages)},
         }
         if scores.final is not None:
             columns["final"] = scores.final[rows]
@@ -129,6 +139,10 @@ class ScoreFile:
         self.file.close()
         self.draft.replace(self.path)
         return self.path
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def write_text(path: Path, text: str) -> Path:

@@ -1,46 +1,43 @@
 """Systematics -> what a process's events need: weight factors, replaced branches, alternative samples."""
 
 from cascadebdt.config import (
-    DATA,
     Config,
     KinematicSystematic,
     SampleSystematic,
-    SystematicConfig,
     WeightSystematic,
+    applies,
+    sides,
 )
 
 
-def applies(systematic: SystematicConfig, process: str) -> bool:
-    """Whether a systematic varies a process; data are never varied."""
-    return process != DATA and (systematic.processes is None or process in systematic.processes)
-
-
-def weight_factors(config: Config) -> dict[str, WeightSystematic]:
-    """Return variation name -> weight systematic, for every weight variation."""
+def weight_factors(config: Config) -> dict[str, tuple[WeightSystematic, str]]:
+    """Return variation name -> its systematic and expression, for every weight variation."""
     return {
-        f"{systematic.name}_{side}": systematic
+        variation: (systematic, expression)
         for systematic in config.systematics
         if isinstance(systematic, WeightSystematic)
-        for side in ("up", "down")
+        for variation, expression in zip(sides(systematic), (systematic.up, systematic.down), strict=False)
+        if expression is not None
     }
 
 
 def shifts(config: Config, process: str) -> dict[str, dict[str, str]]:
     """Return variation name -> (branch -> expression), for every kinematic variation of a process."""
     return {
-        f"{systematic.name}_{side}": branches
+        variation: branches
         for systematic in config.systematics
         if isinstance(systematic, KinematicSystematic) and applies(systematic, process)
-        for side, branches in (("up", systematic.up), ("down", systematic.down))
+        for variation, branches in zip(sides(systematic), (systematic.up, systematic.down), strict=False)
+        if branches is not None
     }
 
 
 def alternative_samples(config: Config) -> dict[str, SampleSystematic]:
     """Return variation name -> sample systematic; only the upper side is a sample of its own."""
-    return {f"{s.name}_up": s for s in config.systematics if isinstance(s, SampleSystematic)}
+    return {sides(s)[0]: s for s in config.systematics if isinstance(s, SampleSystematic)}
 
 
 def variations_with_rows(config: Config) -> tuple[str, ...]:
     """Names of the variations whose events differ from the nominal ones."""
-    kinematic = [s.name for s in config.systematics if isinstance(s, KinematicSystematic)]
-    return (*(f"{name}_{side}" for name in kinematic for side in ("up", "down")), *alternative_samples(config))
+    kinematic = [s for s in config.systematics if isinstance(s, KinematicSystematic)]
+    return (*(variation for systematic in kinematic for variation in sides(systematic)), *alternative_samples(config))

@@ -12,9 +12,9 @@ import hist
 import numpy as np
 
 from cascadebdt.arrays import BoolArray, FeatureArray, FloatArray
+from cascadebdt.binning import bin_of, choose
 from cascadebdt.cascade import Scores
-from cascadebdt.cascade.weights import effective_number
-from cascadebdt.config import DATA, NOMINAL, BinningConfig, RegionsConfig
+from cascadebdt.config import DATA, NOMINAL, RegionsConfig
 from cascadebdt.errors import YieldError
 from cascadebdt.events import Events
 
@@ -33,7 +33,7 @@ def fill(
     ----------
     events : selected events
     scores : of the same events
-    config : binning of control regions and signal region
+    config : binning of the regions
     edges : bins of each region, found as `config` says if not given
 
     Raises
@@ -44,13 +44,12 @@ def fill(
     yields = {}
     for code, region in enumerate(scores.regions):
         in_region = scores.region == code
-        is_signal_region = code == scores.signal_region
-        binning = config.signal if is_signal_region else config.control
-        values = _observable(events, scores, binning.observable, stage=min(code, len(scores.regions) - 2))
+        binning = config.binning(region)
+        stage = min(int(scores.stage_of_region[code]), len(scores.stages) - 1)
+        values = _observable(events, scores, binning.observable, region, stage=stage)
         _require_numbers(events, values, in_region, binning.observable, region)
-        reference = events.of_process(scores.signal) if is_signal_region else ~events.of_process(scores.signal)
-        found = edges or {region: _edges(events, values, in_region, reference, binning, scores.signal)}
-        yields[region] = _histogram(events, values, in_region, found[region], binning.observable)
+        found = edges[region] if edges else choose(events, values, in_region, region, config, scores.signal)
+        yields[region] = _histogram(events, values, in_region, found, binning.observable)
     _require_closure(events, scores, yields)
     return yields
 
@@ -62,81 +61,14 @@ def total(histogram: Histogram, process: str, variation: str = NOMINAL) -> tuple
     return float(cells["value"].sum()), float(np.sqrt(cells["variance"].sum()))
 
 
-def quantile_edges(values: FeatureArray, weights: FloatArray, n_bins: int) -> FloatArray:
-    """Return inner edges that cut events into `n_bins` parts of equal weight, ``(<= n_bins - 1,) float64``.
-
-    Negative weights count by their absolute value: edges are a choice, not a yield.
-    """
-    order = np.argsort(values, kind="stable")
-    cumulative = np.cumsum(np.abs(weights[order]))
-    if not len(cumulative) or cumulative[-1] == 0:
-        return np.empty(0)
-    wanted = np.arange(1, n_bins) / n_bins * cumulative[-1]
-    return np.unique(values[order][np.searchsorted(cumulative, wanted)]).astype(np.float64)
-
-
-def merge_edges(edges: FloatArray, values: FeatureArray, weights: FloatArray, *, minimum: float) -> FloatArray:
-    """Drop inner edges, from the right, until every bin holds enough effective events and a positive sum.
-
-    Parameters
-    ----------
-    edges : (n,) float64, increasing, the outermost included
-    values, weights : (n_events,) of the background
-    minimum : effective number of events, (sum w)^2 / sum w^2, per bin
-
-    Returns
-    -------
-    (<= n,) float64, the outermost edges kept
-    """
-    bins = _bin_of(values, edges)
-    kept, above = [edges[-1]], len(edges) - 1
-    for lower in range(len(edges) - 2, 0, -1):
-        inside = weights[(bins >= lower) & (bins < above)]
-        if inside.sum() > 0 and effective_number(inside) >= minimum:
-            kept.append(edges[lower])
-            above = lower
-    lowest = weights[bins < above]
-    if len(kept) > 1 and (lowest.sum() <= 0 or effective_number(lowest) < minimum):
-        kept.pop()
-    return np.array([edges[0], *reversed(kept)])
-
-
-def _observable(events: Events, scores: Scores, name: str, *, stage: int) -> FeatureArray:
+def _observable(events: Events, scores: Scores, name: str, region: str, *, stage: int) -> FeatureArray:
     if name == "score":
         return np.asarray(scores.scores[:, stage])
     if name != "final":
         return events.columns[name]
     if scores.final is None:
-        raise YieldError("regions.signal.observable: 'final' was asked for, but the cascade has no final discriminant")
+        raise YieldError(f"region {region}: 'final' was asked for, but the cascade has no final discriminant")
     return scores.final
-
-
-def _edges(
-    events: Events,
-    values: FeatureArray,
-    in_region: BoolArray,
-    reference: BoolArray,
-    binning: BinningConfig,
-    signal: str,
-) -> FloatArray:
-    """Return the edges configured, or find them from nominal simulation; data have no say."""
-    if binning.bins != "auto":
-        return np.array(binning.bins)
-    simulated = in_region & events.is_nominal & ~events.is_data
-    if not simulated.any():
-        return np.array([0.0, 1.0])
-    weights = events.weights[NOMINAL]
-    inner = quantile_edges(values[simulated & reference], weights[simulated & reference], binning.n_bins)
-    low, high = float(values[simulated].min()), float(values[simulated].max())
-    high = high if high > low else float(np.nextafter(np.float32(low), np.float32(np.inf)))
-    edges = np.array([low, *inner[(inner > low) & (inner < high)], high])
-    background = simulated & ~events.of_process(signal)
-    return merge_edges(edges, values[background], weights[background], minimum=binning.min_effective_events)
-
-
-def _bin_of(values: FeatureArray, edges: FloatArray) -> FloatArray:
-    """Return bin indices, values outside the edges in the outermost bins."""
-    return np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)
 
 
 def _histogram(
@@ -151,7 +83,7 @@ def _histogram(
         storage=hist.storage.Weight(),
     )
     cells = histogram.view()
-    bins, n_bins = _bin_of(values, edges), len(edges) - 1
+    bins, n_bins = bin_of(values, edges), len(edges) - 1
     for p, process in enumerate(events.processes):
         for v, variation in enumerate(variations):
             is_weight = variation in weight_variations

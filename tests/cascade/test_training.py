@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cascadebdt import cascade
-from cascadebdt.cascade import Cascade, training
+from cascadebdt.cascade import Cascade, boosting
 from cascadebdt.cascade.folds import fold_of
 from cascadebdt.config import CascadeConfig
 from cascadebdt.errors import ConfigError, TrainingError
@@ -105,7 +105,7 @@ def test_negative_weights_are_an_error_if_asked() -> None:
 
 def test_a_missing_gpu_is_an_error_only_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    if training._n_cuda_devices():
+    if boosting._n_cuda_devices():
         pytest.skip("this machine's driver shows a GPU all the same")
     with pytest.raises(ConfigError, match="'cuda' was asked for"):
         cascade.train(toy_events(), toy_cascade(device="cuda"))

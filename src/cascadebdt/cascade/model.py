@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import xgboost as xgb
 
-from cascadebdt.arrays import EVENT_ID, AnyArray, IdArray, RegionArray
+from cascadebdt import regions
+from cascadebdt.arrays import EVENT_ID, REGION, AnyArray, FeatureArray, IdArray, RegionArray
 from cascadebdt.cascade import scorer
+from cascadebdt.cascade.logistic import margin_cut
 from cascadebdt.cascade.scorer import Member, Scorer
 from cascadebdt.cascade.scoring import BLINDED, Scores
 from cascadebdt.errors import InputError
@@ -20,6 +22,7 @@ from cascadebdt.events import Events
 from cascadebdt.kernels.forest_source import Level
 
 FORMAT = 1
+SLICE = 1 << 20  # events whose margins are held at a time where only regions are wanted
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,14 @@ class WorkingPoint:
     """The threshold of a stage, the signal efficiency asked for (if any) and the efficiencies found.
 
     `efficiencies` are weighted fractions of each simulated process that reaches the stage with out-of-fold
-    ``score >= threshold``.
+    ``score >= threshold``. Events between `validation_threshold`, where there is one, and the threshold are in the
+    stage's validation region.
     """
 
     threshold: np.float32
     signal_efficiency: float | None
     efficiencies: Mapping[str, float]
+    validation_threshold: np.float32 | None = None
 
 
 @dataclass(frozen=True)
@@ -70,17 +75,23 @@ class Stage:
 
 @dataclass(frozen=True)
 class Cascade:
-    """Trained stages in order, with the number of folds and, optionally, the final discriminant."""
+    """Trained stages in order, with the number of folds and, optionally, the final discriminant.
+
+    `provenance` is what a saved cascade says about its making.
+    """
 
     signal: str
     n_folds: int
     stages: tuple[Stage, ...]
     final: Classifier | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def regions(self) -> tuple[str, ...]:
         """Names of the regions: what each stage rejects, then the signal region."""
-        return (*(f"CR_{stage.name}" for stage in self.stages), "SR")
+        return regions.names(
+            (stage.name, stage.working_point.validation_threshold is not None) for stage in self.stages
+        )
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -114,7 +125,8 @@ class Cascade:
         found = self._scorer.run(columns, identity, jobs=jobs, with_margins=True)
         n_stages = len(self.stages)
         final = found.margins[n_stages] if self.final else None
-        scores = Scores(found.margins[:n_stages].T, final, found.region, self.regions, self.signal)
+        region = self._codes(found.region, found.margins)
+        scores = Scores(found.margins[:n_stages].T, final, region, self.regions, self.signal)
         return scores if unblind or not isinstance(events, Events) else scores.blinded(events.is_data)
 
     def classify(
@@ -127,10 +139,40 @@ class Cascade:
     ) -> RegionArray:
         """Return the regions alone, ``(n_events,) int8`` as in `Scores`, without memory for scores; see `score`."""
         columns, identity = _columns(events, event_id)
-        region = self._scorer.run(columns, identity, jobs=jobs, with_margins=False).region
+        region = self._region(columns, identity, jobs)
         if isinstance(events, Events) and not unblind:
-            region[events.is_data & (region == len(self.stages))] = BLINDED
+            region[events.is_data & (region == len(self.regions) - 1)] = BLINDED
         return region
+
+    def _region(self, columns: Mapping[str, AnyArray], event_id: IdArray, jobs: int) -> RegionArray:
+        """Return the regions; validation regions need margins, which are held for some events at a time."""
+        if len(self.regions) == len(self.stages) + 1:
+            return self._scorer.run(columns, event_id, jobs=jobs, with_margins=False).region
+        region = np.empty(len(event_id), REGION)
+        for start in range(0, len(event_id), SLICE):
+            some = slice(start, start + SLICE)
+            part = {name: np.asarray(columns[name])[some] for name in self._scorer.features if name in columns}
+            found = self._scorer.run(part, event_id[some], jobs=jobs, with_margins=True)
+            region[some] = self._codes(found.region, found.margins)
+        return region
+
+    def _codes(self, rejected: RegionArray, margins: FeatureArray) -> RegionArray:
+        """Return the codes of the regions.
+
+        Parameters
+        ----------
+        rejected : (n_events,) the stage that rejects an event, or the number of stages
+        margins : (n_members, n_events)
+        """
+        if len(self.regions) == len(self.stages) + 1:
+            return rejected
+        control = [self.regions.index(f"{regions.CONTROL}{stage.name}") for stage in self.stages]
+        codes = np.array([*control, len(self.regions) - 1], REGION)[rejected]
+        for k, stage in enumerate(self.stages):
+            if stage.working_point.validation_threshold is not None:
+                near = margins[k] >= margin_cut(stage.working_point.validation_threshold)
+                codes[(rejected == k) & near] = control[k] + 1
+        return codes
 
     @cached_property
     def _scorer(self) -> Scorer:
@@ -182,6 +224,7 @@ class Cascade:
             n_folds=content["folds"],
             stages=tuple(Stage(_load(entry, directory), _read_working_point(entry)) for entry in content["stages"]),
             final=_load(content["final"], directory) if content["final"] else None,
+            provenance=content["provenance"],
         )
 
 
@@ -207,16 +250,31 @@ def _checked_identity(columns: Mapping[str, AnyArray], event_id: IdArray | None)
 
 
 def _working_point(point: WorkingPoint) -> dict[str, Any]:
+    looser = point.validation_threshold
     return {
-        "threshold": {"value": float(point.threshold), "hex": float(point.threshold).hex()},
+        "threshold": _exact(point.threshold),
         "signal_efficiency": point.signal_efficiency,
         "efficiencies": dict(point.efficiencies),
+        **({} if looser is None else {"validation_threshold": _exact(looser)}),
     }
 
 
+def _exact(threshold: np.float32) -> dict[str, Any]:
+    return {"value": float(threshold), "hex": float(threshold).hex()}
+
+
 def _read_working_point(entry: Mapping[str, Any]) -> WorkingPoint:
-    threshold = np.float32(float.fromhex(entry["threshold"]["hex"]))
-    return WorkingPoint(threshold, entry["signal_efficiency"], entry["efficiencies"])
+    looser = entry.get("validation_threshold")
+    return WorkingPoint(
+        _read_exact(entry["threshold"]),
+        entry["signal_efficiency"],
+        entry["efficiencies"],
+        None if looser is None else _read_exact(looser),
+    )
+
+
+def _read_exact(threshold: Mapping[str, Any]) -> np.float32:
+    return np.float32(float.fromhex(threshold["hex"]))
 
 
 def _save(classifier: Classifier, directory: Path) -> dict[str, Any]:

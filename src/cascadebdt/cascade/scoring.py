@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 import xgboost as xgb
 
+from cascadebdt import regions
 from cascadebdt.arrays import FEATURE, REGION, AnyArray, BoolArray, FeatureArray, IntArray, RegionArray
 from cascadebdt.cascade.logistic import probability
 from cascadebdt.errors import InputError, did_you_mean
@@ -26,8 +27,9 @@ class Scores:
     margins : (n_events, n_stages) float32, NaN at stages that an event does not reach
     final_margin : (n_events,) float32, of the final discriminant of what passes every stage, NaN elsewhere; None
         without one
-    region : (n_events,) int8, k if stage k (from 0) rejects the event, n_stages for the signal region, `BLINDED` for
-        data that would land there while blind: nothing else of them is kept
+    region : (n_events,) int8, the code of the region: without validation regions k if stage k (from 0) rejects the
+        event, n_stages for the signal region; `BLINDED` for data that would land there while blind: nothing else of
+        them is kept
     regions : names, ``regions[region[i]]`` is the region of event i
     signal : name of the signal process
     """
@@ -47,6 +49,17 @@ class Scores:
     def final(self) -> FeatureArray | None:
         """The final discriminant: (n_events,) float32 in [0, 1], NaN outside the signal region; None without one."""
         return None if self.final_margin is None else probability(self.final_margin)
+
+    @cached_property
+    def stages(self) -> tuple[str, ...]:
+        """Names of the stages."""
+        return tuple(dict.fromkeys(stage for name in self.regions if (stage := regions.stage_of(name)) is not None))
+
+    @cached_property
+    def stage_of_region(self) -> IntArray:
+        """The stage (from 0) that rejects the events of each region, n_stages for the signal region: (n_regions,)."""
+        order = [*self.stages, None]
+        return np.array([order.index(regions.stage_of(name)) for name in self.regions])
 
     @property
     def signal_region(self) -> int:

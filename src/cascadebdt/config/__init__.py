@@ -5,30 +5,36 @@ the field they limit, and every message starts with the path of what is wrong.
 """
 
 from cascadebdt.config.reading import load, parse
+from cascadebdt.config.regions import BinningConfig, RegionsConfig
 from cascadebdt.config.sections import (
     DATA,
     ENTRY,
     NOMINAL,
     BDTConfig,
-    BinningConfig,
     CascadeConfig,
     Config,
     CutConfig,
     Device,
     FinalConfig,
     FitConfig,
-    KinematicSystematic,
     NegativeWeights,
-    NormalisationSystematic,
     NtupleConfig,
     ObjectConfig,
-    RegionsConfig,
     SampleConfig,
-    SampleSystematic,
     StageConfig,
+    WorkingPointConfig,
+)
+from cascadebdt.config.systematics import (
+    KinematicSystematic,
+    NormalisationSystematic,
+    PruneConfig,
+    SampleSystematic,
+    SmoothConfig,
     SystematicConfig,
     WeightSystematic,
-    WorkingPointConfig,
+    applies,
+    parameter,
+    sides,
 )
 
 __all__ = [
@@ -48,13 +54,18 @@ __all__ = [
     "NormalisationSystematic",
     "NtupleConfig",
     "ObjectConfig",
+    "PruneConfig",
     "RegionsConfig",
     "SampleConfig",
     "SampleSystematic",
+    "SmoothConfig",
     "StageConfig",
     "SystematicConfig",
     "WeightSystematic",
     "WorkingPointConfig",
+    "applies",
     "load",
+    "parameter",
     "parse",
+    "sides",
 ]

@@ -76,7 +76,8 @@ def _sentence(error: ErrorDetails) -> str:
 
 def _path(location: tuple[int | str, ...]) -> str:
     """Write a location as ``config.regions[1].bins``."""
-    return "config" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    shown = [part for part in location if part != "own"]  # regions stand beside their kinds in a configuration
+    return "config" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in shown)
 
 
 def _keys_at(model: Any, location: list[int | str]) -> list[str]:

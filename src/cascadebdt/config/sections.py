@@ -1,37 +1,26 @@
 """The parts of a configuration, frozen and typed: keys, defaults and limits, each with the field it belongs to."""
 
+import fnmatch
 import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from cascadebdt import regions
+from cascadebdt.config.base import Fraction, Name, Positive, Section, as_list
+from cascadebdt.config.regions import RegionsConfig
+from cascadebdt.config.systematics import FilesConfig, PruneConfig, SystematicConfig, require_distinct
 from cascadebdt.errors import did_you_mean
 
 DATA = "data"
 NOMINAL = "nominal"
 ENTRY = "entry"
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Fraction = Annotated[float, Field(gt=0, lt=1)]
 NegativeWeights = Literal["absolute", "drop", "error"]
 Device = Literal["auto", "cpu", "cuda"]
-
-
-class Section(BaseModel):
-    """Base of every part of a configuration: frozen, unknown keys rejected."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-def _as_list(data: Any, *keys: str) -> Any:
-    """Return `data` with the scalar values of `keys` wrapped in lists."""
-    if not isinstance(data, Mapping):
-        return data
-    return {key: [value] if key in keys and isinstance(value, str) else value for key, value in data.items()}
 
 
 class NtupleConfig(Section):
@@ -67,7 +56,7 @@ class NtupleConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _short_forms(cls, data: Any) -> Any:
-        data = _as_list(data, "mev")
+        data = as_list(data, "mev")
         if isinstance(data, Mapping) and data.get("event_id") == ENTRY:
             data = {**data, "event_id": ()}
         if isinstance(data, Mapping) and isinstance(data.get("sentinels"), list | tuple):
@@ -75,21 +64,7 @@ class NtupleConfig(Section):
         return data
 
 
-class _Files(Section):
-    """Files of one production and how their events are weighted."""
-
-    files: tuple[str, ...] = Field(min_length=1)
-    cross_section_pb: Positive | None = None
-    weight: str | None = None
-    tree: str | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_file(cls, data: Any) -> Any:
-        return _as_list(data, "files")
-
-
-class SampleConfig(_Files):
+class SampleConfig(FilesConfig):
     """Files of one production (or data). A relative path is relative to the configuration file.
 
     `files` are names, glob patterns, URLs (``root://``, ``https://``) or text files (``.txt``) with one of these a
@@ -138,7 +113,7 @@ class ObjectConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _one_collection(cls, data: Any) -> Any:
-        return _as_list(data, "from", "from_")
+        return as_list(data, "from", "from_")
 
     @model_validator(mode="after")
     def _from_or_pairs(self) -> Self:
@@ -174,16 +149,37 @@ class BDTConfig(Section):
 
 
 class WorkingPointConfig(Section):
-    """The threshold of a stage: a target signal efficiency among events that reach it, or a fixed score."""
+    """The threshold of a stage: a target signal efficiency among events that reach it, or a fixed score.
+
+    A second, looser one, `validation_efficiency` or `validation_threshold`, makes the band between the two the
+    validation region of the stage.
+    """
 
     signal_efficiency: Fraction | None = None
     threshold: Annotated[float, Field(ge=0, le=1)] | None = None
+    validation_efficiency: Fraction | None = None
+    validation_threshold: Annotated[float, Field(ge=0, le=1)] | None = None
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
         if (self.signal_efficiency is None) == (self.threshold is None):
             raise ValueError("give exactly one of signal_efficiency, threshold")
         return self
+
+    @model_validator(mode="after")
+    def _looser(self) -> Self:
+        looser, tighter = (self.validation_efficiency, self.signal_efficiency)
+        if looser is not None and (tighter is None or looser <= tighter):
+            raise ValueError(f"validation_efficiency must be above signal_efficiency, got {looser} and {tighter}")
+        looser, tighter = (self.validation_threshold, self.threshold)
+        if looser is not None and (tighter is None or looser >= tighter):
+            raise ValueError(f"validation_threshold must be below threshold, got {looser} and {tighter}")
+        return self
+
+    @property
+    def is_validated(self) -> bool:
+        """Whether the stage has a validation region."""
+        return self.validation_efficiency is not None or self.validation_threshold is not None
 
 
 class StageConfig(Section):
@@ -198,7 +194,7 @@ class StageConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _one_background(cls, data: Any) -> Any:
-        return _as_list(data, "against")
+        return as_list(data, "against")
 
 
 class FinalConfig(Section):
@@ -252,93 +248,23 @@ class CascadeConfig(Section):
                 raise ValueError(f"stage '{stage.name}' trains the signal '{self.signal}' against itself")
         return self
 
-
-class BinningConfig(Section):
-    """What a region is binned in, and how.
-
-    `observable` is ``score`` (of the stage that made the region; in the signal region of the last stage), ``final``
-    or a feature. `bins` are edges, or ``auto``: at most `n_bins` quantiles, merged until every bin holds
-    `min_effective_events` of simulated background, (sum w)^2 / sum w^2.
-    """
-
-    observable: str = "score"
-    bins: Literal["auto"] | tuple[float, ...] = "auto"
-    n_bins: int = Field(default=5, ge=1)
-    min_effective_events: float = Field(default=15.0, ge=0)
-
-    @model_validator(mode="after")
-    def _edges_increase(self) -> Self:
-        if self.bins != "auto" and (
-            len(self.bins) < 2 or any(a >= b for a, b in zip(self.bins, self.bins[1:], strict=False))
-        ):
-            raise ValueError(f"bins must increase, got {list(self.bins)}")
-        return self
-
-
-class RegionsConfig(Section):
-    """The binning of the control regions and of the signal region."""
-
-    control: BinningConfig = BinningConfig()
-    signal: BinningConfig = BinningConfig(n_bins=12)
-
-
-class NormalisationSystematic(Section):
-    """A relative uncertainty of the yield, log-normal constrained."""
-
-    kind: Literal["normalisation"]
-    name: Name
-    size: Annotated[float, Field(gt=0, lt=1)]
-    processes: tuple[Name, ...] | None = None
-
-
-class WeightSystematic(Section):
-    """Event by event factors on the nominal weight, as expressions."""
-
-    kind: Literal["weight"]
-    name: Name
-    up: str
-    down: str
-    processes: tuple[Name, ...] | None = None
-
-
-class KinematicSystematic(Section):
-    """Branches replaced by expressions; objects, features, scores and regions follow."""
-
-    kind: Literal["kinematic"]
-    name: Name
-    up: dict[str, str] = Field(min_length=1)
-    down: dict[str, str] = Field(min_length=1)
-    processes: tuple[Name, ...] | None = None
-
-
-class SampleSystematic(_Files):
-    """An alternative sample of one process; the other side of the variation mirrors it."""
-
-    kind: Literal["sample"]
-    name: Name
-    process: Name
-
     @property
-    def processes(self) -> tuple[str, ...]:
-        """The process the sample belongs to."""
-        return (self.process,)
-
-
-SystematicConfig = Annotated[
-    NormalisationSystematic | WeightSystematic | KinematicSystematic | SampleSystematic,
-    Field(discriminator="kind"),
-]
+    def regions(self) -> tuple[str, ...]:
+        """Names of the regions that the stages make."""
+        return regions.names((stage.name, stage.working_point.is_validated) for stage in self.stages)
 
 
 class FitConfig(Section):
     """The fit: which process `signal` strength multiplies, which backgrounds float, and whether data are unblinded.
 
-    `unblind` is false, or the reason for unblinding, which is kept in the manifest.
+    `unblind` is false, or the reason for unblinding, which is kept in the manifest. `prune` leaves out effects of
+    variations that are smaller than it says.
     """
 
     signal: Name = "signal"
     free: tuple[Name, ...] = ()
     unblind: Literal[False] | Annotated[str, Field(min_length=1)] = False
+    prune: PruneConfig = PruneConfig()
 
 
 class Config(Section):
@@ -372,9 +298,17 @@ class Config(Section):
                     f"samples[{index}]: '{sample.name}' has a cross_section_pb but ntuples.sum_of_weights is not set, "
                     "so its weights cannot be normalised; expected 'tree:branch', such as 'Runs:genEventSumw'"
                 )
+        self._require_distinct_parameters()
         if self.fit.signal != self.cascade.signal:
             raise ValueError(f"fit.signal '{self.fit.signal}' must equal cascade.signal '{self.cascade.signal}'")
         return self
+
+    def _require_distinct_parameters(self) -> None:
+        """Require that systematics, normalisations and simulation statistics have parameters of their own."""
+        processes = [process for process in self.processes if process != DATA]
+        names = self.cascade.regions
+        taken = {"mu", *(f"norm_{name}" for name in processes), *(f"mcstat_{name}" for name in names)}
+        require_distinct(self.systematics, processes, names, taken)
 
     def _references(self) -> list[tuple[str, str, list[str], str]]:
         """List (path, name, known names, what) of everything that names something defined elsewhere."""
@@ -389,11 +323,7 @@ class Config(Section):
             found += [
                 ("cascade.final.features", name, list(self.features), "feature") for name in self.cascade.final.features
             ]
-        observables = [*self.features, "score", *(["final"] if self.cascade.final else [])]
-        found.append(("regions.signal.observable", self.regions.signal.observable, observables, "observable"))
-        found.append(
-            ("regions.control.observable", self.regions.control.observable, [*self.features, "score"], "observable")
-        )
+        found += self._references_of_regions(simulated)
         found += [("fit.free", name, backgrounds, "background process") for name in self.fit.free]
         for index, systematic in enumerate(self.systematics):
             found += [(f"systematics[{index}]", name, simulated, "process") for name in systematic.processes or ()]
@@ -401,6 +331,26 @@ class Config(Section):
             known = [other for other in self.objects if other != name]
             found += [(f"objects.{name}.away_from", other, known, "object") for other in spec.away_from]
             found += [(f"objects.{name}.pairs", other, known, "object") for other in spec.pairs or ()]
+        return found
+
+    def _references_of_regions(self, simulated: list[str]) -> list[tuple[str, str, list[str], str]]:
+        """List what the regions name, and what names regions."""
+        known = list(self.cascade.regions)
+        found = [(f"regions.{name}", name, known, "region") for name in self.regions.own]
+        kinds = {"control": self.regions.control, "validation": self.regions.validation, **self.regions.own}
+        binnings = {**{name: binning for name, binning in kinds.items() if binning}, "signal": self.regions.signal}
+        for name, binning in binnings.items():
+            final = ["final"] if self.cascade.final and name == "signal" else []
+            path = f"regions.{name}"
+            found.append((f"{path}.observable", binning.observable, [*self.features, "score", *final], "observable"))
+            found += [
+                (f"{path}.min_effective_events_per_process", process, simulated, "process")
+                for process in binning.min_effective_events_per_process
+            ]
+        for index, systematic in enumerate(self.systematics):
+            for pattern in systematic.regions or ():
+                if not fnmatch.filter(known, pattern):
+                    found.append((f"systematics[{index}].regions", pattern, known, "region"))
         return found
 
     @property

@@ -11,7 +11,8 @@ field, or else a branch with one number per event. Everything is float64 until f
 """
 
 from cascadebdt.features.branches import Branches
+from cascadebdt.features.definition import definition, difference
 from cascadebdt.features.planner import plan
 from cascadebdt.features.table import FeaturePlan, FeatureTable
 
-__all__ = ["Branches", "FeaturePlan", "FeatureTable", "plan"]
+__all__ = ["Branches", "FeaturePlan", "FeatureTable", "definition", "difference", "plan"]

@@ -93,6 +93,11 @@ class ObjectPlan:
         computed = {branch for cell in cells if isinstance(cell, Cartesian) for branch in cell.branches}
         return {*self.lengths, *(cell for cell in cells if isinstance(cell, str)), *computed}
 
+    @property
+    def partner_names(self) -> tuple[str, ...]:
+        """Return the other objects that it depends on."""
+        return tuple(other for other, _, _ in self.away_from)
+
     def select(self, branches: Branches, values: FloatArray, objects: Mapping[str, Candidates]) -> Candidates:
         """Return the offsets and the table of the selected candidates, in their order."""
         offsets, table = self._candidates(branches, values)
@@ -160,6 +165,11 @@ class PairPlan:
     program: Program
     away_from: tuple[tuple[str, float, tuple[int, int]], ...]
     branches: frozenset[str] = frozenset()
+
+    @property
+    def partner_names(self) -> tuple[str, ...]:
+        """Return the other objects that it depends on."""
+        return (*(name for name, _ in self.partners), *(other for other, _, _ in self.away_from))
 
     def select(self, branches: Branches, values: FloatArray, objects: Mapping[str, Candidates]) -> Candidates:
         """Return the offsets and the table of the selected pairs, in their order."""

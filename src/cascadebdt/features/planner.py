@@ -10,7 +10,7 @@ from cascadebdt.errors import ConfigError, did_you_mean
 from cascadebdt.expression import Field, Node, Reduce, Value, build, parse, walk
 from cascadebdt.features.branches import Shift
 from cascadebdt.features.objects import MOMENTUM, AnyObject, Cartesian, Cell, ObjectPlan, PairPlan
-from cascadebdt.features.table import FeaturePlan
+from cascadebdt.features.table import FeaturePlan, Touched
 
 SOURCE = "source"
 MASS = "mass"
@@ -79,9 +79,40 @@ def plan(
             objects={name: fields[name] for name in early},
         ),
         program=build(features=list(columns.values()), values=values, objects={name: fields[name] for name in late}),
+        touched=_touched(applied, specs, columns, [*cuts.values(), *factors.values()], values, fields),
         cuts=tuple(cuts),
         columns=tuple(columns),
         weights=tuple(factors),
+    )
+
+
+def _touched(
+    shifts: Sequence[Shift],
+    specs: Sequence[AnyObject],
+    columns: Mapping[str, Node],
+    decisions: Iterable[Node],
+    values: Sequence[Value],
+    fields: Mapping[str, Sequence[str]],
+) -> Touched:
+    """Find what depends on the branches that are replaced, directly or through objects."""
+    replaced = {shift.branch for shift in shifts}
+    objects: set[str] = set()
+    for spec in specs:
+        used = set(spec.branches) | {values[row].name for row in spec.values}
+        if used & replaced or objects.intersection(spec.partner_names):
+            objects.add(spec.name)
+
+    def is_touched(tree: Node) -> bool:
+        return any(value.name in replaced for value in _values_in([tree])) or bool(objects & set(_objects_in([tree])))
+
+    trees = {name: tree for name, tree in columns.items() if is_touched(tree)}
+    late = _objects_in(trees.values())
+    return Touched(
+        objects=frozenset(objects),
+        columns=tuple(trees),
+        decisions=any(map(is_touched, decisions)),
+        late=tuple(late),
+        program=build(features=list(trees.values()), values=values, objects={name: fields[name] for name in late}),
     )
 
 

@@ -1,21 +1,40 @@
-"""Fit, limits and significances of a HistFactory workspace.
+"""Fits of HistFactory workspaces: values, limits, significances, and what tells whether to believe them.
 
 Any workspace will do, of this package or not. Regions that a `Workspace` names as blind are never looked at: their
 place is taken by the background that the fit to the other regions predicts.
 """
 
 from cascadebdt.inference.blinding import conditioned
-from cascadebdt.inference.fitting import FitResult, fit, fit_background, profile_interval
+from cascadebdt.inference.fitting import FitResult, fit, fit_background
 from cascadebdt.inference.limits import LimitResult, SignificanceResult, limit, significance
+from cascadebdt.inference.ranking import Impact, Ranking, ranking
+from cascadebdt.inference.scan import Scan, intervals, profile_interval, scan, scan_2d
+from cascadebdt.inference.toys import Toys, ToyTest, toy_cls, toy_significance, toys
+from cascadebdt.inference.validation import ValidatedRegion, Validation, validate
 
 __all__ = [
     "FitResult",
+    "Impact",
     "LimitResult",
+    "Ranking",
+    "Scan",
     "SignificanceResult",
+    "ToyTest",
+    "Toys",
+    "ValidatedRegion",
+    "Validation",
     "conditioned",
     "fit",
     "fit_background",
+    "intervals",
     "limit",
     "profile_interval",
+    "ranking",
+    "scan",
+    "scan_2d",
     "significance",
+    "toy_cls",
+    "toy_significance",
+    "toys",
+    "validate",
 ]

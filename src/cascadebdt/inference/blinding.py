@@ -1,5 +1,6 @@
 """What a fit may see: all data, or while blind the regions that are open and an expectation for those that are not."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,31 +9,43 @@ import numpy as np
 
 from cascadebdt.errors import FitError, did_you_mean
 from cascadebdt.inference.likelihood import Likelihood, Objective, objective
-from cascadebdt.inference.minimise import Minimum, minimum
+from cascadebdt.inference.minimise import Minimum
+from cascadebdt.inference.search import global_minimum
 from cascadebdt.workspace import Workspace
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Target:
     """The -2 ln L to fit.
 
     Parameters
     ----------
-    everything : of all bins; in blind regions the data are the background that the open regions predict
     visible : of the open regions alone
-    background : minimum of `visible` without signal
     is_blind : whether some region is blind
     """
 
-    everything: Objective
     visible: Objective
-    background: Minimum
     is_blind: bool
 
     @property
     def likelihood(self) -> Likelihood:
         """The model."""
-        return self.everything.likelihood
+        return self.visible.likelihood
+
+    @functools.cached_property
+    def background(self) -> Minimum:
+        """The minimum of `visible` without signal."""
+        return global_minimum(self.visible, fixed={self.likelihood.poi: 0.0})
+
+    @functools.cached_property
+    def everything(self) -> Objective:
+        """The -2 ln L of all bins; in blind regions the data are the background that the open regions predict."""
+        if not self.is_blind:
+            return self.visible
+        data = self.visible.data.copy()
+        hidden = np.flatnonzero(self.visible.weights == 0)
+        data[hidden] = self.likelihood.asimov(self.background.theta)[hidden]
+        return Objective(self.likelihood, data, np.ones(self.likelihood.n_bins))
 
     def asimov(self, mu: float) -> tuple[Objective, Minimum]:
         """Return the -2 ln L of the Asimov data of a signal strength, and its minimum.
@@ -44,7 +57,7 @@ class Target:
         Cowan, Cranmer, Gross, Vitells, arXiv:1007.1727, section 3.2.
         """
         poi = self.likelihood.poi
-        fitted = self.background if mu == 0 else minimum(self.visible, fixed={poi: mu}, start=self.background.theta)
+        fitted = self.background if mu == 0 else global_minimum(self.visible, fixed={poi: mu})
         data = self.likelihood.asimov(fitted.theta)
         asimov = Objective(self.likelihood, data, np.ones(self.likelihood.n_bins))
         return asimov, Minimum(fitted.theta, asimov.value_and_gradient(fitted.theta)[0])
@@ -56,23 +69,14 @@ def prepare(workspace: Mapping[str, Any]) -> Target:
     Raises
     ------
     FitError
-        If a blind region is not in the workspace, or the fit to the open regions fails.
+        If a blind region is not in the workspace.
     """
     blind: tuple[str, ...] = getattr(workspace, "blind", ())
     regions = [channel["name"] for channel in workspace.get("channels", [])]
     for region in blind:
         if region not in regions:
             raise FitError(f"workspace: no blind region '{region}'{did_you_mean(region, regions)}")
-    visible = objective(workspace, skip=blind)
-    likelihood = visible.likelihood
-    background = minimum(visible, fixed={likelihood.poi: 0.0})
-    if not blind:
-        return Target(visible, visible, background, is_blind=False)
-    data = visible.data.copy()
-    hidden = np.flatnonzero(visible.weights == 0)
-    data[hidden] = likelihood.asimov(background.theta)[hidden]
-    everything = Objective(likelihood, data, np.ones(likelihood.n_bins))
-    return Target(everything, visible, background, is_blind=True)
+    return Target(objective(workspace, skip=blind), is_blind=bool(blind))
 
 
 def conditioned(workspace: Mapping[str, Any]) -> Workspace:

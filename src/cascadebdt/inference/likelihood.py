@@ -1,39 +1,35 @@
-"""A HistFactory model as a compiled -2 ln L with exact derivatives: the only code that sets pyhf's backend.
+"""A HistFactory model as -2 ln L with exact derivatives.
 
-pyhf builds the model and JAX differentiates it. Data, and which bins count, are arguments of the compiled functions,
-so that one compilation per model serves every fit: to data, to Asimov data, to the control regions alone.
+pyhf builds the model, compiled kernels evaluate it. Data, and which bins count, are arguments, so that one model
+serves every fit: to data, to Asimov data, to the control regions alone.
 """
 
 import functools
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pyhf
 from scipy.special import gammaln, xlogy
 
-from cascadebdt.arrays import BoolArray, FloatArray
+from cascadebdt.arrays import BoolArray, FloatArray, IntArray
 from cascadebdt.errors import FitError, did_you_mean
-
-# Full optimisation doubles XLA's compile time and gains nothing at run time here.
-COMPILER_OPTIONS = {"xla_backend_optimization_level": 1}
+from cascadebdt.inference.flatten import flatten
+from cascadebdt.kernels import histfactory
+from cascadebdt.kernels.histfactory import Cells
 
 # Events that an empty bin counts as. They change -2 ln L by about 1e-5, and let a fit that prefers a negative rate
 # approach zero smoothly, where the likelihood without them would end in a wall.
 EMPTY = 1e-6
 NO_RATE = 1e-3
 
-Compiled = Callable[..., Any]
-
 
 @dataclass(frozen=True)
 class Likelihood:
-    """A compiled model, without data.
+    """A model, without data.
 
     Parameters
     ----------
@@ -45,6 +41,8 @@ class Likelihood:
     auxiliary : (n_constraints,) nominal auxiliary data
     regions : bins of each region among all bins
     processes : in the order of `rates`
+    cells : the model in the form that kernels evaluate
+    process_of_cell, bin_of_cell : (n_cells,)
     """
 
     names: tuple[str, ...]
@@ -58,9 +56,14 @@ class Likelihood:
     auxiliary: FloatArray
     regions: Mapping[str, slice]
     processes: tuple[str, ...]
-    _value_and_gradient: Compiled
-    _hessian: Compiled
-    _expected: Compiled
+    cells: Cells
+    process_of_cell: IntArray
+    bin_of_cell: IntArray
+
+    @property
+    def scalar(self) -> BoolArray:
+        """(n_parameters,) whether a parameter is shared by bins, not one of a set with one per bin."""
+        return np.array([not name.endswith("]") for name in self.names])
 
     @property
     def n_bins(self) -> int:
@@ -86,16 +89,24 @@ class Likelihood:
 
     def rates(self, theta: FloatArray) -> FloatArray:
         """Return the expected events, (n_processes, n_bins)."""
-        return np.asarray(self._expected(theta)[0])
+        rates = np.zeros((len(self.processes), self.n_bins))
+        rates[self.process_of_cell, self.bin_of_cell] = histfactory.rates(theta, self.cells)
+        return rates
 
     def totals(self, theta: FloatArray) -> FloatArray:
         """Return the expected events of all processes, (n_bins,)."""
-        return np.asarray(self.rates(theta).sum(axis=0))
+        return np.add.reduceat(histfactory.rates(theta, self.cells), self.cells.first_cell[:-1])
+
+    def jacobian(self, theta: FloatArray) -> FloatArray:
+        """Return the derivatives of `totals`, (n_bins, n_parameters)."""
+        return np.asarray(histfactory.jacobian(theta, self.cells))
 
     def asimov(self, theta: FloatArray) -> FloatArray:
         """Return the data set that equals its expectation, (n_bins + n_constraints,)."""
-        rates, auxiliary = self._expected(theta)
-        return np.concatenate([np.asarray(rates).sum(axis=0), np.asarray(auxiliary)])
+        auxiliary, cells = self.auxiliary.copy(), self.cells
+        auxiliary[cells.center] = theta[cells.normal]
+        auxiliary[cells.observed] = theta[cells.poisson] * cells.scale
+        return np.concatenate([self.totals(theta), auxiliary])
 
 
 @dataclass(frozen=True)
@@ -115,15 +126,14 @@ class Objective:
 
     def value_and_gradient(self, theta: FloatArray) -> tuple[float, FloatArray]:
         """Return -2 ln L and its gradient; +inf and zeros where a rate is negative or anything is not finite."""
-        value, gradient = self.likelihood._value_and_gradient(theta, self.data, self.weights)
-        value, gradient = float(value), np.asarray(gradient)
+        value, gradient = histfactory.value_and_gradient(theta, self.data, self.weights, self.likelihood.cells)
         if not (np.isfinite(value) and np.isfinite(gradient).all()):
             return np.inf, np.zeros(len(theta))
         return value, gradient
 
     def hessian(self, theta: FloatArray) -> FloatArray:
         """Return the second derivatives of -2 ln L, (n_parameters, n_parameters)."""
-        return np.asarray(self.likelihood._hessian(theta, self.data, self.weights))
+        return np.asarray(histfactory.hessian(theta, self.data, self.weights, self.likelihood.cells))
 
     def softened(self, events: float) -> "Objective":
         """Return the same with at least so many events in every bin; 0 restores empty bins."""
@@ -140,7 +150,7 @@ class Objective:
         """Return -2 ln L of the model that describes every bin exactly, with the constraints at their best."""
         likelihood = self.likelihood
         theta = np.where(np.isfinite(likelihood.center), likelihood.center, likelihood.start)
-        constraints, _ = likelihood._value_and_gradient(theta, self.data, np.zeros_like(self.weights))
+        constraints, _, _ = histfactory.constraints(theta, self.data, likelihood.n_bins, likelihood.cells)
         events = self.data[: likelihood.n_bins]
         return float(constraints) + float(np.sum(self.weights * _saturated_terms(events)))
 
@@ -185,83 +195,65 @@ def _events(region: str, bins: slice, observed: Mapping[str, Any]) -> FloatArray
 
 @functools.lru_cache(maxsize=8)
 def compiled(key: str) -> Likelihood:
-    """Build and compile the model written as JSON in `key`; models seen lately are remembered."""
+    """Build the model written as JSON in `key`; models seen lately are remembered."""
     content = json.loads(key)
-    with _jax_backend() as switch_on:
+    with _numpy_backend():
         try:
             model = pyhf.Model(content["spec"], poi_name=content["poi"])
         except Exception as error:  # pyhf's own have no common base, and it lets KeyError and others through
             raise FitError(f"workspace: pyhf rejects the model, {' '.join(str(error).split())[:300]}") from error
-        switch_on()
-        # Models of a hundred parameters gain nothing on a GPU, which the training may be using.
-        with jax.default_device(jax.devices("cpu")[0]):
-            return _compile(model)
+        return _likelihood(model, content["spec"]["channels"])
 
 
 @contextmanager
-def _jax_backend() -> Iterator[Callable[[], None]]:
-    """Lend pyhf's NumPy backend, and with the yielded function JAX; give back the caller's backend at the end.
-
-    Existing models are not told of the change: their constants stay as they are, and ours stay NumPy arrays, which
-    are compiled in. Telling them would run every preparation once more, operation by operation, for seconds.
-    """
+def _numpy_backend() -> Iterator[None]:
+    """Lend pyhf's NumPy backend; models of the caller, which may use another, are not told of the change."""
     backend, optimizer = pyhf.get_backend()
     pyhf.events.disable("tensorlib_changed")
     try:
         pyhf.set_backend("numpy", precision="64b")
-        yield lambda: pyhf.set_backend("jax", precision="64b")
+        yield
     finally:
         pyhf.set_backend(backend, optimizer)
         pyhf.events.enable("tensorlib_changed")
 
 
-def _poisson_terms(events: Any, rates: Any) -> Any:
-    """Return -2 ln of the Poisson probabilities, NaN where a rate is negative or vanishes despite events."""
-    allowed = jnp.where(events > 0, rates > 0, rates >= 0)
-    positive = jnp.where((events > 0) & allowed, rates, 1.0)
-    logarithms = events * jnp.log(positive) - rates - jax.scipy.special.gammaln(events + 1)
-    return jnp.where(allowed, -2 * logarithms, jnp.nan)
-
-
-def _compile(model: Any) -> Likelihood:
-    """Compile -2 ln L, its derivatives and the expected rates of a pyhf model."""
-    n_bins = model.config.nmaindata
-
-    def twice_nll(theta: Any, data: Any, weights: Any) -> Any:
-        terms = _poisson_terms(data[:n_bins], model.main_model.expected_data(theta))
-        constraints = model.constraint_logpdf(data[n_bins:], theta) if model.config.nauxdata else 0.0
-        return jnp.sum(jnp.where(weights > 0, weights * terms, 0.0)) - 2 * jnp.sum(jnp.asarray(constraints))
-
-    def expected(theta: Any) -> Any:
-        auxiliary = model.expected_auxdata(theta) if model.config.nauxdata else jnp.zeros(0)
-        return model.main_model.expected_data(theta, return_by_sample=True), auxiliary
-
-    start = np.array(model.config.suggested_init(), dtype=np.float64)
-    auxiliary = np.array(model.config.auxdata, dtype=np.float64)
-    arguments = (start, np.concatenate([np.ones(n_bins), auxiliary]), np.ones(n_bins))
-
-    def ahead(function: Compiled, *values: FloatArray) -> Compiled:
-        lowered = jax.jit(function).lower(*values)
-        return lowered.compile(compiler_options=COMPILER_OPTIONS)  # type: ignore[no-any-return]
-
-    bounds = np.array(model.config.suggested_bounds(), dtype=np.float64)
+def _likelihood(model: Any, channels: list[dict[str, Any]]) -> Likelihood:
+    """Collect what fits need of a pyhf model."""
+    config = model.config
+    bounds = np.array(config.suggested_bounds(), dtype=np.float64)
     center, width = _constraints(model)
+    cells = flatten(model, channels)
+    bin_of_cell = np.repeat(np.arange(config.nmaindata), np.diff(cells.first_cell))
     return Likelihood(
-        names=tuple(model.config.par_names),
-        start=start,
+        names=tuple(config.par_names),
+        start=np.array(config.suggested_init(), dtype=np.float64),
         lower=bounds[:, 0],
         upper=bounds[:, 1],
-        fixed=np.array(model.config.suggested_fixed(), dtype=bool),
+        fixed=np.array(config.suggested_fixed(), dtype=bool),
         center=center,
         width=width,
-        poi=model.config.poi_index,
-        auxiliary=auxiliary,
-        regions=dict(model.config.channel_slices),
-        processes=tuple(model.config.samples),
-        _value_and_gradient=ahead(jax.value_and_grad(twice_nll), *arguments),
-        _hessian=ahead(jax.hessian(twice_nll), *arguments),
-        _expected=ahead(expected, start),
+        poi=config.poi_index,
+        auxiliary=np.array(config.auxdata, dtype=np.float64),
+        regions=dict(config.channel_slices),
+        processes=tuple(config.samples),
+        cells=cells,
+        process_of_cell=_processes_of_cells(config, channels),
+        bin_of_cell=bin_of_cell,
     )
+
+
+def _processes_of_cells(config: Any, channels: list[dict[str, Any]]) -> IntArray:
+    """Return the process of each cell: bin by bin, in the order of all processes."""
+    present = {channel["name"]: {sample["name"] for sample in channel["samples"]} for channel in channels}
+    return np.concatenate(
+        [
+            np.tile(
+                [i for i, name in enumerate(config.samples) if name in present[region]], config.channel_nbins[region]
+            )
+            for region in config.channels
+        ]
+    ).astype(np.int64)
 
 
 def _constraints(model: Any) -> tuple[FloatArray, FloatArray]:

@@ -14,10 +14,11 @@ from scipy.stats import norm
 
 from cascadebdt.errors import FitError
 from cascadebdt.inference.blinding import Target, prepare
-from cascadebdt.inference.fitting import standard_deviation
 from cascadebdt.inference.likelihood import Objective
 from cascadebdt.inference.minimise import Minimum, minimum
 from cascadebdt.inference.profile import Profile, crossing
+from cascadebdt.inference.search import global_minimum
+from cascadebdt.inference.uncertainty import standard_deviation
 
 BAND = (-2, -1, 0, 1, 2)
 LARGEST = 1e8
@@ -124,7 +125,7 @@ def _solved(
 def _observed(target: Target, asimov: Profile, sigma: float, level: float) -> float:
     """Return the observed limit."""
     poi = target.likelihood.poi
-    best = minimum(_open_above(target.everything))
+    best = global_minimum(open_above(target.everything))
     mu_hat = float(best.theta[poi])
     # q-tilde compares with mu = 0 where the best fit is negative.
     profile = Profile(target.everything, poi, best if mu_hat > 0 else target.background)
@@ -137,7 +138,7 @@ def _observed(target: Target, asimov: Profile, sigma: float, level: float) -> fl
     return _solved(undercoverage, profiles=(profile, asimov), start=0.0, step=step, sigma=sigma)
 
 
-def _open_above(objective: Objective) -> Objective:
+def open_above(objective: Objective) -> Objective:
     """Return the same -2 ln L with no upper bound on the signal strength, which may be a large excess."""
     likelihood = objective.likelihood
     upper = likelihood.upper.copy()
@@ -183,7 +184,7 @@ def significance(workspace: Mapping[str, Any]) -> SignificanceResult:
     expected = _root(without, signal)
     if target.is_blind:
         return SignificanceResult(expected, None)
-    best = minimum(_open_above(target.everything))
+    best = global_minimum(open_above(target.everything))
     has_excess = best.theta[target.likelihood.poi] > 0
     return SignificanceResult(expected, _root(target.background, best) if has_excess else 0.0)
 

@@ -47,12 +47,14 @@ FORBIDDEN = 1e15
 class Minimum:
     """A minimum of -2 ln L.
 
-    `agreement` is -2 ln L of the Newton method minus that of MINUIT, NaN if MINUIT was not asked.
+    `agreement` is -2 ln L of the Newton method minus that of MINUIT, NaN if MINUIT was not asked; `modes` are other
+    minima, not much higher, if they were sought.
     """
 
     theta: FloatArray
     twice_nll: float
     agreement: float = np.nan
+    modes: tuple[FloatArray, ...] = ()
 
 
 def minimum(
@@ -76,7 +78,7 @@ def minimum(
         If they differ by more than 0.01 after all restarts, or there is no finite likelihood to start from.
     """
     fixed = fixed or {}
-    starts = _starts(objective, fixed)
+    starts = _starts(objective, fixed, start)
     by_newton = newton(objective, fixed=fixed, start=starts[0])
     if start is not None:
         by_newton = _lower(by_newton, newton(objective, fixed=fixed, start=start))
@@ -102,12 +104,13 @@ def _lower(first: Minimum, second: Minimum) -> Minimum:
     return first if first.twice_nll <= second.twice_nll else second
 
 
-def _starts(objective: Objective, fixed: Mapping[int, float]) -> list[FloatArray]:
-    """Return points of finite likelihood to start from: what the model suggests, and the same without signal."""
+def _starts(objective: Objective, fixed: Mapping[int, float], given: FloatArray | None) -> list[FloatArray]:
+    """Return points of finite likelihood to start from: that of the model, the same without signal, a given one."""
     likelihood = objective.likelihood
     without = likelihood.start.copy()
     without[likelihood.poi] = 0.0
-    starts = [_placed(objective, theta, fixed) for theta in (likelihood.start, without)]
+    suggested = (likelihood.start, without, *(() if given is None else (given,)))
+    starts = [_placed(objective, theta, fixed) for theta in suggested]
     finite = [theta for theta in starts if np.isfinite(objective.value_and_gradient(theta)[0])]
     if not finite:
         raise FitError("fit: the likelihood is not finite at the start; a bin with data has no expected events")

@@ -16,15 +16,16 @@ NEVER = 1e6
 class Profile:
     """-2 ln L relative to its minimum as a function of one parameter, minimised over all others.
 
-    Every point starts from the nearest one known, so that a scan costs a few steps per point.
+    Every point starts from the nearest one known, so that a scan costs a few steps per point. Each of the minima that
+    the best one knows of is followed on its own; the lowest counts.
     """
 
     def __init__(self, objective: Objective, parameter: int, best: Minimum) -> None:
         self._objective = objective
         self._parameter = parameter
         self._reference = best.twice_nll
-        self._best = float(best.theta[parameter])
-        self._points = {self._best: best}
+        others = [Minimum(theta, objective.value_and_gradient(theta)[0]) for theta in best.modes]
+        self._branches = [{float(found.theta[parameter]): found} for found in (best, *others)]
 
     def __call__(self, value: float) -> float:
         """Return the increase of -2 ln L, +inf where the likelihood is impossible.
@@ -34,27 +35,31 @@ class Profile:
         FitError
             If it is lower than at the supposed minimum.
         """
-        if value not in self._points:
-            nearest = self._points[min(self._points, key=lambda known: abs(known - value))]
-            origins = (nearest.theta, self._objective.likelihood.start)
-            trials = (newton(self._objective, fixed={self._parameter: value}, start=origin) for origin in origins)
-            found = next((trial for trial in trials if np.isfinite(trial.twice_nll)), None)
-            if found is None:
-                return np.inf
-            self._points[value] = found
-        increase = self._points[value].twice_nll - self._reference
+        increase = min(self._followed(branch, value) for branch in self._branches) - self._reference
         if increase < -TOLERANCE:
             name = self._objective.likelihood.names[self._parameter]
             raise FitError(f"fit: -2 ln L at {name} = {value:g} is {-increase:.4f} below its supposed minimum")
         return max(increase, 0.0)
 
+    def _followed(self, branch: dict[float, Minimum], value: float) -> float:
+        """Return -2 ln L of the minimum that continues a branch."""
+        if value not in branch:
+            nearest = branch[min(branch, key=lambda known: abs(known - value))]
+            origins = (nearest.theta, self._objective.likelihood.start)
+            trials = (newton(self._objective, fixed={self._parameter: value}, start=origin) for origin in origins)
+            found = next((trial for trial in trials if np.isfinite(trial.twice_nll)), None)
+            if found is None:
+                return np.inf
+            branch[value] = found
+        return branch[value].twice_nll
+
     def is_confirmed(self, value: float) -> bool:
-        """Return whether both minimisers agree on this point; a lower one they find replaces it."""
-        known = self._points.get(value)
-        found = minimum(self._objective, fixed={self._parameter: value}, start=None if known is None else known.theta)
-        if known is not None and known.twice_nll <= found.twice_nll + TOLERANCE:
+        """Return whether both minimisers agree on this point; a lower one they find starts a branch."""
+        known = min((branch[value] for branch in self._branches if value in branch), key=lambda m: m.twice_nll)
+        found = minimum(self._objective, fixed={self._parameter: value}, start=known.theta)
+        if known.twice_nll <= found.twice_nll + TOLERANCE:
             return True
-        self._points = {self._best: self._points[self._best], value: found}
+        self._branches.append({value: found})
         return False
 
 

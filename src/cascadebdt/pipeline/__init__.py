@@ -1,7 +1,18 @@
 """The steps in order: select, train, apply, fit, report."""
 
 from cascadebdt.pipeline.select import require_trainable, select
-from cascadebdt.pipeline.steps import apply, fit, report, run, train
+from cascadebdt.pipeline.steps import apply, fit, load_cascade, report, run, train
 from cascadebdt.pipeline.stream import Request, apply_files
 
-__all__ = ["Request", "apply", "apply_files", "fit", "report", "require_trainable", "run", "select", "train"]
+__all__ = [
+    "Request",
+    "apply",
+    "apply_files",
+    "fit",
+    "load_cascade",
+    "report",
+    "require_trainable",
+    "run",
+    "select",
+    "train",
+]

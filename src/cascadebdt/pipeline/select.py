@@ -204,15 +204,20 @@ def _read(source: Source, part: EntryRange, config: Config, names: _Names, reade
     event_id = ledger.identity(chunk, part, source, config)
     found: list[Events] = []
     counted: list[Counts] = []
-    branches = Branches(chunk, n_events=part.stop - part.start)
-    for variation, plan in source.plans.items():
-        table = plan.apply(branches, passing_only=True)
+    (first, plan), *others = source.plans.items()
+    nominal, varied = plan.apply_with(dict(others), Branches(chunk, n_events=part.stop - part.start))
+    for variation, table in {first: nominal, **{name: _varied(table) for name, table in varied.items()}}.items():
         weights = _weights(table, source, part, list(weight_factors(config)))
         _, counts = selection.apply(table.passed, weights[NOMINAL])
         _require_finite(table, part)
         found.append(_events(table, weights, event_id, source, variation, names))
         counted.append(counts)
     return _Part(part, found, counted[0])
+
+
+def _varied(table: FeatureTable) -> FeatureTable:
+    """Return a table without weight variations: these are of the nominal events."""
+    return replace(table, weights={name: weight for name, weight in table.weights.items() if name == NOMINAL})
 
 
 def _weights(table: FeatureTable, source: Source, part: EntryRange, factors: list[str]) -> dict[str, FloatArray]:

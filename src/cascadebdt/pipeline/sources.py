@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from cascadebdt import features, ntuple
-from cascadebdt.config import NOMINAL, Config, SampleConfig, SampleSystematic
+from cascadebdt.config import NOMINAL, Config, SampleConfig, SampleSystematic, applies
 from cascadebdt.errors import FileError, InputError
 from cascadebdt.features import FeaturePlan
 from cascadebdt.ntuple import NtupleFile
-from cascadebdt.systematics import alternative_samples, applies, shifts, weight_factors
+from cascadebdt.systematics import alternative_samples, shifts, weight_factors
 
 PB_PER_FB = 1000.0
 log = logging.getLogger(__name__)
@@ -91,20 +91,19 @@ def _source(config: Config, sample: SampleConfig | SampleSystematic, variation: 
     files, skipped = _files(config, sample, is_simulation=not is_data)
     branches = set.intersection(*(set(file.branches) for file in files))
     weights = {} if is_data else _weight_expressions(config, sample, with_factors=variation == NOMINAL)
-    nominal_weight = {name: text for name, text in weights.items() if name == NOMINAL}
 
-    def plan(expressions: Mapping[str, str], replaced: Mapping[str, str]) -> FeaturePlan:
+    def plan(replaced: Mapping[str, str]) -> FeaturePlan:
         return features.plan(
             objects=config.objects,
             selection=config.selection,
             features=config.features,
-            weights=expressions,
+            weights=weights,
             branches=branches,
             shifts=replaced,
         )
 
     shifted = shifts(config, sample.process) if with_shifts and not is_data else {}
-    plans = {variation: plan(weights, {}), **{name: plan(nominal_weight, by) for name, by in shifted.items()}}
+    plans = {variation: plan({}), **{name: plan(by) for name, by in shifted.items()}}
     scale = _scale(config, files, sample.cross_section_pb)
     return Source(sample.name, sample.process, is_data, files, scale, plans, sample.cross_section_pb, skipped)
 
@@ -158,7 +157,7 @@ def _weight_expressions(
     nominal = sample.weight or config.ntuples.weight
     expressions = {NOMINAL: nominal} if nominal else {}
     if with_factors:
-        for variation, systematic in weight_factors(config).items():
+        for variation, (systematic, expression) in weight_factors(config).items():
             if applies(systematic, sample.process):
-                expressions[variation] = systematic.up if variation.endswith("_up") else systematic.down
+                expressions[variation] = expression
     return expressions

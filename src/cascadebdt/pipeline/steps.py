@@ -1,20 +1,24 @@
 """The steps of the chain, each writing its products: what the command line and batch jobs call."""
 
 import logging
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cascadebdt import cascade, diagnostics, yields
+from cascadebdt import cascade, diagnostics, features, migration, yields
 from cascadebdt.cascade import BLINDED, Cascade, Scores
-from cascadebdt.config import Config
+from cascadebdt.config import Config, RegionsConfig
 from cascadebdt.errors import InputError
 from cascadebdt.events import Events
 from cascadebdt.pipeline.select import require_trainable, select
 from cascadebdt.progress import Progress, silent
+from cascadebdt.regions import SIGNAL_REGION, is_validation
 from cascadebdt.resources import Meter
 from cascadebdt.selection import Cutflow
 from cascadebdt.store import Products, cutflow_content, manifest, versions, yields_content
+from cascadebdt.yields import Histogram
 
 log = logging.getLogger(__name__)
 
@@ -42,13 +46,39 @@ def train(config: Config, products: Products, events: Events, *, jobs: int = 1, 
     """Train the cascade and write it."""
     require_trainable(events, config)
     model = cascade.train(events, config.cascade, seed=config.seed, jobs=jobs, progress=progress)
-    provenance = {"config_hash": config.hash, "seed": config.seed, "versions": versions()}
+    provenance = {
+        "config_hash": config.hash,
+        "seed": config.seed,
+        "versions": versions(),
+        "features": features.definition(model.features, features=config.features, objects=config.objects),
+    }
     model.save(products.cascade, provenance=provenance)
     return model
 
 
+def load_cascade(config: Config, folder: Path) -> Cascade:
+    """Read a trained cascade for events that this configuration selects.
+
+    Raises
+    ------
+    InputError
+        If it is damaged, if a feature has another definition now, or if the configuration makes other regions.
+    """
+    model = Cascade.load(folder)
+    kept = model.provenance.get("features")
+    change = features.difference(kept, features=config.features, objects=config.objects) if kept else None
+    if change is None and model.regions != config.cascade.regions:
+        change = f"the regions were {', '.join(model.regions)} and are {', '.join(config.cascade.regions)}"
+    if change is not None:
+        raise InputError(
+            f"{folder / 'cascade.json'}: {change} since the cascade was trained; undo that, or train it again: "
+            "'cascadebdt train'"
+        )
+    return model
+
+
 def apply(config: Config, products: Products, events: Events, model: Cascade, *, jobs: int = 1) -> None:
-    """Score the events; write the manifest, the cutflow, the yields and the histograms."""
+    """Score the events; write the manifest, the cutflow, the yields, the migrations and the histograms."""
     scores = model.score(events, unblind=bool(config.fit.unblind), jobs=jobs)
     filled = yields.fill(events, scores, config.regions)
     cutflow = visible_cutflow(events, scores)
@@ -68,6 +98,7 @@ def apply(config: Config, products: Products, events: Events, model: Cascade, *,
         },
     )
     products.write("yields", yields_content(filled))
+    products.write("migration", migration.content(migration.table(events, scores, config.systematics)))
     products.write_histograms(filled, diagnostics.score_histograms(events, scores))
 
 
@@ -84,7 +115,9 @@ def visible_cutflow(events: Events, scores: Scores) -> Cutflow:
 
 
 def fit(config: Config, products: Products) -> dict[str, Any]:
-    """Fit the histograms of `apply`; write the workspace, the fit, the limits and the summary.
+    """Fit the histograms of `apply`; write the workspaces, the fit, the limits and the summary.
+
+    Validation regions are not fitted: ``workspace_validation.json`` holds them beside the others.
 
     Returns
     -------
@@ -95,19 +128,24 @@ def fit(config: Config, products: Products) -> dict[str, Any]:
     InputError
         If the fit is to be unblinded, but the histograms were filled blind.
     """
-    from cascadebdt import inference, workspace  # JAX and pyhf load with this step
+    from cascadebdt import inference, workspace  # pyhf loads with this step
 
     filled, _ = products.read_histograms()
     _require_unblinded(config, products)
-    model = inference.conditioned(workspace.build(filled, config))
+    built = workspace.build(filled, config)
+    model = inference.conditioned(built)
     products.write("workspace", model)
+    if any(is_validation(region) for region in filled):
+        everything = workspace.build(filled, config, with_validation=True)
+        products.write("workspace_validation", everything.observing(model))
+    products.write("treatment", {"merged": _merged(filled, config.regions), **built.notes.to_json()})
     result, limit, significance = inference.fit(model), inference.limit(model), inference.significance(model)
     products.write("fit", result.to_json())
     products.write("limits", {"limit": limit.to_json(), "significance": significance.to_json()})
-    against = {f"CR_{stage.name}": stage.against for stage in config.cascade.stages}
+    against = {stage.name: stage.against for stage in config.cascade.stages}
     regions = diagnostics.region_table(filled, against, config.cascade.signal)
     if not config.fit.unblind:
-        regions["SR"]["data"] = None
+        regions[SIGNAL_REGION]["data"] = None
     summary = {
         "analysis": config.analysis,
         "events": products.read("cutflow", made_by="apply")["events"],
@@ -124,6 +162,13 @@ def fit(config: Config, products: Products) -> dict[str, Any]:
     }
     products.write("summary", summary)
     return summary
+
+
+def _merged(filled: Mapping[str, Histogram], config: RegionsConfig) -> dict[str, list[float]]:
+    """Return the edges of the regions whose configured bins were merged."""
+    edges = {region: histogram.axes[2].edges.tolist() for region, histogram in filled.items()}
+    configured = {region: config.binning(region).bins for region in filled}
+    return {name: found for name, found in edges.items() if configured[name] not in ("auto", tuple(found))}
 
 
 def _require_unblinded(config: Config, products: Products) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cascadebdt import diagnostics, ntuple, yields
+from cascadebdt import diagnostics, migration, ntuple, yields
 from cascadebdt.arrays import FloatArray
 from cascadebdt.cascade import Cascade, Scores
 from cascadebdt.config import Config, SampleConfig
@@ -67,6 +67,7 @@ def apply_files(
     processes = {sample.name: sample.process for sample in config.samples}
     products.write("cutflow", cutflow_content(total.cutflow, processes))
     products.write("yields", yields_content(total.regions))
+    products.write("migration", migration.content(total.migrations))
     products.write_histograms(total.regions, total.scores)
 
 
@@ -80,11 +81,14 @@ class _Total:
         self.cutflow = Cutflow.empty(tuple(cut.name for cut in config.selection), samples)
         self.regions: dict[str, Histogram] = {}
         self.scores: dict[str, Histogram] = {}
+        self.migrations: migration.Migrations = {}
 
     def add(self, events: Events, scores: Scores) -> None:
         """Add the events of a chunk."""
         self.cutflow = self.cutflow.plus(visible_cutflow(events, scores))
         _merge(self.regions, yields.fill(events, scores, self.config.regions, edges=self.edges))
+        moved = migration.table(events, scores, self.config.systematics)
+        self.migrations = migration.merge(self.migrations, moved) if self.migrations else moved
         _merge(self.scores, diagnostics.score_histograms(events, scores))
 
 
@@ -126,8 +130,8 @@ def _edges(config: Config, model: Cascade, reference: Path) -> dict[str, FloatAr
     known = earlier.read_histograms()[0] if earlier.json("histograms").is_file() else {}
     edges = {}
     for region in model.regions:
-        binning = config.regions.signal if region == model.regions[-1] else config.regions.control
-        if binning.bins != "auto":
+        binning = config.regions.binning(region)
+        if binning.bins != "auto" and not (region in known and config.regions.empty_bins == "merge"):
             edges[region] = np.array(binning.bins)
         elif region in known:
             edges[region] = np.array(known[region].axes[2].edges)

@@ -19,7 +19,7 @@ from cascadebdt.config import DATA, NOMINAL
 from cascadebdt.errors import FitError, did_you_mean
 from cascadebdt.plots import style
 from cascadebdt.plots.inference import Fit
-from cascadebdt.workspace import SIGNAL_REGION
+from cascadebdt.regions import SIGNAL_REGION, is_validation
 from cascadebdt.yields import Histogram, Yields
 
 BINS_PER_ROW = 46
@@ -71,7 +71,8 @@ def regions(yields: Yields, fit: Fit | None = None, *, signal: str = "signal", t
 
     The prediction is the background before the fit, with its statistical uncertainty; with `fit` it is what the
     fit made of it, with the signal if data of the signal region were fitted. A signal region of a blind fit, or
-    without a fit one without any data, is marked as blinded and shows none.
+    without a fit one without any data, is marked as blinded and shows none. Validation regions, which no fit sees, are
+    drawn only before the fit.
 
     Parameters
     ----------
@@ -80,12 +81,13 @@ def regions(yields: Yields, fit: Fit | None = None, *, signal: str = "signal", t
     signal : name of the signal process, drawn as a line, scaled so that it can be seen
     title : written above
     """
-    contents = [content(name, histogram, fit, signal=signal) for name, histogram in yields.items()]
+    shown = {n: h for n, h in yields.items() if fit is None or n in fit.postfit or not is_validation(n)}
+    contents = [content(name, histogram, fit, signal=signal) for name, histogram in shown.items()]
     rows = _rows(contents)
     widest = max(sum(one.width for one in row) for row in rows)
     figure = style.figure(max(2.0 + BIN_WIDTH * widest, 9.0), 1.3 + 5.7 * len(rows))
     _squeeze(figure)
-    look = _look(contents, list(yields.values()), signal)
+    look = _look(contents, list(shown.values()), signal)
     for row, part in zip(rows, np.atleast_1d(np.asarray(figure.subfigures(len(rows), 1), object)), strict=True):
         _overview_row(part, row, look)
     figure.supxlabel("Bin number (bins of unequal width are drawn equally wide)", fontsize=12)

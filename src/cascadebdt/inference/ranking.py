@@ -1,0 +1,136 @@
+"""Impacts: how much each nuisance parameter moves the signal strength."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cascadebdt.arrays import FloatArray
+from cascadebdt.errors import FitError
+from cascadebdt.inference.blinding import prepare
+from cascadebdt.inference.likelihood import Objective
+from cascadebdt.inference.minimise import TOLERANCE, Minimum, minimum, newton
+from cascadebdt.inference.search import global_minimum
+from cascadebdt.inference.uncertainty import covariance
+
+logger = logging.getLogger(__name__)
+
+Pair = tuple[float, float]
+
+WORTH_A_SECOND_OPINION = 0.1
+"""Impacts above this part of the uncertainty of mu are confirmed by the second minimiser."""
+
+
+@dataclass(frozen=True)
+class Impact:
+    """What one nuisance parameter does to the signal strength.
+
+    Parameters
+    ----------
+    parameter : its name
+    value : its fitted value and uncertainty
+    pull : the same in units of its constraint, relative to its center; None if it floats freely
+    postfit : change of the fitted mu with the parameter fixed one post-fit uncertainty below and above its value; None
+        for a side that the model does not allow
+    prefit : the same with the width of its constraint; None if it floats freely
+    """
+
+    parameter: str
+    value: Pair
+    pull: Pair | None
+    postfit: tuple[float | None, float | None]
+    prefit: tuple[float | None, float | None] | None
+
+    @property
+    def size(self) -> float:
+        """The larger post-fit change."""
+        return max(abs(change or 0.0) for change in self.postfit)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """All impacts, the largest post-fit one first.
+
+    Parameters
+    ----------
+    mu : signal strength and its uncertainty
+    impacts : of every nuisance parameter that is no constant
+    """
+
+    mu: Pair
+    impacts: tuple[Impact, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the ranking as plain JSON."""
+        rows = [
+            {name: list(value) if isinstance(value, tuple) else value for name, value in vars(impact).items()}
+            for impact in self.impacts
+        ]
+        return {"mu": list(self.mu), "impacts": rows}
+
+
+def ranking(workspace: Mapping[str, Any]) -> Ranking:
+    """Rank every nuisance parameter by its impact on the signal strength, statistics of simulation included.
+
+    An impact is the change of the fitted mu in a fit with the parameter fixed at its best value minus or plus its
+    uncertainty, inside its bounds. Each fit starts where a linear model puts its minimum: the other parameters follow
+    the fixed one as their covariance says. Impacts of more than 10 % of the uncertainty of mu are confirmed by MINUIT.
+
+    Raises
+    ------
+    FitError
+        If the minimisers disagree, or the data do not determine a parameter.
+    """
+    target = prepare(workspace).everything
+    best = global_minimum(target)
+    spread, _ = covariance(target, best)
+    likelihood = target.likelihood
+    movable = [int(i) for i in np.flatnonzero(~likelihood.fixed) if i != likelihood.poi]
+    impacts = [_impact(target, best, spread, index) for index in movable]
+    ordered = tuple(sorted(impacts, key=lambda impact: -impact.size))
+    return Ranking((float(best.theta[likelihood.poi]), float(np.sqrt(spread[likelihood.poi, likelihood.poi]))), ordered)
+
+
+def _impact(target: Objective, best: Minimum, spread: FloatArray, index: int) -> Impact:
+    """Return the impact of one parameter."""
+    likelihood, value = target.likelihood, float(best.theta[index])
+    error = float(np.sqrt(spread[index, index]))
+    is_constrained = bool(likelihood.constrained[index])
+    center, width = float(likelihood.center[index]), float(likelihood.width[index])
+    return Impact(
+        parameter=likelihood.names[index],
+        value=(value, error),
+        pull=((value - center) / width, error / width) if is_constrained else None,
+        postfit=_changes(target, best, spread, index, error),
+        prefit=_changes(target, best, spread, index, width) if is_constrained else None,
+    )
+
+
+def _changes(
+    target: Objective, best: Minimum, spread: FloatArray, index: int, size: float
+) -> tuple[float | None, float | None]:
+    """Return the changes of mu for both directions."""
+    down, up = (_change(target, best, spread, index, sign * size) for sign in (-1, 1))
+    return down, up
+
+
+def _change(target: Objective, best: Minimum, spread: FloatArray, index: int, shift: float) -> float | None:
+    """Return the change of mu with a parameter fixed beside its best value, None where that is impossible."""
+    likelihood, poi = target.likelihood, target.likelihood.poi
+    value = float(np.clip(best.theta[index] + shift, likelihood.lower[index], likelihood.upper[index]))
+    moved = value - best.theta[index]
+    guess = best.theta + (spread[index] / spread[index, index] * moved if spread[index, index] > 0 else 0.0)
+    fixed = {index: value}
+    found = newton(target, fixed=fixed, start=guess)
+    change = float(found.theta[poi] - best.theta[poi])
+    is_large = abs(change) > WORTH_A_SECOND_OPINION * np.sqrt(spread[poi, poi])
+    if is_large or not best.twice_nll - TOLERANCE <= found.twice_nll < np.inf:
+        try:
+            found = minimum(target, fixed=fixed, start=guess)
+        except FitError as error:
+            logger.warning("no impact of %s at %.4g: %s", likelihood.names[index], value, error)
+            return None
+        change = float(found.theta[poi] - best.theta[poi])
+    return change

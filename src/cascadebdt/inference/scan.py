@@ -1,0 +1,165 @@
+"""Profiles of -2 ln L: intervals, and scans in one or two parameters."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cascadebdt.arrays import FloatArray
+from cascadebdt.errors import FitError
+from cascadebdt.inference.blinding import prepare
+from cascadebdt.inference.likelihood import Likelihood, Objective
+from cascadebdt.inference.minimise import Minimum, newton
+from cascadebdt.inference.profile import Profile, crossing
+from cascadebdt.inference.search import global_minimum
+from cascadebdt.inference.uncertainty import standard_deviation
+
+SPAN = 3.0
+"""Half-width of a scan whose values are not given, in standard deviations."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """A profile of -2 ln L.
+
+    Parameters
+    ----------
+    parameters : one or two names
+    values : (n_points,) values of each of them
+    increases : -2 ln L relative to its minimum, one dimension per parameter; +inf where impossible
+    best : values at the minimum
+    """
+
+    parameters: tuple[str, ...]
+    values: tuple[FloatArray, ...]
+    increases: FloatArray
+    best: tuple[float, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the scan as plain JSON; impossible points are None."""
+        finite = self.increases.astype(object)
+        finite[~np.isfinite(self.increases)] = None
+        return {
+            "parameters": list(self.parameters),
+            "values": [values.tolist() for values in self.values],
+            "increases": finite.tolist(),
+            "best": list(self.best),
+        }
+
+
+def profile_interval(workspace: Mapping[str, Any], parameter: str, *, increase: float = 1.0) -> tuple[float, float]:
+    """Return the interval in which the profile of -2 ln L rises by less than `increase`: 1 for 68 %, 3.84 for 95 %.
+
+    An end that the profile does not reach inside the parameter's bounds is the bound.
+
+    Raises
+    ------
+    FitError
+        If there is no such parameter, or a fit fails.
+    """
+    return intervals(workspace, (parameter,), increase=increase)[parameter]
+
+
+def intervals(
+    workspace: Mapping[str, Any], parameters: Iterable[str] | None = None, *, increase: float = 1.0
+) -> dict[str, tuple[float, float]]:
+    """Return the profile intervals of several parameters, as MINOS gives them; see `profile_interval`.
+
+    Parameters
+    ----------
+    parameters : names; those without constraint term (mu and the free normalisations) if not given
+    """
+    target = prepare(workspace).everything
+    likelihood = target.likelihood
+    if parameters is None:
+        indices = [int(index) for index in np.flatnonzero(~likelihood.constrained & ~likelihood.fixed)]
+    else:
+        indices = [_movable(likelihood, parameter) for parameter in parameters]
+    best = global_minimum(target)
+    return {likelihood.names[index]: _interval(target, index, best, increase) for index in indices}
+
+
+def _movable(likelihood: Likelihood, parameter: str) -> int:
+    index = likelihood.index(parameter)
+    if likelihood.fixed[index]:
+        raise FitError(f"parameter '{parameter}' is a constant of the model")
+    return index
+
+
+def _interval(target: Objective, index: int, best: Minimum, increase: float) -> tuple[float, float]:
+    """Return both ends, each confirmed by both minimisers."""
+    low, high = float(target.likelihood.lower[index]), float(target.likelihood.upper[index])
+    step = _step(target, index, best) * np.sqrt(increase)
+    profile = Profile(target, index, best)
+    return _end(profile, best, index, increase, -step, low), _end(profile, best, index, increase, step, high)
+
+
+def _step(target: Objective, index: int, best: Minimum) -> float:
+    step = standard_deviation(target, best.theta, index)
+    return step if np.isfinite(step) else 0.1 * max(abs(float(best.theta[index])), 1.0)
+
+
+def _end(profile: Profile, best: Minimum, index: int, increase: float, step: float, bound: float) -> float:
+    """Return where the profile has risen in the direction of `step`, or the bound."""
+    for _ in range(3):
+        end = crossing(lambda x: profile(x) - increase, start=float(best.theta[index]), step=step, bound=bound)
+        if end == bound or profile.is_confirmed(end):
+            return end
+    raise FitError(f"fit: the minimisers do not settle at an end of the interval, near {end:.4g}")
+
+
+def scan(
+    workspace: Mapping[str, Any], parameter: str, values: Sequence[float] | None = None, *, n_points: int = 41
+) -> Scan:
+    """Return the profile of -2 ln L in one parameter.
+
+    Parameters
+    ----------
+    parameter : its name
+    values : where to compute it; `n_points` between -3 and +3 standard deviations if not given
+
+    Raises
+    ------
+    FitError
+        If there is no such parameter, or a fit fails.
+    """
+    target = prepare(workspace).everything
+    index, best = _movable(target.likelihood, parameter), global_minimum(target)
+    points = _points(target, index, best, values, n_points)
+    profile, center = Profile(target, index, best), float(best.theta[index])
+    # from the minimum outwards, so that every fit starts near its answer
+    increases = {value: profile(value) for value in sorted(points, key=lambda value: abs(value - center))}
+    return Scan((parameter,), (points,), np.array([increases[value] for value in points]), (center,))
+
+
+def scan_2d(
+    workspace: Mapping[str, Any],
+    parameters: tuple[str, str],
+    values: tuple[Sequence[float], Sequence[float]] | None = None,
+    *,
+    n_points: int = 21,
+) -> Scan:
+    """Return the profile of -2 ln L in two parameters, increases of shape (n_first, n_second); see `scan`."""
+    target = prepare(workspace).everything
+    best = global_minimum(target)
+    first, second = (_movable(target.likelihood, parameter) for parameter in parameters)
+    xs = _points(target, first, best, values and values[0], n_points)
+    ys = _points(target, second, best, values and values[1], n_points)
+    increases = np.empty((len(xs), len(ys)))
+    for row in sorted(range(len(xs)), key=lambda i: abs(xs[i] - best.theta[first])):
+        known = best.theta
+        for column in sorted(range(len(ys)), key=lambda i: abs(ys[i] - best.theta[second])):
+            found = newton(target, fixed={first: xs[row], second: ys[column]}, start=known)
+            increases[row, column] = found.twice_nll - best.twice_nll
+            known = found.theta if np.isfinite(found.twice_nll) else known
+    return Scan(parameters, (xs, ys), increases, (float(best.theta[first]), float(best.theta[second])))
+
+
+def _points(target: Objective, index: int, best: Minimum, values: Sequence[float] | None, n_points: int) -> FloatArray:
+    """Return the values of a scan: given, or around the minimum inside the bounds."""
+    if values is not None:
+        return np.asarray(values, dtype=np.float64)
+    center, span = float(best.theta[index]), SPAN * _step(target, index, best)
+    low, high = target.likelihood.lower[index], target.likelihood.upper[index]
+    return np.linspace(max(center - span, low), min(center + span, high), n_points)

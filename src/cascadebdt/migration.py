@@ -1,0 +1,170 @@
+"""Which events change region under a variation: region before -> region after, per process."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cascadebdt.arrays import AnyArray, FloatArray, IntArray
+from cascadebdt.cascade import Scores
+from cascadebdt.config import DATA, NOMINAL, KinematicSystematic, SystematicConfig, applies, sides
+from cascadebdt.events import Events
+
+NOT_SELECTED = "not selected"
+
+
+@dataclass(frozen=True)
+class Migration:
+    """Where the events of one process are without and with a variation.
+
+    Attributes
+    ----------
+    regions : names; the last is `NOT_SELECTED`
+    entries : (n, n) int64, events of nominal region i and varied region j
+    sumw : (n, n) float64, their sum of nominal weights; of varied weights if they are not selected without the
+        variation
+    reweighted : (n,) float64, varied less nominal weights of the events selected both times, by varied region
+
+    The rows sum to the nominal yields; the columns, with `reweighted`, to the varied ones.
+    """
+
+    regions: tuple[str, ...]
+    entries: IntArray
+    sumw: FloatArray
+    reweighted: FloatArray
+
+    def plus(self, other: "Migration") -> "Migration":
+        """Return the sum with other events of the same process and regions."""
+        return Migration(
+            self.regions, self.entries + other.entries, self.sumw + other.sumw, self.reweighted + other.reweighted
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain content; sums are rounded to 12 digits, since chunks add in any grouping."""
+        return {
+            "regions": list(self.regions),
+            "entries": self.entries.tolist(),
+            "sumw": [[float(f"{value:.12g}") for value in row] for row in self.sumw],
+            "reweighted": [float(f"{value:.12g}") for value in self.reweighted],
+        }
+
+
+Migrations = dict[str, dict[str, Migration]]
+
+
+def table(events: Events, scores: Scores, systematics: Sequence[SystematicConfig]) -> Migrations:
+    """Compare the regions of simulated events without and with every kinematic variation.
+
+    Events are matched by sample and identity; where several share both, in canonical order. Data are never varied.
+
+    Returns
+    -------
+    variation -> process -> migration
+    """
+    nominal = _Selected.of(events, scores, NOMINAL)
+    found: Migrations = {}
+    for systematic in systematics:
+        if not isinstance(systematic, KinematicSystematic):
+            continue
+        processes = [name for name in events.processes if name != DATA and applies(systematic, name)]
+        for variation in sides(systematic):
+            moves = _Moves.between(nominal, _Selected.of(events, scores, variation), len(scores.regions))
+            found[variation] = {
+                name: moves.of_process(events.processes.index(name), scores.regions) for name in processes
+            }
+    return found
+
+
+def merge(one: Migrations, other: Migrations) -> Migrations:
+    """Return the sum of the migrations of different events."""
+    return {
+        variation: {name: migration.plus(other[variation][name]) for name, migration in processes.items()}
+        for variation, processes in one.items()
+    }
+
+
+@dataclass(frozen=True)
+class _Selected:
+    """The selected simulated events of one variation in canonical order."""
+
+    sample: AnyArray
+    event_id: AnyArray
+    process: AnyArray
+    region: AnyArray
+    weight: FloatArray
+
+    @classmethod
+    def of(cls, events: Events, scores: Scores, variation: str) -> "_Selected":
+        rows = np.flatnonzero((events.variation == events.variations.index(variation)) & ~events.is_data)
+        weight = events.weights[NOMINAL][rows]
+        return cls(events.sample[rows], events.event_id[rows], events.process[rows], scores.region[rows], weight)
+
+    def __len__(self) -> int:
+        return len(self.event_id)
+
+    def copies(self) -> IntArray:
+        """Count through the events that share sample and identity, which canonical order puts together."""
+        same = np.zeros(len(self), np.bool_)
+        same[1:] = (self.sample[1:] == self.sample[:-1]) & (self.event_id[1:] == self.event_id[:-1])
+        position = np.arange(len(self))
+        return np.asarray(position - np.maximum.accumulate(np.where(same, 0, position)))
+
+
+def _matched(one: _Selected, other: _Selected) -> tuple[IntArray, IntArray]:
+    """Return the rows of the events that are in both."""
+    keys = [
+        np.concatenate([one.copies(), other.copies()]),
+        np.concatenate([one.event_id, other.event_id]),
+        np.concatenate([one.sample, other.sample]),
+    ]
+    order = np.lexsort(keys)
+    is_pair = np.all([key[order[1:]] == key[order[:-1]] for key in keys], axis=0)
+    return order[:-1][is_pair], order[1:][is_pair] - len(one)
+
+
+@dataclass(frozen=True)
+class _Moves:
+    """Every event that is selected without or with a variation: where it is, and with what weight."""
+
+    origin: IntArray
+    target: IntArray
+    process: AnyArray
+    weight: FloatArray
+    change: FloatArray
+
+    @classmethod
+    def between(cls, nominal: _Selected, varied: _Selected, n_regions: int) -> "_Moves":
+        before, after = _matched(nominal, varied)
+        left = np.delete(np.arange(len(nominal)), before)
+        entered = np.delete(np.arange(len(varied)), after)
+        origin = np.concatenate([nominal.region[before], nominal.region[left], np.full(len(entered), n_regions)])
+        target = np.concatenate([varied.region[after], np.full(len(left), n_regions), varied.region[entered]])
+        change = np.zeros(len(origin))
+        change[: len(before)] = varied.weight[after] - nominal.weight[before]
+        return cls(
+            origin.astype(np.int64),
+            target.astype(np.int64),
+            np.concatenate([nominal.process[before], nominal.process[left], varied.process[entered]]),
+            np.concatenate([nominal.weight[before], nominal.weight[left], varied.weight[entered]]),
+            change,
+        )
+
+    def of_process(self, code: int, regions: tuple[str, ...]) -> Migration:
+        """Sum the events of a process."""
+        rows, n = self.process == code, len(regions) + 1
+        cell = self.origin[rows] * n + self.target[rows]
+        return Migration(
+            regions=(*regions, NOT_SELECTED),
+            entries=np.bincount(cell, minlength=n * n).reshape(n, n),
+            sumw=np.asarray(np.bincount(cell, self.weight[rows], n * n), np.float64).reshape(n, n),
+            reweighted=np.asarray(np.bincount(self.target[rows], self.change[rows], n), np.float64),
+        )
+
+
+def content(migrations: Migrations) -> dict[str, Any]:
+    """Return plain content for a product."""
+    return {
+        variation: {name: migration.to_json() for name, migration in processes.items()}
+        for variation, processes in migrations.items()
+    }

@@ -1,0 +1,169 @@
+"""A second, looser threshold splits what a stage rejects: nearest to the threshold is the validation region."""
+
+import functools
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cascadebdt import cascade
+from cascadebdt.cascade import Cascade, Scores, model
+from cascadebdt.cascade.scorer import Scorer, _XGBoost
+from cascadebdt.config import CascadeConfig
+from cascadebdt.events import identify
+from cascadebdt.kernels import forest_source
+from tiny_analysis import toy_cascade, toy_events
+
+
+def configured(*points: dict[str, float]) -> CascadeConfig:
+    """Return the toy cascade with these working points."""
+    stages = [
+        {"name": name, "against": name, "features": ["x", "y"], "working_point": point}
+        for name, point in zip(("zee", "wjets"), points, strict=True)
+    ]
+    return toy_cascade(stages=stages)
+
+
+PLAIN = {"signal_efficiency": 0.9}
+BOTH = {"signal_efficiency": 0.9, "validation_efficiency": 0.97}
+
+
+@pytest.fixture(scope="module")
+def plain() -> Cascade:
+    return cascade.train(toy_events(), configured(PLAIN, PLAIN))
+
+
+@pytest.fixture(scope="module")
+def validated() -> Cascade:
+    return cascade.train(toy_events(), configured(BOTH, PLAIN))
+
+
+def by_definition(trained: Cascade, scores: Scores) -> list[str]:
+    """Return the region of every event, found from its scores alone."""
+    found = []
+    for row in scores.scores:
+        region = "SR"
+        for stage, score in zip(trained.stages, row, strict=True):
+            looser = stage.working_point.validation_threshold
+            if score < stage.working_point.threshold:
+                near = looser is not None and score >= looser
+                region = f"{'VR' if near else 'CR'}_{stage.name}"
+                break
+        found.append(region)
+    return found
+
+
+def test_the_regions_are_in_the_order_of_the_stages(validated: Cascade) -> None:
+    assert validated.regions == ("CR_zee", "VR_zee", "CR_wjets", "SR")
+
+
+def test_an_event_that_a_stage_rejects_is_validation_from_the_looser_threshold_on(validated: Cascade) -> None:
+    scores = validated.score(toy_events(), unblind=True)
+    assert [scores.regions[code] for code in scores.region] == by_definition(validated, scores)
+    assert set(scores.region) == {0, 1, 2, 3}
+
+
+def test_validation_regions_are_cut_out_of_the_control_regions_and_change_nothing_else(
+    plain: Cascade, validated: Cascade
+) -> None:
+    one, other = plain.score(toy_events()), validated.score(toy_events())
+    merged = np.array([-1, 0, 0, 1, 2])[other.region + 1]
+    np.testing.assert_array_equal(merged, one.region)
+    np.testing.assert_array_equal(other.margins, one.margins)
+
+
+def test_the_looser_threshold_keeps_the_signal_efficiency_asked_for(validated: Cascade) -> None:
+    events = toy_events()
+    scores = validated.score(events)
+    rows = events.of_process("signal")
+    weight = events.weights["nominal"][rows]
+    rejected = weight[scores.region[rows] == 0].sum() / weight.sum()
+    assert 1 - rejected == pytest.approx(0.97, abs=2 / rows.sum())
+
+
+def test_regions_alone_are_those_of_the_scores_with_memory_for_some_events_at_a_time(validated: Cascade) -> None:
+    rng = np.random.default_rng(1)
+    n = model.SLICE + 77
+    columns = {"x": rng.normal(1, 1, n).astype(np.float32), "y": rng.normal(1, 1, n).astype(np.float32)}
+    event_id = identify([np.arange(n)], salt="")
+    region = validated.classify(columns, event_id, jobs=2)
+    np.testing.assert_array_equal(region, validated.score(columns, event_id).region)
+    assert set(region) == {0, 1, 2, 3}
+
+
+def test_plain_kernels_and_xgboost_itself_give_the_same_regions(validated: Cascade) -> None:
+    events = toy_events()
+    expected = validated.score(events).region
+    for scorer in (validated.compiled(forest_source.plain), slow(validated)):
+        found = scorer.run(events.columns, events.event_id, jobs=1, with_margins=True)
+        codes = validated._codes(found.region, found.margins)
+        blind = np.where(events.is_data & (codes == 3), -1, codes)
+        np.testing.assert_array_equal(blind, expected)
+
+
+def slow(trained: Cascade) -> Scorer:
+    """Return the scorer that predicts with XGBoost."""
+    scorer = trained.compiled()
+    return replace(scorer, engine=_XGBoost(scorer.members, trained.n_folds))
+
+
+def test_data_of_the_signal_region_stay_blind(validated: Cascade) -> None:
+    events = toy_events()
+    blind, full = validated.score(events), validated.score(events, unblind=True)
+    hidden = events.is_data & (full.region == 3)
+    np.testing.assert_array_equal(blind.region, np.where(hidden, -1, full.region))
+    np.testing.assert_array_equal(validated.classify(events), blind.region)
+
+
+def test_a_saved_cascade_keeps_its_validation_regions(validated: Cascade, plain: Cascade, tmp_path: Path) -> None:
+    validated.save(tmp_path / "a")
+    plain.save(tmp_path / "b")
+    loaded = Cascade.load(tmp_path / "a")
+    assert loaded.regions == validated.regions
+    assert loaded.stages[0].working_point == validated.stages[0].working_point
+    assert json.loads((tmp_path / "a" / "cascade.json").read_text())["regions"] == list(validated.regions)
+    assert "validation_threshold" not in (tmp_path / "b" / "cascade.json").read_text()
+
+
+@settings(max_examples=20)
+@given(st.floats(0.02, 0.98), st.floats(0.0, 0.98), st.integers(0, 2**32 - 1))
+def test_every_event_is_in_exactly_one_region_for_any_fixed_thresholds(tight: float, share: float, seed: int) -> None:
+    changed = with_thresholds(trained_once(), np.float32(tight), np.float32(tight * share))
+    events = toy_events(400, seed)
+    scores = changed.score(events, unblind=True)
+    assert [scores.regions[code] for code in scores.region] == by_definition(changed, scores)
+    weight = events.weights["nominal"]
+    parts = [weight[scores.region == code].sum() for code in range(len(scores.regions))]
+    assert sum(parts) == pytest.approx(weight.sum(), rel=1e-12)
+
+
+@functools.cache
+def trained_once() -> Cascade:
+    return cascade.train(toy_events(600, 1), configured({"threshold": 0.5, "validation_threshold": 0.2}, PLAIN))
+
+
+def with_thresholds(trained: Cascade, tight: np.float32, loose: np.float32) -> Cascade:
+    first = trained.stages[0]
+    point = replace(first.working_point, threshold=tight, validation_threshold=loose)
+    return Cascade(
+        trained.signal, trained.n_folds, (replace(first, working_point=point), *trained.stages[1:]), trained.final
+    )
+
+
+@pytest.mark.parametrize(
+    ("point", "message"),
+    [
+        ({**PLAIN, "validation_efficiency": 0.9}, "validation_efficiency must be above signal_efficiency"),
+        ({**PLAIN, "validation_threshold": 0.1}, "validation_threshold must be below threshold, got 0.1 and None"),
+        ({"threshold": 0.5, "validation_threshold": 0.6}, "validation_threshold must be below threshold"),
+        ({"threshold": 0.5, "validation_efficiency": 0.6}, "validation_efficiency must be above signal_efficiency"),
+    ],
+)
+def test_a_validation_region_needs_a_looser_threshold_of_the_same_kind(point: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        configured(point, PLAIN)

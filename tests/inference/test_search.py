@@ -1,0 +1,51 @@
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cascadebdt import inference
+from cascadebdt.inference.likelihood import objective
+from cascadebdt.inference.minimise import minimum, newton
+from cascadebdt.inference.search import global_minimum
+from small_models import workspace
+
+
+def two_minima() -> dict[str, Any]:
+    """Return a model in which a variation raises the control region in both directions, so that its sign is open."""
+    both = {"hi_data": [120.0, 100.0], "lo_data": [118.0, 104.0]}
+    tilt = [{"name": "tilt", "type": "histosys", "data": both}]
+    transfer = [{"name": "tilt", "type": "histosys", "data": {"hi_data": [10.0], "lo_data": [13.0]}}]
+    signal = {"name": "s", "data": [4.0], "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]}
+    channels = [
+        {"name": "SR", "samples": [signal, {"name": "b", "data": [11.0], "modifiers": transfer}]},
+        {"name": "CR", "samples": [{"name": "b", "data": [100.0, 100.0], "modifiers": tilt}]},
+    ]
+    return workspace(channels, {"SR": [15], "CR": [126, 107]})
+
+
+def test_a_lower_minimum_beside_the_first_is_found_and_both_are_remembered() -> None:
+    target = objective(two_minima())
+    near, best = minimum(target), global_minimum(target)
+    assert best.twice_nll < near.twice_nll - 0.1
+    assert abs(best.agreement) < 0.01
+    assert any(target.value_and_gradient(mode)[0] == pytest.approx(near.twice_nll) for mode in best.modes)
+
+
+def test_no_start_leads_lower_than_the_fit() -> None:
+    target, rng = objective(two_minima()), np.random.default_rng(1)
+    starts = target.likelihood.start + rng.normal(0, 2, (50, len(target.likelihood.start)))
+    lowest = min(newton(target, fixed={}, start=start).twice_nll for start in starts)
+    assert inference.fit(two_minima()).twice_nll == pytest.approx(lowest, abs=1e-6)
+
+
+def test_a_profile_crosses_from_one_minimum_to_the_other() -> None:
+    scan = inference.scan(two_minima(), "mu", np.linspace(-2, 4, 25).tolist())
+    target, poi = objective(two_minima()), objective(two_minima()).likelihood.poi
+    best = global_minimum(target).twice_nll
+    for value, increase in zip(scan.values[0], scan.increases, strict=True):
+        lowest = min(
+            newton(target, fixed={poi: value}, start=np.array([tilt, value])[order]).twice_nll
+            for tilt in (-1.5, 1.5)
+            for order in [[1, 0] if poi == 0 else [0, 1]]
+        )
+        assert increase == pytest.approx(lowest - best, abs=1e-6)
