@@ -277,6 +277,25 @@ def test_other_models_go_through_xgboost_and_one_line_says_why(
     np.testing.assert_array_equal(found.region, expected.region)
 
 
+@pytest.mark.parametrize("unfit", [(0,), (1,), (2,), (0, 2), (1, 2)])
+def test_only_the_stages_that_do_not_qualify_go_through_xgboost(
+    unfit: tuple[int, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    fit, dart = members(4, 2, 2), members(4, 2, 2, booster="dart")
+    made = [dart[k] if k in unfit else fit[k] for k in range(3)]
+    columns, event_id = hard_columns(fit, 700, 4), np.arange(700, dtype=np.uint64)
+    with caplog.at_level(logging.WARNING):
+        compiled = scorer.build(made, 2)
+    (line,) = [record.getMessage() for record in caplog.records]
+    names = ", ".join(f"'{made[k].name}'" for k in unfit)
+    assert line.startswith(f"scoring {names} through XGBoost, which is slower: model 0 of '{made[unfit[0]].name}'")
+    found, expected = compiled.run(columns, event_id, jobs=1, with_margins=True), by_xgboost(made, 2, columns, event_id)
+    np.testing.assert_array_equal(found.margins.view(np.int32), expected.margins.view(np.int32))
+    np.testing.assert_array_equal(found.region, expected.region)
+    alone = compiled.run(columns, event_id, jobs=1, with_margins=False)
+    np.testing.assert_array_equal(alone.region, expected.region)
+
+
 def test_regions_alone_are_those_of_the_scores() -> None:
     events = toy_events()
     trained = cascade.train(events, toy_cascade())

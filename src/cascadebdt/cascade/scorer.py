@@ -3,6 +3,7 @@
 Events go through in blocks, spread over threads; beside what it returns, scoring needs memory for one block a thread.
 """
 
+import itertools
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -113,15 +114,49 @@ def build(members: Sequence[Member], n_folds: int, *, level: Callable[[int], Lev
     """
     features = tuple(dict.fromkeys(name for member in members for name in member.features))
     accept = np.array([member.accept for member in members], FEATURE)
-    engine: Engine
+    read = {member.name: _trees(member, n_folds) for member in members}
+    _tell_excluded(read)
+    alike = itertools.groupby(members, lambda member: isinstance(read[member.name], str))
+    parts = [_part(list(group), read, n_folds, level or _fastest) for _, group in alike]
+    return Scorer(tuple(members), features, accept, parts[0] if len(parts) == 1 else _Chain(tuple(parts)))
+
+
+def _trees(member: Member, n_folds: int) -> list[Trees] | str:
+    """Return the trees of each fold, or why the kernels cannot evaluate them."""
+    found = []
+    for fold in range(n_folds):
+        try:
+            found.append(trees.read(member.boosters[fold]))
+            tables.require_few_cuts(found[-1])
+        except UnsupportedModelError as error:
+            return f"model {fold} of '{member.name}': {error}"
+    return found
+
+
+def _tell_excluded(read: Mapping[str, list[Trees] | str]) -> None:
+    """Log one line that says what goes through XGBoost, if anything does, and why the first of it does."""
+    reasons = {name: found for name, found in read.items() if isinstance(found, str)}
+    if reasons:
+        which = "" if len(reasons) == len(read) else f" {', '.join(map(repr, reasons))}"
+        log.warning("scoring%s through XGBoost, which is slower: %s", which, next(iter(reasons.values())))
+
+
+def _part(
+    members: Sequence[Member], read: Mapping[str, list[Trees] | str], n_folds: int, level: Callable[[int], Level]
+) -> "Kernels | _XGBoost":
+    """Return the engine of members of which the kernels can evaluate all or none."""
+    found = [trees_ for member in members if not isinstance(trees_ := read[member.name], str)]
+    if not found:
+        return _XGBoost(tuple(members), n_folds)
+    models = [trees_[fold] for fold in range(n_folds) for trees_ in found]
+    features = tuple(dict.fromkeys(name for member in members for name in member.features))
     try:
-        models = [_read(member, fold) for fold in range(n_folds) for member in members]
-        engine = _kernels(models, members, features, n_folds, level or _fastest)
+        engine = _kernels(models, members, features, n_folds, level)
         _require_agreement(engine, members, features, models, n_folds)
     except UnsupportedModelError as error:
         log.warning("scoring through XGBoost, which is slower: %s", error)
-        engine = _XGBoost(tuple(members), n_folds)
-    return Scorer(tuple(members), features, accept, engine)
+        return _XGBoost(tuple(members), n_folds)
+    return engine
 
 
 @dataclass(frozen=True)
@@ -132,6 +167,7 @@ class Kernels:
     evaluate: Callable[..., None]
     features: tuple[str, ...]
     n_folds: int
+    n_members: int
     n_stages: int
     depth: int
     level: Level
@@ -180,6 +216,16 @@ class _XGBoost:
     members: tuple[Member, ...]
     n_folds: int
 
+    @property
+    def n_members(self) -> int:
+        """Number of stages, and the final discriminant."""
+        return len(self.members)
+
+    @property
+    def n_stages(self) -> int:
+        """Number of stages."""
+        return sum(member.threshold is not None for member in self.members)
+
     def __call__(
         self, columns: Mapping[str, AnyArray], event_id: IdArray, accept: FeatureArray, result: Result, start: int
     ) -> None:
@@ -197,6 +243,31 @@ class _XGBoost:
             alive = passed
 
 
+@dataclass(frozen=True)
+class _Chain:
+    """Several engines one after the other, each for some neighbouring members and for the events that reach them."""
+
+    engines: "tuple[Kernels | _XGBoost, ...]"
+
+    def __call__(
+        self, columns: Mapping[str, AnyArray], event_id: IdArray, accept: FeatureArray, result: Result, start: int
+    ) -> None:
+        """Score one block."""
+        region = result.region[start : start + len(event_id)]
+        rows, first = np.arange(len(event_id)), 0
+        for engine in self.engines:
+            members = slice(first, first + engine.n_members)
+            shape = (engine.n_members, len(rows)) if len(result.margins) else (0, 0)
+            part = Result(np.empty(shape, FEATURE), np.full(len(rows), engine.n_stages, REGION))
+            reached = {name: np.asarray(column)[rows] for name, column in columns.items()}
+            engine(reached, event_id[rows], accept[members], part, 0)
+            if len(result.margins):
+                result.margins[members, start : start + len(event_id)] = np.nan
+                result.margins[members, start + rows] = part.margins
+            region[rows] = first + part.region
+            rows, first = rows[part.region == engine.n_stages], members.stop
+
+
 def _aligned(n_bytes: int) -> AnyArray:
     """Return `n_bytes` zeros that start on a cache line."""
     memory = np.zeros(n_bytes + ALIGNMENT, np.uint8)
@@ -206,13 +277,6 @@ def _aligned(n_bytes: int) -> AnyArray:
 
 def _fastest(depth: int) -> Level:
     return forest_source.fastest(depth, cpu.instructions())
-
-
-def _read(member: Member, fold: int) -> Trees:
-    try:
-        return trees.read(member.boosters[fold])
-    except UnsupportedModelError as error:
-        raise UnsupportedModelError(f"model {fold} of '{member.name}': {error}") from None
 
 
 def _kernels(
@@ -228,7 +292,7 @@ def _kernels(
     evaluate = generated.load(forest_source.source(depth, chosen))
     n_stages = sum(member.threshold is not None for member in members)
     built = tables.build(models, columns, depth, chosen)
-    return Kernels(built, evaluate, features, n_folds, n_stages, depth, chosen)
+    return Kernels(built, evaluate, features, n_folds, len(members), n_stages, depth, chosen)
 
 
 def _require_agreement(

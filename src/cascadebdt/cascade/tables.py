@@ -44,15 +44,10 @@ def build(models: Sequence[Trees], columns: Sequence[Sequence[int]], depth: int,
 
     Parameters
     ----------
-    models : number ``fold * n_stages + stage`` is that of a fold and a stage
+    models : of few cuts, see `require_few_cuts`; number ``fold * n_stages + stage`` is that of a fold and a stage
     columns : the input column of every feature of every model
     depth : of the complete trees, at least that of the deepest tree
     level : decides about the order of the cuts, the size of a block, and how many trees make a group
-
-    Raises
-    ------
-    UnsupportedModelError
-        If a feature has more than 255 cuts in a model.
     """
     parts = [_model(trees, depth, level) for trees in models]
     spare = max(part["n_planes"] for part in parts)
@@ -82,6 +77,20 @@ def build(models: Sequence[Trees], columns: Sequence[Sequence[int]], depth: int,
     )
 
 
+def require_few_cuts(trees: Trees) -> None:
+    """Require that the cuts of each feature can be numbered by a byte.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If a feature has more than 255 cuts.
+    """
+    cuts = np.unique(np.stack([trees.feature, trees.value.view(np.int32)], axis=1)[trees.is_split], axis=0)
+    most = int(np.bincount(cuts[:, 0], minlength=1).max())
+    if most > MAX_CUTS:
+        raise UnsupportedModelError(f"a feature has {most} cuts, more than {MAX_CUTS}")
+
+
 def _model(trees: Trees, depth: int, level: Level) -> dict[str, Any]:
     """Build the tables of one model; a plane that a feature does not need is -1."""
     nodes, leaves = trees.complete(depth)
@@ -94,8 +103,6 @@ def _model(trees: Trees, depth: int, level: Level) -> dict[str, Any]:
     for row, name in enumerate(used):
         mask = is_split & (feature == name)
         distinct = np.unique(threshold[mask])
-        if len(distinct) > MAX_CUTS:
-            raise UnsupportedModelError(f"a feature has {len(distinct)} cuts, more than {MAX_CUTS}")
         cuts[row, : len(distinct)] = distinct
         cut[mask] = np.searchsorted(distinct, threshold[mask]) + LOWEST
         steps[row] = max(len(distinct).bit_length(), FEWEST_STEPS)
