@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from cascadebdt import cascade
 from cascadebdt.arrays import AnyArray, FeatureArray
 from cascadebdt.cascade import scorer, trees
+from cascadebdt.cascade.engines import Kernels, Member, Result
 from cascadebdt.cascade.folds import fold_of
 from cascadebdt.cascade.logistic import margin_cut, probability
-from cascadebdt.cascade.scorer import Kernels, Member, Result
 from cascadebdt.errors import InputError
 from cascadebdt.kernels import cpu, forest_source
 from cascadebdt.kernels.forest_source import Level
