@@ -127,7 +127,7 @@ def test_bins_are_those_of_nominal_simulation(scored: tuple[Events, Scores]) -> 
         ({"CR_zee": {"observable": "mte"}}, "regions.CR_zee.observable: unknown observable 'mte'; did you mean 'met'?"),
         ({"CR_zee": {"bins": [1, 0]}}, "config.regions.CR_zee: bins must increase, got [1.0, 0.0]"),
         ({"CR_zee": {"n_bin": 2}}, "config.regions.CR_zee: unknown key 'n_bin'; did you mean 'n_bins'?"),
-        ({"contrl": {}}, "config.regions: unknown key 'contrl'; did you mean 'control'?"),
+        ({"controls": {}}, "config.regions: unknown key 'controls'; did you mean 'control'?"),
         (
             {"control": {"min_effective_events_per_process": {"ze": 5}}},
             "regions.control.min_effective_events_per_process: unknown process 'ze'; did you mean 'zee'?",

@@ -1,5 +1,6 @@
 """Chunks become features, cut decisions and weights: objects, names, ragged input of every kind, variations."""
 
+import json
 import math
 import pickle
 from collections.abc import Mapping
@@ -18,7 +19,8 @@ from hypothesis import strategies as st
 
 from cascadebdt.config import CutConfig, ObjectConfig
 from cascadebdt.errors import ConfigError, InputError
-from cascadebdt.features import FeaturePlan, FeatureTable, plan
+from cascadebdt.expression import register
+from cascadebdt.features import Branches, FeaturePlan, FeatureTable, definition, difference, plan
 
 NANOAOD = Path(__file__).parents[2] / "shared" / "data" / "root" / "nanoAOD_2015_CMS_Open_Data_ttbar.root"
 
@@ -495,3 +497,100 @@ def test_event_shapes_agree_with_the_eigenvalues_of_the_momentum_tensor() -> Non
         plane = np.sort(np.linalg.eigvalsh(p[:2] @ p[:2].T))[::-1]
         expected = [sum(event.pt), 1.5 * (values[1] + values[2]), 1.5 * values[2], 2 * plane[1] / plane.sum()]
         np.testing.assert_allclose([found[name][i] for name in shapes], expected, rtol=1e-5, atol=1e-6)
+
+
+PAIRS = {**OBJECTS, "dijet": {"pairs": ["jet", "jet"], "order": "-mass"}}
+SHIFTS: list[dict[str, str]] = [
+    {"Photon_pt": "Photon_pt * 1.1"},  # cuts, jets through their distance to photons, features
+    {"Jet_pt": "Jet_pt * 0.8", "Jet_btag": "Jet_btag + 0.2"},  # features only
+    {"Muon_relIso04": "Muon_relIso04 * 2", "MET_pt": "MET_pt * 1.2"},
+    {"genWeight": "genWeight * 2"},  # weights only
+]
+
+
+@given(st.integers(0, 2**32 - 1), st.lists(st.sampled_from(SHIFTS), min_size=1, max_size=4), st.integers(0, 60))
+@settings(max_examples=25)
+def test_variations_together_give_the_bits_of_each_by_itself(seed: int, shifts: list[dict[str, str]], n: int) -> None:
+    columns = {"photon_pt": "photon[0].pt", "iso": "lepton[0].iso", "n": "count(jet)", "m_jj": "dijet[0].mass"}
+    plans = [make(columns, objects=PAIRS, cuts=CUTS, weights=WEIGHTS, shifts=by) for by in ({}, *shifts)]
+    nominal, *others = plans
+    events = random_chunk(n, seed)
+    found, varied = nominal.apply_with({str(i): plan for i, plan in enumerate(others)}, Branches(events))
+    for table, alone in zip([found, *varied.values()], plans, strict=True):
+        expected = alone.apply(events, passing_only=True)
+        np.testing.assert_array_equal(table.rows, expected.rows)
+        assert list(table.columns) == list(expected.columns)
+        for name, column in table.columns.items():
+            np.testing.assert_array_equal(column.view(np.int32), expected.columns[name].view(np.int32), err_msg=name)
+        for part in ("passed", "weights"):
+            for name, values in getattr(table, part).items():
+                np.testing.assert_array_equal(values, getattr(expected, part)[name])
+
+
+@pytest.mark.parametrize(
+    ("shifts", "objects", "columns", "decisions"),
+    [
+        ({"Photon_pt": "Photon_pt * 1.1"}, {"photon", "jet"}, {"photon_pt", "m_lg", "n_jet", "n_bjet", "ht"}, True),
+        ({"Jet_pt": "Jet_pt * 0.8"}, {"jet"}, {"n_jet", "n_bjet", "ht"}, False),
+        ({"MET_pt": "MET_pt + 5"}, set(), {"met"}, True),
+        ({"genWeight": "genWeight * 2"}, set(), set(), True),
+        ({}, set(), set(), False),
+    ],
+)
+def test_a_variation_touches_what_depends_on_its_branches(
+    shifts: dict[str, str], objects: set[str], columns: set[str], decisions: bool
+) -> None:
+    touched = make(FEATURES, cuts=CUTS, weights=WEIGHTS, shifts=shifts).touched
+    assert touched.objects == objects
+    assert set(touched.columns) == columns | ({"second_jet_eta"} if "jet" in objects else set())
+    assert touched.decisions == decisions
+
+
+def changed(kept: dict[str, Any], features: Mapping[str, str] = {}, **objects: dict[str, Any]) -> str | None:
+    configured = {name: ObjectConfig.model_validate(spec) for name, spec in {**OBJECTS, **objects}.items()}
+    return difference(kept, features={**FEATURES, **features}, objects=configured)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"features": {"met": "MET_pt*1.0"}}, "feature 'met' was 'MET_pt' and is 'MET_pt*1.0'"),
+        (
+            {"jet": {**OBJECTS["jet"], "where": "pt > 26"}},
+            "feature 'n_jet' depends on the object 'jet', which has changed",
+        ),
+        (
+            {"lepton": {**OBJECTS["lepton"], "order": "pt"}},
+            "feature 'n_jet' depends on the object 'lepton', which has changed",
+        ),
+        ({"features": {"n_jet": " count( jet )"}}, None),
+        ({"lepton": {**OBJECTS["lepton"], "where": "pt>10 and iso<0.15"}}, None),
+        ({"features": {"m_lg": "mass(photon[0])"}}, None),
+        ({"features": {"new": "MET_phi"}}, None),
+    ],
+)
+def test_a_changed_definition_of_a_used_feature_is_found(change: dict[str, Any], message: str | None) -> None:
+    objects = {name: ObjectConfig.model_validate(spec) for name, spec in OBJECTS.items()}
+    kept = json.loads(json.dumps(definition(["n_jet", "met"], features=FEATURES, objects=objects)))
+    assert set(kept["objects"]) == {"photon", "lepton", "jet"}
+    assert changed(kept, **change) == message
+
+
+def test_a_feature_that_is_gone_is_found() -> None:
+    kept = definition(["met"], features=FEATURES, objects={})
+    assert difference(kept, features={}, objects={}) == "feature 'met' is gone"
+
+
+def test_a_changed_function_is_found() -> None:
+    def twice(x: float) -> float:
+        return 2 * x
+
+    register(twice)
+    kept = definition(["f"], features={"f": "twice(MET_pt)"}, objects={})
+
+    def twice(x: float) -> float:  # type: ignore[no-redef]
+        return 2.0 * x + 1
+
+    register(twice)
+    found = difference(kept, features={"f": "twice(MET_pt)"}, objects={})
+    assert found == "the registered function 'twice' has changed or is not there"

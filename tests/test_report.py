@@ -75,7 +75,35 @@ CONTENT: dict[str, Any] = {
         "total": {"CR_zee": [1000.0, 405.0], "SR": [400.0, 45.0]},
         "total_uncertainty": {"CR_zee": [30.0, 20.0], "SR": [20.0, 5.0]},
         "at_bound": [],
+        "parameters": ["mu", "norm_zee", "lumi"],
+        "correlation": [[1.0, -0.3, 0.1], [-0.3, 1.0, -0.5], [0.1, -0.5, 1.0]],
+        "intervals": {"mu": [-1.5, 1.61], "norm_zee": [1.0688, 1.0941]},
     },
+    "lint": {
+        "counts": {"no effect": 1},
+        "findings": [{"check": "no effect", "text": "region 'SR', process 'zee': 'lumi' has no effect"}],
+    },
+    "ranking": {
+        "mu": [0.0, 1.572],
+        "impacts": [
+            {
+                "parameter": "norm_zee",
+                "value": [1.081, 0.012],
+                "pull": None,
+                "postfit": [0.2, -0.19],
+                "prefit": None,
+            },
+            {
+                "parameter": "lumi",
+                "value": [0.1, 0.95],
+                "pull": [0.1, 0.95],
+                "postfit": [0.1, None],
+                "prefit": [0.11, -0.1],
+            },
+        ],
+    },
+    "scan": {"parameters": ["mu"], "values": [[-3.0, 0.0, 3.0]], "increases": [None, 0.0, 3.6], "best": [0.0]},
+    "validation": {"regions": {}, "p_value": None},
     "treatment": {
         "merged": {"CR_zee": [0.0, 0.5, 1.0]},
         "bins": [
@@ -120,7 +148,8 @@ def content() -> dict[str, Any]:
 
 
 def build(content: dict[str, Any], **more: Any) -> str:
-    return report.build(**{"figures": {}, **content, **more})
+    shown = {name: part for name, part in content.items() if name not in ("ranking", "scan")}
+    return report.build(**{"figures": {}, **shown, **more})
 
 
 def findings(content: dict[str, Any]) -> list[str]:
@@ -227,6 +256,19 @@ def test_what_casts_doubt_on_a_result_is_a_warning(
     assert warning in found
 
 
+def test_data_that_contradict_the_prediction_of_a_validation_region_are_a_warning(content: dict[str, Any]) -> None:
+    region = {"data": [80, 40], "total": 91.3, "total_uncertainty": 4.2, "total_p_value": 0.02, "p_value": 0.0013}
+    page = build(content, validation={"regions": {"VR_zee": region}, "p_value": 0.0013})
+    assert "Region VR_zee: the other regions predict 91.3 events, 120 are seen; the p-value of all its bins" in page
+    assert '<td>91.3 <span class="pm">± 4.2</span></td><td>120</td>' in page
+
+
+def test_the_looser_threshold_stands_beside_the_threshold(content: dict[str, Any]) -> None:
+    assert "validation from" not in build(content)
+    content["cascade"]["stages"][0]["validation_threshold"] = {"value": 0.3125, "hex": "0x1.4p-2"}
+    assert "0.4213 (validation from 0.3125)" in build(content)
+
+
 def test_numbers_that_do_not_exist_are_dashes(content: dict[str, Any]) -> None:
     content["summary"]["fit"] |= {"goodness_of_fit": None, "normalisation": {}}
     content["summary"]["regions"]["CR_zee"]["purity"] = None
@@ -243,6 +285,7 @@ def test_the_page_is_written_from_the_products_alone(content: dict[str, Any], tm
     page = products.report.read_text()
     drawn = {path.name for path in products.plots.iterdir()}
     names = ["regions", "regions_before_fit", "region_CR_zee", "region_SR", "fit", "flow", "scores_zee", "scores_final"]
+    names += ["ranking", "correlations", "scan"]
     assert drawn == {f"{name}.{suffix}" for name in names for suffix in ("png", "pdf")}
     assert page.count("<img ") == len(names)
 
@@ -285,3 +328,40 @@ def test_a_skipped_file_is_a_warning_and_processes_have_their_own_sums(content: 
     page = build(content)
     assert "Sample zee was normalised without zee_1.root, which was skipped: not a readable ROOT file." in page
     assert "<th>Process</th>" in page
+
+
+def test_the_lint_and_the_intervals_of_normalisations_are_on_the_page(content: dict[str, Any]) -> None:
+    page = build(content)
+    assert "<td>-0.012 / +0.013</td>" in page
+    assert "no effect (1 ×)" in page
+    assert "<li>region &#39;SR&#39;, process &#39;zee&#39;: &#39;lumi&#39; has no effect</li>" in page
+    content["lint"] = {"counts": {}, "findings": []}
+    assert "The lint of the model has no findings." in build(content)
+
+
+def test_validation_regions_have_a_table_where_there_are_any(content: dict[str, Any], tmp_path: Path) -> None:
+    assert "Validation regions" not in build(content)
+    region = {
+        "data": [110.0, 90.0],
+        "predicted": [100.0, 95.0],
+        "uncertainty": [5.0, 4.0],
+        "processes": {"zee": [90.0, 80.0], "wjets": [10.0, 15.0]},
+        "pulls": [0.9, -0.5],
+        "total": 195.0,
+        "total_uncertainty": 8.0,
+        "total_p_value": 0.77,
+        "p_value": 0.42,
+    }
+    content["validation"] = {"regions": {"VR_zee": region, "VR_ttbar": region}, "p_value": 0.31}
+    page = build(content)
+    for text in (
+        "<td>VR_zee</td><td>195.0 <",
+        "<td>200</td>",
+        "<td>0.77</td><td>0.42</td>",
+        "<td>together</td>",
+        "0.31",
+    ):
+        assert text in page
+    products = write_products(content, tmp_path)
+    report.write(products, signal="signal")
+    assert (products.plots / "validation.png").stat().st_size > 5000

@@ -32,8 +32,7 @@ def systematic(**options: Any) -> WeightSystematic:
 
 def effects(nominal: FloatArray, up: FloatArray, down: FloatArray, **options: Any) -> tuple[Effect, Effect, Any]:
     prune = PruneConfig(**options.pop("prune", {}))
-    varied = {"w_up": up, "w_down": down}
-    return treatment.effects("SR", "zee", template(nominal, **varied), systematic(**options), prune)
+    return treatment.effects("SR", "zee", template(nominal, w_up=up, w_down=down), systematic(**options), prune)
 
 
 def yields_of(nominal: FloatArray, effect: Effect) -> FloatArray:

@@ -64,6 +64,11 @@ def _common(function: F) -> F:
     return function
 
 
+def _log_to_stderr(*, quiet: bool) -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("cascadebdt").setLevel(logging.WARNING if quiet else logging.INFO)
+
+
 class _Job:
     """What a command works with: configuration, products, number of threads, progress."""
 
@@ -78,8 +83,7 @@ class _Job:
     ) -> None:
         from cascadebdt import config, store
 
-        logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
-        logging.getLogger("cascadebdt").setLevel(logging.WARNING if quiet else logging.INFO)
+        _log_to_stderr(quiet=quiet)
         if unblind is not None and not unblind.strip():
             raise click.BadParameter("give the reason for unblinding", param_hint="--unblind")
         self.config: Config = config.load(config_path).with_options(device=device, unblind=unblind)
@@ -198,14 +202,44 @@ def apply_command(
 
 @main.command("fit")
 @_common
-def fit_command(**options: Any) -> None:
-    """Build the workspace from the filled regions and fit it."""
+@click.option("--patch", metavar="FILE[:NAME]", help="JSON patch, or one of a patch set, to apply to the workspace.")
+@click.option("--measurement", help="Measurement of the workspace [the first].")
+@click.option("--poi", help="Parameter of interest [that of the measurement].")
+@click.option("--blind", multiple=True, metavar="REGION", help="Do not look at these data of the workspace.")
+def fit_command(
+    patch: str | None, measurement: str | None, poi: str | None, blind: tuple[str, ...], **options: Any
+) -> None:
+    """Build the workspace from the filled regions and fit it.
+
+    CONFIG may be a HistFactory workspace of any program instead, a file that ends in .json.
+    """
+    if options["config_path"].suffix == ".json":
+        _fit_file(options, patch=patch, measurement=measurement, poi=poi, blind=blind)
+        return
     from cascadebdt import pipeline
 
+    if patch or measurement or poi or blind:
+        raise click.UsageError("--patch, --measurement, --poi and --blind go with a workspace, a file ending in .json")
     job = _Job(**options)
     summary = pipeline.fit(job.config, job.products)
     job.say(_headline(summary))
     job.say(f"wrote {job.products.json('fit')}")
+
+
+def _fit_file(options: dict[str, Any], **question: Any) -> None:
+    """Fit a workspace."""
+    if options["unblind"] is not None:
+        raise click.UsageError("--unblind goes with a configuration; a workspace is open but for its --blind regions")
+    _log_to_stderr(quiet=options["quiet"])
+    from cascadebdt import store
+    from cascadebdt.pipeline.fits import Question, fit_file
+
+    path = options["config_path"]
+    products = store.Products(options["output"] or Path("results") / path.stem)
+    summary = fit_file(path, products, Question(**question))
+    if not options["quiet"]:
+        click.echo(_headline(summary))
+        click.echo(f"wrote {products.directory}")
 
 
 @main.command("report")
@@ -217,6 +251,25 @@ def report_command(**options: Any) -> None:
     job = _Job(**options)
     pipeline.report(job.config, job.products)
     job.say(f"wrote {job.products.report}")
+
+
+@main.group("export")
+def export_group() -> None:
+    """Write what other programs read."""
+
+
+@export_group.command("combine")
+@click.argument("workspace", type=click.Path(path_type=Path))
+@click.option("--output", type=click.Path(path_type=Path), default=Path("card.txt"), show_default=True)
+@click.option("--patch", metavar="FILE[:NAME]", help="JSON patch, or one of a patch set, to apply to the workspace.")
+@click.option("--measurement", help="Measurement of the workspace [the first].")
+def export_combine_command(workspace: Path, output: Path, patch: str | None, measurement: str | None) -> None:
+    """Write a Combine data card of WORKSPACE, a HistFactory JSON file, and its shapes beside it."""
+    from cascadebdt import interchange
+
+    content = interchange.read_workspace(workspace, patch=patch, measurement=measurement)
+    for path in interchange.write_card(content, output):
+        click.echo(f"wrote {path}")
 
 
 @main.group("samples")
@@ -251,17 +304,18 @@ def samples_make_command(output: Path, scale: float, jobs: int | None, seed: int
 
 def _headline(summary: dict[str, Any]) -> str:
     """Say the result in a few lines."""
-    mu, uncertainty = summary["fit"]["mu"]
-    median = summary["limit"]["expected"][2]
-    blind = summary["fit"]["blind"]
+    fit, limit, significance = summary["fit"], summary["limit"], summary["significance"]
+    mu, uncertainty = fit["mu"]
+    median, probability = limit["expected"][2], fit["goodness_of_fit"]
+    is_blind = fit["blind"]
     lines = [
         f"signal strength  expected uncertainty {uncertainty:.3g} (blind)"
-        if blind
+        if is_blind
         else f"signal strength  {mu:.3g} +- {uncertainty:.3g}",
-        f"95 % CLs limit   expected {median:.3g}" + ("" if blind else f", observed {summary['limit']['observed']:.3g}"),
-        *(
-            f"norm {name:12s} {value:.3f} +- {error:.3f}"
-            for name, (value, error) in summary["fit"]["normalisation"].items()
-        ),
+        f"95 % CLs limit   expected {median:.3g}" + ("" if is_blind else f", observed {limit['observed']:.3g}"),
+        f"significance     expected {significance['expected']:.3g} for signal strength 1"
+        + ("" if is_blind else f", observed {significance['observed']:.3g}"),
+        *([] if probability is None else [f"goodness of fit  {probability:.3g}"]),
+        *(f"norm {name:12s} {value:.3f} +- {error:.3f}" for name, (value, error) in fit["normalisation"].items()),
     ]
     return "\n".join(lines)

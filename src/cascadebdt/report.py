@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from cascadebdt import plots, tables
 from cascadebdt.plots.inference import SIMULATION_STATISTICS, Fit
 from cascadebdt.plots.style import significant
-from cascadebdt.regions import SIGNAL_REGION, is_validation
+from cascadebdt.regions import SIGNAL_REGION
 from cascadebdt.store import Products, write_text
 
 Json = Mapping[str, Any]
@@ -33,11 +33,12 @@ def write(products: Products, *, signal: str) -> Path:
         If a product is missing; the message names the command that makes it.
     """
     fit = products.read("fit", made_by="fit")
+    validation = products.read("validation", made_by="fit") if products.has("validation") else {"regions": {}}
     cutflow = products.read("cutflow", made_by="apply")
     cascade = products.read("cascade/cascade", made_by="train")
     saved = {
         name: plots.save(figure, products.plots / name)
-        for name, figure in _figures(products, cascade, cutflow, cast(Fit, SimpleNamespace(**fit)), signal)
+        for name, figure in _figures(products, cascade, cutflow, _drawn(fit, validation), validation, signal)
     }
     products.replace_figures([path for paths in saved.values() for path in paths])
     figures = {name: png for name, (png, _) in saved.items()}
@@ -48,6 +49,8 @@ def write(products: Products, *, signal: str) -> Path:
         cutflow=cutflow,
         figures=figures,
         fit=fit,
+        lint=products.read("lint", made_by="fit"),
+        validation=validation,
         treatment=products.read("treatment", made_by="fit"),
         migration=products.read("migration", made_by="apply"),
     )
@@ -62,6 +65,8 @@ def build(
     cutflow: Json,
     figures: Mapping[str, Path | bytes],
     fit: Json | None = None,
+    lint: Json | None = None,
+    validation: Json | None = None,
     treatment: Json | None = None,
     migration: Json | None = None,
     warnings: Sequence[str] = (),
@@ -70,7 +75,8 @@ def build(
 
     Parameters
     ----------
-    summary, manifest, cascade, cutflow, fit, treatment, migration : contents of the JSON products of these names
+    summary, manifest, cascade, cutflow, fit, lint, validation, treatment, migration : contents of the JSON products of
+        these names
     figures : PNG files or their bytes; names starting with ``regions``, ``region_``, ``fit``, ``flow`` and ``scores_``
         have their place, others stand at the end
     warnings : sentences to show before those found here
@@ -97,8 +103,16 @@ def build(
         cutflow=cutflow,
         luminosity_fb=manifest["config"].get("luminosity_fb"),
         cards=_cards(summary),
-        warnings=[*warnings, *_skipped(cutflow), *findings(summary=summary, cascade=cascade, fit=fit)],
+        warnings=[
+            *warnings,
+            *_skipped(cutflow),
+            *findings(summary=summary, cascade=cascade, fit=fit),
+            *_doubts_of_validation(validation or {"regions": {}}),
+        ],
         figures=_placed(figures),
+        normalisations=tables.normalisations(summary, fit or {}),
+        lint=lint or {"counts": {}, "findings": []},
+        validated=tables.validated(validation or {"regions": {}}),
         processes=list(dict.fromkeys(name for region in summary["regions"].values() for name in region["yields"])),
         signal_region=SIGNAL_REGION,
         systematics=tables.systematics(treatment or {}),
@@ -145,6 +159,15 @@ def _doubts_of_fit(summary: Json, fit: Json) -> Iterator[str]:
             yield f"Parameter {name} is pulled by {pull:.1f} standard deviations of its constraint."
 
 
+def _doubts_of_validation(validation: Json) -> Iterator[str]:
+    for name, region in validation["regions"].items():
+        if region["p_value"] < 0.05:
+            yield (
+                f"Region {name}: the other regions predict {significant(region['total'], region['total_uncertainty'])} "
+                f"events, {sum(region['data']):,.0f} are seen; the p-value of all its bins is {region['p_value']:.2g}."
+            )
+
+
 def _doubts_of_training(cascade: Json) -> Iterator[str]:
     for stage in _classifiers(cascade):
         training = stage["training"]
@@ -161,14 +184,33 @@ def _doubts_of_training(cascade: Json) -> Iterator[str]:
                 yield f"Stage {stage['name']}: negative weights are {share} of the yield of {row['name']} in training."
 
 
-def _figures(products: Products, cascade: Json, cutflow: Json, fit: Fit, signal: str) -> Iterator[tuple[str, Figure]]:
+def _drawn(fit: Json, validation: Json) -> dict[str, Any]:
+    """Return what figures need of a fit, with its predictions in the validation regions."""
+    regions = validation["regions"]
+    return {
+        **fit,
+        "postfit": {**fit["postfit"], **{name: region["processes"] for name, region in regions.items()}},
+        "total": {**fit["total"], **{name: region["predicted"] for name, region in regions.items()}},
+        "total_uncertainty": {
+            **fit["total_uncertainty"],
+            **{name: region["uncertainty"] for name, region in regions.items()},
+        },
+    }
+
+
+def _figures(
+    products: Products, cascade: Json, cutflow: Json, result: Json, validation: Json, signal: str
+) -> Iterator[tuple[str, Figure]]:
     """Draw every figure, one at a time."""
     yields, scores = products.read_histograms()
+    fit = cast(Fit, SimpleNamespace(**result))
     yield "regions", plots.regions(yields, fit, signal=signal)
     yield "regions_before_fit", plots.regions(yields, signal=signal)
     for name, histogram in yields.items():
-        yield f"region_{name}", plots.region(histogram, name, None if is_validation(name) else fit, signal=signal)
-    yield "fit", plots.fit(fit)
+        fitted = fit if name in fit.postfit else None  # a validation region may be left out of the validation
+        yield f"region_{name}", plots.region(histogram, name, fitted, signal=signal)
+    impacts, profile = (products.read(name, made_by="fit") for name in ("ranking", "scan"))
+    yield from plots.fitted(result=result, impacts=impacts, profile=profile, validated=validation)
     yield "flow", plots.flow(cutflow["cascade"], signal=signal)
     stages = {stage["name"]: stage for stage in _classifiers(cascade)}
     for name, histogram in scores.items():
@@ -180,7 +222,8 @@ def _figures(products: Products, cascade: Json, cutflow: Json, fit: Fit, signal:
                 stage=name,
                 signal=signal,
                 against=stage["against"],
-                threshold=stage["threshold"]["value"] if "threshold" in stage else None,
+                threshold=_threshold(stage, "threshold"),
+                validation_threshold=_threshold(stage, "validation_threshold"),
                 efficiencies=stage.get("efficiencies"),
             ),
         )
@@ -238,7 +281,8 @@ def _stage(stage: Json, signal: str) -> dict[str, Any]:
         "name": stage["name"],
         "against": stage["against"],
         "features": stage["features"],
-        "threshold": stage["threshold"]["value"] if "threshold" in stage else None,
+        "threshold": _threshold(stage, "threshold"),
+        "validation_threshold": _threshold(stage, "validation_threshold"),
         "signal_kept": efficiencies.get(signal),
         "background_kept": ", ".join(_percent(efficiencies.get(name)) for name in stage["against"])
         if efficiencies
@@ -246,6 +290,10 @@ def _stage(stage: Json, signal: str) -> dict[str, Any]:
         "auc": stage["training"].get("auc", math.nan),
         "best_iterations": _span(iterations),
     }
+
+
+def _threshold(stage: Json, key: str) -> float | None:
+    return stage[key]["value"] if key in stage else None
 
 
 def _negative_weights(stage: Json) -> list[dict[str, Any]]:
@@ -274,7 +322,7 @@ def _percent(fraction: float | None) -> str:
 def _placed(figures: Mapping[str, Path | bytes]) -> dict[str, list[dict[str, str]]]:
     """Sort the figures into the sections of the page."""
     places: dict[str, list[dict[str, str]]] = {
-        section: [] for section in ("overview", "regions", "fit", "flow", "scores", "other")
+        section: [] for section in ("overview", "regions", "fit", "profiles", "validation", "flow", "scores", "other")
     }
     for name, figure in figures.items():
         section, caption = _place(name)
@@ -293,6 +341,10 @@ def _place(name: str) -> tuple[str, str]:
         ),
         "regions_before_fit": ("regions", "All regions before the fit."),
         "fit": ("fit", "Normalisations and pulls; bands: one and two standard deviations of the constraint."),
+        "ranking": ("fit", "Impacts on the signal strength, before and after the fit, and pulls, the largest first."),
+        "correlations": ("profiles", "Correlations of the parameters that have a noticeable one with any other."),
+        "scan": ("profiles", "Profile of the signal strength, with the levels of its 68 % and 95 % intervals."),
+        "validation": ("validation", "Validation regions: data, and what the fit to the other regions predicts."),
         "flow": ("flow", "Expected events that reach each stage, and the share of them that passes it."),
     }
     if name in known:

@@ -60,7 +60,7 @@ class Products:
 
     def replace_figures(self, paths: Sequence[Path]) -> None:
         """Take note of the figures drawn, and remove those drawn before and not now, unless somebody changed them."""
-        before = self.read("figures", made_by="report") if self.json("figures").is_file() else {}
+        before = self.read("figures", made_by="report") if self.has("figures") else {}
         now = {path.name: _digest(path) for path in paths}
         for name in before.keys() - now.keys():
             path = self.plots / name
@@ -75,6 +75,15 @@ class Products:
     def write(self, name: str, content: Any) -> Path:
         """Write a JSON product."""
         return write_text(self.json(name), json.dumps(content, indent=2, default=uhi.io.json.default) + "\n")
+
+    def has(self, name: str) -> bool:
+        """Whether a JSON product is there."""
+        return self.json(name).is_file()
+
+    def discard(self, *names: str) -> None:
+        """Remove JSON products of an earlier configuration, if they are there."""
+        for name in names:
+            self.json(name).unlink(missing_ok=True)
 
     def read(self, name: str, *, made_by: str) -> Any:
         """Read a JSON product.

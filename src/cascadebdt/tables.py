@@ -1,7 +1,9 @@
-"""Products -> rows of the report's tables about systematics, edited bins and migrations."""
+"""Products -> rows of the report's tables about fits, systematics, edited bins and migrations."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from cascadebdt.plots.style import significant
 
 Json = Mapping[str, Any]
 
@@ -69,3 +71,49 @@ def _moves(variation: str, process: str, moves: Json) -> dict[str, Any]:
         "process": process,
         **{name: value / total if total else None for name, value in shares.items()},
     }
+
+
+def normalisations(summary: Json, fit: Json) -> list[dict[str, Any]]:
+    """Return a row per floating process: value and uncertainty, interval of the profile.
+
+    Parameters
+    ----------
+    summary, fit : contents of ``summary.json`` and ``fit.json``
+    """
+    intervals = fit.get("intervals", {})
+    rows = summary["fit"]["normalisation"].items()
+    return [
+        {"name": name, "pair": pair, "interval": _interval(intervals.get(f"norm_{name}", intervals.get(name)), pair)}
+        for name, pair in rows
+    ]
+
+
+def _interval(ends: Sequence[float] | None, pair: Sequence[float]) -> str:
+    """Write an interval as distances from the value."""
+    if ends is None:
+        return "–"
+    value, error = pair
+    return f"{significant(ends[0] - value, error)} / +{significant(ends[1] - value, error)}"
+
+
+def validated(validation: Json) -> list[dict[str, Any]]:
+    """Return a row per validation region, and one for all of them together if there are several.
+
+    Parameters
+    ----------
+    validation : content of ``validation.json``
+    """
+    rows = [
+        {
+            "name": name,
+            "pair": (region["total"], region["total_uncertainty"]),
+            "data": f"{sum(region['data']):,.0f}",
+            "total_p_value": f"{region['total_p_value']:.2g}",
+            "p_value": f"{region['p_value']:.2g}",
+        }
+        for name, region in validation["regions"].items()
+    ]
+    if len(rows) > 1:
+        p_value = f"{validation['p_value']:.2g}"
+        rows.append({"name": "together", "pair": None, "data": "", "total_p_value": "", "p_value": p_value})
+    return rows

@@ -91,12 +91,12 @@ def effects(
         up, down = SYMMETRISE[how](up, down)
         actions.append("mirrored up" if len(found) == 1 else f"symmetrised ({how})")
     up, down, pruned = pruned_effects(up, down, prune)
-    actions += pruned
-    if pruned:
+    actions = list(dict.fromkeys([*actions, *pruned]))
+    if set(actions) - {"limited", "mirrored up"}:
         logger.info(
-            "region '%s', process '%s': systematic '%s': %s", region, process, systematic.name, ", ".join(pruned)
+            "region '%s', process '%s': systematic '%s': %s", region, process, systematic.name, ", ".join(actions)
         )
-    return up, down, tuple(dict.fromkeys(actions))
+    return up, down, tuple(actions)
 
 
 def _ratio(template: Template, variation: str) -> Effect:

@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 POI = "mu"
 NORM_BOUNDS = (0.0, 10.0)
+PER_REGION = ("channels", "observations")
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,11 @@ class Workspace(dict[str, Any]):
         found = {item["name"]: item["data"] for item in other["observations"]}
         observations = [{**item, "data": found.get(item["name"], item["data"])} for item in self["observations"]]
         return Workspace({**self, "observations": observations}, blind=self.blind, notes=self.notes)
+
+    def fitted(self) -> "Workspace":
+        """Return the workspace without the validation regions, for a fit."""
+        kept = {key: [item for item in self[key] if not is_validation(item["name"])] for key in PER_REGION}
+        return Workspace({**self, **kept}, blind=self.blind, notes=self.notes)
 
 
 def build(yields: Mapping[str, Histogram], config: Config, *, with_validation: bool = False) -> Workspace:

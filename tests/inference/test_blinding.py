@@ -81,5 +81,5 @@ def test_everything_may_be_blind() -> None:
 
 
 def test_an_unknown_blind_region_is_refused() -> None:
-    with pytest.raises(FitError, match="no blind region 'SRR'; did you mean 'SR'"):
+    with pytest.raises(FitError, match="no region 'SRR'; did you mean 'SR'"):
         inference.fit(Workspace(on_off(on=5, off=60, ratio=5, signal=4), blind=("SRR",)))

@@ -191,20 +191,6 @@ def test_an_unknown_parameter_is_named_with_the_closest_one(small: workspaces.Wo
         inference.profile_interval(small, "norm_tip")
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"observations": []}, "region 'SR': expected 1 observed bins, got 0"),
-        ({"observations": [{"name": "SR", "data": [-1]}]}, "region 'SR': observed events must be finite"),
-        ({"measurements": []}, "workspace: not a HistFactory workspace"),
-        ({"channels": [{"name": "SR", "samples": []}]}, "workspace: pyhf rejects the model"),
-    ],
-)
-def test_a_broken_workspace_is_refused(change: dict[str, Any], message: str) -> None:
-    with pytest.raises(FitError, match=message):
-        inference.fit({**counting(observed=[3], signal=[1], background=[2]), **change})
-
-
 def test_the_backend_of_the_caller_is_left_alone() -> None:
     model = pyhf.simplemodels.uncorrelated_background([5.0], [50.0], [7.0])
     before = model.logpdf(model.config.suggested_init(), [50.0, *model.config.auxdata])

@@ -37,6 +37,7 @@ def test_a_fit_result_can_be_drawn() -> None:
         twice_nll=0.0,
         goodness_of_fit=None,
         blind=False,
+        poi="mu",
         mu=(1.0, 1.0),
         normalisation={},
         pulls={},

@@ -1,3 +1,5 @@
+from typing import Any
+
 import hist
 import numpy as np
 import pytest
@@ -79,3 +81,12 @@ def test_labels_at_equal_values_do_not_overlap() -> None:
     places = np.log10(list(_spread({"a": 10.0, "b": 10.0, "c": 99.0, "d": 99.0}, (1.0, 100.0)).values())) / 2
     assert np.diff(places).min() >= 0.055 - 1e-9
     assert places.max() <= 1 + 1e-9
+
+
+def test_a_validation_region_begins_at_a_line_of_its_own(histogram: Histogram) -> None:
+    options: dict[str, Any] = {"stage": "zee", "signal": "signal", "against": ["zee"], "threshold": 0.42}
+    (ax,) = plots.scores(histogram, validation_threshold=0.3, **options).axes
+    (line,) = [line for line in ax.lines if line.get_gid() == "validation region"]
+    assert np.asarray(line.get_xdata()).tolist() == [0.3, 0.3]
+    (ax,) = plots.scores(histogram, **options).axes
+    assert not [line for line in ax.lines if line.get_gid() == "validation region"]

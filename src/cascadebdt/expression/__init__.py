@@ -20,7 +20,7 @@ The language is the arithmetic, comparisons and logic of Python, or of ROOT's ``
 from cascadebdt.expression.compiler import Program, build
 from cascadebdt.expression.parser import parse
 from cascadebdt.expression.registry import register, registered
-from cascadebdt.expression.tree import Call, Field, Node, Number, Reduce, Value, walk
+from cascadebdt.expression.tree import Call, Field, Node, Number, Reduce, Value, objects_in, values_in, walk
 
 __all__ = [
     "Call",
@@ -31,8 +31,10 @@ __all__ = [
     "Reduce",
     "Value",
     "build",
+    "objects_in",
     "parse",
     "register",
     "registered",
+    "values_in",
     "walk",
 ]

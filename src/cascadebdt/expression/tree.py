@@ -4,7 +4,7 @@ A node has one value per event, or, if it contains a field without index (``jet.
 value per candidate of that object: it is *ragged*.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -71,6 +71,17 @@ def walk(node: Node) -> Iterator[Node]:
     yield node
     for child in children(node):
         yield from walk(child)
+
+
+def values_in(trees: Iterable[Node]) -> list[Value]:
+    """Return the bare names in some trees, each once."""
+    return list(dict.fromkeys(node for tree in trees for node in walk(tree) if isinstance(node, Value)))
+
+
+def objects_in(trees: Iterable[Node]) -> list[str]:
+    """Return the objects in some trees, each once."""
+    nodes = [node for tree in trees for node in walk(tree)]
+    return list(dict.fromkeys(node.object for node in nodes if isinstance(node, Field | Reduce)))
 
 
 def depth(node: Node) -> int:

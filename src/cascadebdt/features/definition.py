@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cascadebdt.config import ObjectConfig
-from cascadebdt.expression import Call, Field, Node, Reduce, parse, registered, walk
+from cascadebdt.expression import Call, Node, objects_in, parse, registered, walk
 
 EXPRESSIONS = ("where", "order")
 
@@ -62,10 +62,10 @@ def _tree(text: str, objects: Iterable[str]) -> Node:
 
 def _objects(tree: Node, objects: Mapping[str, ObjectConfig]) -> list[str]:
     """Return the objects that an expression depends on, those that others are away from or made of included."""
-    found = [node.object for node in walk(tree) if isinstance(node, Field | Reduce)]
+    found = objects_in([tree])
     for name in found:
         found += [other for other in (*objects[name].away_from, *(objects[name].pairs or ())) if other not in found]
-    return list(dict.fromkeys(found))
+    return found
 
 
 def _canonical(content: Mapping[str, Any] | None) -> dict[str, Any] | None:

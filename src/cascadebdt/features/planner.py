@@ -7,10 +7,11 @@ from typing import TypeVar
 
 from cascadebdt.config import CutConfig, ObjectConfig
 from cascadebdt.errors import ConfigError, did_you_mean
-from cascadebdt.expression import Field, Node, Reduce, Value, build, parse, walk
+from cascadebdt.expression import Field, Node, Value, build, objects_in, parse, values_in, walk
 from cascadebdt.features.branches import Shift
 from cascadebdt.features.objects import MOMENTUM, AnyObject, Cartesian, Cell, ObjectPlan, PairPlan
-from cascadebdt.features.table import FeaturePlan, Touched
+from cascadebdt.features.table import FeaturePlan
+from cascadebdt.features.touched import touched_by
 
 SOURCE = "source"
 MASS = "mass"
@@ -51,13 +52,13 @@ def plan(
     trees = [*cuts.values(), *columns.values(), *factors.values()]
     definitions = {name: names.definition(name) for name in objects}
 
-    late, early = _objects_in(columns.values()), _objects_in([*cuts.values(), *factors.values()])
+    late, early = objects_in(columns.values()), objects_in([*cuts.values(), *factors.values()])
     order = _order(objects, early)
     n_early = len(order)
     order += [name for name in _order(objects, late) if name not in order]
     fields = _kept_fields(names, trees, order, definitions)
     local = [value for name in order for part in definitions[name] for value in names.others(name, part)]
-    values = _unique([*_values_in(trees), *local])
+    values = _unique([*values_in(trees), *local])
     specs = tuple(_object(names, name, definitions[name], fields, values) for name in order)
 
     read = {value.name for value in values} | {branch for spec in specs for branch in spec.branches}
@@ -65,7 +66,7 @@ def plan(
     applied = tuple(shift for shift in variations if shift.branch in read)
     return FeaturePlan(
         branches=frozenset(read | {value.name for shift in applied for value in shift.values}),
-        exact=frozenset(value.name for value in _values_in(factors.values())),
+        exact=frozenset(value.name for value in values_in(factors.values())),
         shifts=applied,
         values=tuple(values),
         objects=specs,
@@ -79,40 +80,10 @@ def plan(
             objects={name: fields[name] for name in early},
         ),
         program=build(features=list(columns.values()), values=values, objects={name: fields[name] for name in late}),
-        touched=_touched(applied, specs, columns, [*cuts.values(), *factors.values()], values, fields),
+        touched=touched_by(applied, specs, columns, [*cuts.values(), *factors.values()], values, fields),
         cuts=tuple(cuts),
         columns=tuple(columns),
         weights=tuple(factors),
-    )
-
-
-def _touched(
-    shifts: Sequence[Shift],
-    specs: Sequence[AnyObject],
-    columns: Mapping[str, Node],
-    decisions: Iterable[Node],
-    values: Sequence[Value],
-    fields: Mapping[str, Sequence[str]],
-) -> Touched:
-    """Find what depends on the branches that are replaced, directly or through objects."""
-    replaced = {shift.branch for shift in shifts}
-    objects: set[str] = set()
-    for spec in specs:
-        used = set(spec.branches) | {values[row].name for row in spec.values}
-        if used & replaced or objects.intersection(spec.partner_names):
-            objects.add(spec.name)
-
-    def is_touched(tree: Node) -> bool:
-        return any(value.name in replaced for value in _values_in([tree])) or bool(objects & set(_objects_in([tree])))
-
-    trees = {name: tree for name, tree in columns.items() if is_touched(tree)}
-    late = _objects_in(trees.values())
-    return Touched(
-        objects=frozenset(objects),
-        columns=tuple(trees),
-        decisions=any(map(is_touched, decisions)),
-        late=tuple(late),
-        program=build(features=list(trees.values()), values=values, objects={name: fields[name] for name in late}),
     )
 
 
@@ -141,7 +112,7 @@ class _Names:
         path = f"objects.{name}"
         where = [parse(config.where, path=f"{path}.where")] if config.where is not None else []
         order = [parse(config.order, path=f"{path}.order")] if config.order is not None else []
-        for value in _values_in(where + order):
+        for value in values_in(where + order):
             if self.is_field(name, value):
                 self.cells(name, value.name, path)
             else:
@@ -161,7 +132,7 @@ class _Names:
 
     def others(self, name: str, trees: Iterable[Node]) -> list[Value]:
         """Return what `where` and `order` of an object use beside its fields."""
-        return [value for value in _values_in(trees) if not self.is_field(name, value)]
+        return [value for value in values_in(trees) if not self.is_field(name, value)]
 
     def check_branch(self, value: Value, path: str) -> None:
         """Check that a bare name is a branch."""
@@ -253,7 +224,7 @@ def _shift(names: _Names, branch: str, text: str) -> Shift:
     path = f"shifts.{branch}"
     names.check_branch(Value(branch), path)
     tree = parse(text, path=path)
-    values = _values_in([tree])
+    values = values_in([tree])
     for value in values:
         names.check_branch(value, path)
     return Shift(branch=branch, values=tuple(values), program=build(numbers=[tree], values=values))
@@ -275,7 +246,7 @@ def _object(
     config = names.objects[name]
     where, order = definition
     others = names.others(name, [*where, *order])
-    local = [value.name for value in _values_in([*where, *order]) if names.is_field(name, value)]
+    local = [value.name for value in values_in([*where, *order]) if names.is_field(name, value)]
     own_place = PLACE if config.away_from and config.pairs is None else ()
     fields = tuple(_unique([*kept[name], *local, *own_place]))
     program = build(conditions=where, numbers=order, values=[*map(Value, fields), *others])
@@ -322,11 +293,6 @@ def _order(objects: Mapping[str, ObjectConfig], used: Iterable[str]) -> list[str
     return [name for name in order if name in needed]
 
 
-def _objects_in(trees: Iterable[Node]) -> list[str]:
-    nodes = [node for tree in trees for node in walk(tree)]
-    return _unique(node.object for node in nodes if isinstance(node, Field | Reduce))
-
-
 def _kept_fields(
     names: _Names, trees: Iterable[Node], order: Sequence[str], definitions: Mapping[str, Definition]
 ) -> dict[str, list[str]]:
@@ -339,14 +305,10 @@ def _kept_fields(
         for other in config.away_from:
             kept[other] += PLACE
         where, by = definitions[name]
-        inner = [*kept[name], *(v.name for v in _values_in([*where, *by]) if names.is_field(name, v))]
+        inner = [*kept[name], *(v.name for v in values_in([*where, *by]) if names.is_field(name, v))]
         for partner, prefix in zip(config.pairs or (), PREFIXES, strict=False):
             kept[partner] += [*MOMENTUM, *(f.removeprefix(prefix) for f in inner if f.startswith(prefix))]
     return {name: _unique(fields) for name, fields in kept.items()}
-
-
-def _values_in(trees: Iterable[Node]) -> list[Value]:
-    return _unique(node for tree in trees for node in walk(tree) if isinstance(node, Value))
 
 
 def _unique(items: Iterable[T]) -> list[T]:

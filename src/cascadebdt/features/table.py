@@ -10,6 +10,7 @@ from cascadebdt.arrays import BoolArray, FeatureArray, FloatArray, IntArray
 from cascadebdt.expression import Program, Value
 from cascadebdt.features.branches import Branches, Shift
 from cascadebdt.features.objects import AnyObject, Candidates, taken
+from cascadebdt.features.touched import Touched
 
 
 @dataclass(frozen=True)
@@ -28,25 +29,6 @@ class FeatureTable:
     passed: dict[str, BoolArray]
     weights: dict[str, FloatArray]
     rows: IntArray
-
-
-@dataclass(frozen=True)
-class Touched:
-    """What depends on the branches that a variation replaces.
-
-    Attributes
-    ----------
-    objects, columns : names
-    decisions : whether a cut or a weight does
-    late : objects that the columns use
-    program : computes the columns
-    """
-
-    objects: frozenset[str]
-    columns: tuple[str, ...]
-    decisions: bool
-    late: tuple[str, ...]
-    program: Program
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from cascadebdt.errors import FitError, did_you_mean
 from cascadebdt.inference.likelihood import Likelihood, Objective, objective
 from cascadebdt.inference.minimise import Minimum
 from cascadebdt.inference.search import global_minimum
@@ -69,13 +68,9 @@ def prepare(workspace: Mapping[str, Any]) -> Target:
     Raises
     ------
     FitError
-        If a blind region is not in the workspace.
+        If the workspace cannot be fitted, or has no such blind region.
     """
     blind: tuple[str, ...] = getattr(workspace, "blind", ())
-    regions = [channel["name"] for channel in workspace.get("channels", [])]
-    for region in blind:
-        if region not in regions:
-            raise FitError(f"workspace: no blind region '{region}'{did_you_mean(region, regions)}")
     return Target(objective(workspace, skip=blind), is_blind=bool(blind))
 
 

@@ -28,6 +28,7 @@ class FitResult:
     goodness_of_fit : p-value against the saturated model, while blind of the open regions' fit without signal; None
         without degrees of freedom
     blind : whether the data of some regions were not looked at
+    poi : name of the parameter of interest, the signal strength
     mu : signal strength and its uncertainty
     normalisation : per floating process the normalisation and its uncertainty
     pulls : per constrained parameter (value - center) / width and uncertainty / width of its constraint
@@ -46,6 +47,7 @@ class FitResult:
     twice_nll: float
     goodness_of_fit: float | None
     blind: bool
+    poi: str
     mu: tuple[float, float]
     normalisation: dict[str, tuple[float, float]]
     pulls: dict[str, tuple[float, float]]
@@ -116,6 +118,7 @@ def _result(objective: Objective, best: Minimum, *, fixed: tuple[int, ...], targ
         twice_nll=best.twice_nll,
         goodness_of_fit=_goodness_of_fit(*seen),
         blind=target.is_blind,
+        poi=likelihood.names[likelihood.poi],
         mu=pairs[likelihood.poi],
         normalisation={likelihood.names[i].removeprefix("norm_"): pairs[i] for i in np.flatnonzero(floating)},
         pulls=_pulls(likelihood, best.theta, errors),

@@ -17,6 +17,7 @@ from scipy.special import gammaln, xlogy
 
 from cascadebdt.arrays import BoolArray, FloatArray, IntArray
 from cascadebdt.errors import FitError, did_you_mean
+from cascadebdt.inference.checks import check_model, check_observation, check_parts
 from cascadebdt.inference.flatten import flatten
 from cascadebdt.kernels import histfactory
 from cascadebdt.kernels.histfactory import Cells
@@ -168,35 +169,28 @@ def objective(workspace: Mapping[str, Any], *, skip: tuple[str, ...] = ()) -> Ob
     FitError
         If the workspace has no usable model, parameter of interest or observation.
     """
-    try:
-        measurement = workspace["measurements"][0]["config"]
-        model = {"channels": workspace["channels"], "parameters": measurement["parameters"]}
-        key = json.dumps({"spec": model, "poi": measurement["poi"]}, sort_keys=True)
-        observed = {item["name"]: item["data"] for item in workspace["observations"]}
-    except (KeyError, IndexError, TypeError) as error:
-        raise FitError(f"workspace: not a HistFactory workspace, {type(error).__name__}: {error}") from None
-    likelihood = compiled(key)
-    events = [np.maximum(_events(region, bins, observed), EMPTY) for region, bins in likelihood.regions.items()]
+    measurement = check_parts(workspace)
+    model = {"channels": workspace["channels"], "parameters": measurement.get("parameters", [])}
+    likelihood = compiled(json.dumps({"spec": model, "poi": measurement["poi"]}, sort_keys=True))
+    observed = {str(item.get("name")): item.get("data") for item in workspace["observations"]}
+    for region in skip:
+        if region not in likelihood.regions:
+            raise FitError(f"workspace: the model has no region '{region}'{did_you_mean(region, likelihood.regions)}")
+    events = [
+        np.maximum(check_observation(region, observed, bins.stop - bins.start), EMPTY)
+        for region, bins in likelihood.regions.items()
+    ]
     weights = np.ones(likelihood.n_bins)
     for region in skip:
         weights[likelihood.regions[region]] = 0.0
     return Objective(likelihood, np.concatenate([*events, likelihood.auxiliary]), weights)
 
 
-def _events(region: str, bins: slice, observed: Mapping[str, Any]) -> FloatArray:
-    """Return the observed events of a region."""
-    events = np.asarray(observed.get(region, []), dtype=np.float64)
-    if events.shape != (bins.stop - bins.start,):
-        raise FitError(f"region '{region}': expected {bins.stop - bins.start} observed bins, got {events.size}")
-    if not (np.isfinite(events) & (events >= 0)).all():
-        raise FitError(f"region '{region}': observed events must be finite and not negative, got {events.tolist()}")
-    return events
-
-
 @functools.lru_cache(maxsize=8)
 def compiled(key: str) -> Likelihood:
     """Build the model written as JSON in `key`; models seen lately are remembered."""
     content = json.loads(key)
+    check_model(content["spec"]["channels"], content["poi"])
     with _numpy_backend():
         try:
             model = pyhf.Model(content["spec"], poi_name=content["poi"])

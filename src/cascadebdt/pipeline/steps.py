@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from cascadebdt.resources import Meter
 from cascadebdt.selection import Cutflow
 from cascadebdt.store import Products, cutflow_content, manifest, versions, yields_content
 from cascadebdt.yields import Histogram
+
+if TYPE_CHECKING:
+    from cascadebdt.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
@@ -115,9 +118,10 @@ def visible_cutflow(events: Events, scores: Scores) -> Cutflow:
 
 
 def fit(config: Config, products: Products) -> dict[str, Any]:
-    """Fit the histograms of `apply`; write the workspaces, the fit, the limits and the summary.
+    """Fit the histograms of `apply`; write the workspaces, what `fit_workspace` finds and the summary.
 
-    Validation regions are not fitted: ``workspace_validation.json`` holds them beside the others.
+    Validation regions are not fitted: ``workspace_validation.json`` holds them beside the others, and
+    ``validation.json`` compares their data with what the fit to the others predicts.
 
     Returns
     -------
@@ -129,19 +133,15 @@ def fit(config: Config, products: Products) -> dict[str, Any]:
         If the fit is to be unblinded, but the histograms were filled blind.
     """
     from cascadebdt import inference, workspace  # pyhf loads with this step
+    from cascadebdt.pipeline.fits import fit_workspace
 
     filled, _ = products.read_histograms()
     _require_unblinded(config, products)
-    built = workspace.build(filled, config)
-    model = inference.conditioned(built)
+    everything = workspace.build(filled, config, with_validation=True)
+    model = inference.conditioned(everything.fitted())
     products.write("workspace", model)
-    if any(is_validation(region) for region in filled):
-        everything = workspace.build(filled, config, with_validation=True)
-        products.write("workspace_validation", everything.observing(model))
-    products.write("treatment", {"merged": _merged(filled, config.regions), **built.notes.to_json()})
-    result, limit, significance = inference.fit(model), inference.limit(model), inference.significance(model)
-    products.write("fit", result.to_json())
-    products.write("limits", {"limit": limit.to_json(), "significance": significance.to_json()})
+    products.write("treatment", {"merged": _merged(filled, config.regions), **everything.notes.to_json()})
+    fitted = fit_workspace(model, products)
     against = {stage.name: stage.against for stage in config.cascade.stages}
     regions = diagnostics.region_table(filled, against, config.cascade.signal)
     if not config.fit.unblind:
@@ -150,18 +150,23 @@ def fit(config: Config, products: Products) -> dict[str, Any]:
         "analysis": config.analysis,
         "events": products.read("cutflow", made_by="apply")["events"],
         "regions": regions,
-        "fit": {
-            "mu": list(result.mu),
-            "normalisation": {name: list(value) for name, value in result.normalisation.items()},
-            "goodness_of_fit": result.goodness_of_fit,
-            "blind": result.blind,
-        },
-        "limit": {"expected": list(limit.expected), "observed": limit.observed},
-        "significance": {"expected": significance.expected, "observed": significance.observed},
+        **fitted,
         "resources": {},
     }
     products.write("summary", summary)
+    _validate(everything.observing(model), products)
     return summary
+
+
+def _validate(everything: "Workspace", products: Products) -> None:
+    """Write what the fitted regions predict in the validation regions, beside the data there."""
+    from cascadebdt import inference
+
+    products.discard("workspace_validation", "validation")
+    regions = [channel["name"] for channel in everything["channels"] if is_validation(channel["name"])]
+    if regions:
+        products.write("workspace_validation", everything)
+        products.write("validation", inference.validate(everything, regions).to_json())
 
 
 def _merged(filled: Mapping[str, Histogram], config: RegionsConfig) -> dict[str, list[float]]:

@@ -5,9 +5,25 @@
     cascadebdt.plots.save(cascadebdt.plots.regions(yields, fit), "plots/regions")
 """
 
+from cascadebdt.plots.fitted import fitted
 from cascadebdt.plots.inference import fit
+from cascadebdt.plots.profiles import correlations, scan
+from cascadebdt.plots.ranking import ranking
 from cascadebdt.plots.style import save
 from cascadebdt.plots.training import flow, scores
+from cascadebdt.plots.validation import validation
 from cascadebdt.plots.yields import region, regions
 
-__all__ = ["fit", "flow", "region", "regions", "save", "scores"]
+__all__ = [
+    "correlations",
+    "fit",
+    "fitted",
+    "flow",
+    "ranking",
+    "region",
+    "regions",
+    "save",
+    "scan",
+    "scores",
+    "validation",
+]

@@ -21,6 +21,7 @@ def scores(
     signal: str,
     against: Sequence[str],
     threshold: float | None,
+    validation_threshold: float | None = None,
     efficiencies: Mapping[str, float] | None = None,
     yscale: Literal["linear", "log"] = "log",
 ) -> Figure:
@@ -32,6 +33,7 @@ def scores(
     stage : its name
     signal, against : the processes that the stage was trained on; others are thin and dashed
     threshold : the working point, None for the final discriminant, which cuts nothing
+    validation_threshold : where the validation region begins, if there is one
     efficiencies : what the working point keeps of each process, for the legend
     yscale : of the vertical axis
     """
@@ -45,7 +47,7 @@ def scores(
         is_filled = name in against and len(against) == 1
         _score(ax, histogram, name, colour=colours[name], label=label, is_main=name in main, is_filled=is_filled)
     if threshold is not None:
-        _working_point(ax, threshold)
+        _working_point(ax, threshold, validation_threshold)
     ax.set(xlim=(0, 1), yscale=yscale, ylabel="Density (unit area)")
     ax.set_xlabel("Final discriminant" if threshold is None else f"Score of stage {stage}")
     ax.set_title(f"{signal} against {' + '.join(against)}", loc="left", fontsize=12)
@@ -114,10 +116,13 @@ def _score(
     )
 
 
-def _working_point(ax: Axes, threshold: float) -> None:
-    """Mark the threshold, and shade what fails."""
+def _working_point(ax: Axes, threshold: float, validation_threshold: float | None) -> None:
+    """Mark the threshold, and shade what fails, the validation region less."""
     ax.axvline(threshold, color="black", linewidth=1.4, gid="working point")
     ax.axvspan(0, threshold, color="black", alpha=0.06, linewidth=0, zorder=0)
+    if validation_threshold is not None:
+        ax.axvline(validation_threshold, color="black", linewidth=1.0, linestyle=":", gid="validation region")
+        ax.axvspan(0, validation_threshold, color="black", alpha=0.06, linewidth=0, zorder=0)
     ax.annotate(
         f"passes: ≥ {threshold:.3f}" if threshold < 0.7 else f"passes: ≥ {threshold:.3f} →",
         (threshold, 0.965),

@@ -1,0 +1,117 @@
+"""HistFactory workspaces and their patches, from JSON files of any program."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonpatch
+import pyhf
+
+from cascadebdt import inference
+from cascadebdt.errors import FitError, InputError, did_you_mean
+from cascadebdt.workspace import Workspace
+
+Json = Mapping[str, Any]
+
+
+def read_workspace(
+    path: Path,
+    *,
+    patch: str | None = None,
+    measurement: str | None = None,
+    poi: str | None = None,
+    blind: tuple[str, ...] = (),
+) -> Workspace:
+    """Read a workspace, ready to be fitted.
+
+    Parameters
+    ----------
+    path : JSON file
+    patch : JSON patch to apply, or ``FILE:NAME`` for one of a patch set
+    measurement : name of the one to use; the first if not given
+    poi : parameter of interest; that of the measurement if not given
+    blind : regions whose data are not to be looked at
+
+    Raises
+    ------
+    InputError
+        If a file is missing, is not JSON, cannot be fitted, or has no such patch or measurement.
+    """
+    content = _json(path)
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected a JSON object with a HistFactory workspace, got {type(content).__name__}")
+    if patch is not None:
+        content = _patched(content, patch)
+    content = _measured(content, path, measurement, poi)
+    _check(content, path)
+    return Workspace(content, blind=blind)
+
+
+def _json(path: Path) -> Any:
+    """Read a JSON file."""
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a readable text file ({error})") from None
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}: not valid JSON, {error}") from None
+
+
+def _patched(content: dict[str, Any], patch: str) -> dict[str, Any]:
+    """Apply a JSON patch, or one of a patch set."""
+    path, name = Path(patch), None
+    if not path.exists() and ":" in patch:
+        before, _, name = patch.rpartition(":")
+        path = Path(before)
+    operations = _json(path)
+    if isinstance(operations, Mapping):
+        operations = _of_set(operations, path, name)
+    try:
+        patched: dict[str, Any] = jsonpatch.JsonPatch(operations).apply(content)
+    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError) as error:
+        raise InputError(f"{path}: the patch does not fit the workspace, {error}") from None
+    return patched
+
+
+def _of_set(patches: Json, path: Path, name: str | None) -> Any:
+    """Return the operations of a patch in a set."""
+    if not isinstance(patches.get("patches"), list):
+        raise InputError(f"{path}: neither a JSON patch, which is a list, nor a patch set")
+    found = {str(item.get("metadata", {}).get("name")): item for item in patches["patches"]}
+    if name is None:
+        example = next(iter(found), "NAME")
+        raise InputError(f"{path}: a set of {len(found)} patches; choose one of them, such as '{path}:{example}'")
+    if name not in found:
+        raise InputError(f"{path}: no patch '{name}'{did_you_mean(name, found)}")
+    return found[name]["patch"]
+
+
+def _measured(content: dict[str, Any], path: Path, name: str | None, poi: str | None) -> dict[str, Any]:
+    """Put the chosen measurement first, with the chosen parameter of interest."""
+    if name is None and poi is None:
+        return content
+    measurements = content.get("measurements")
+    if not isinstance(measurements, list) or not measurements:
+        raise InputError(f"{path}: there are no measurements")
+    known = [str(item.get("name")) for item in measurements]
+    if name is not None and name not in known:
+        raise InputError(f"{path}: no measurement '{name}'{did_you_mean(name, known)}")
+    place = 0 if name is None else known.index(name)
+    chosen = measurements[place]
+    if poi is not None:
+        chosen = {**chosen, "config": {**chosen.get("config", {}), "poi": poi}}
+    return {**content, "measurements": [chosen, *measurements[:place], *measurements[place + 1 :]]}
+
+
+def _check(content: dict[str, Any], path: Path) -> None:
+    """Require what a fit needs, and the structure that pyhf's schema prescribes."""
+    try:
+        inference.check(content)
+        pyhf.schema.validate(content, "workspace.json")
+    except FitError as error:
+        raise InputError(f"{path}: {error}") from None
+    except pyhf.exceptions.InvalidSpecification as error:
+        raise InputError(f"{path}: not valid against the HistFactory schema, {' '.join(str(error).split())}") from None

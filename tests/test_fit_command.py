@@ -1,0 +1,173 @@
+"""`cascadebdt fit WORKSPACE.json`: any HistFactory workspace through the real command line."""
+
+import copy
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cascadebdt import inference
+from cascadebdt.cli import main
+from small_models import on_off
+
+Change = Callable[[dict[str, Any]], Any]
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def model() -> dict[str, Any]:
+    content = copy.deepcopy(on_off(on=25, off=60, ratio=5, signal=4))
+    tilt = {"name": "tilt", "type": "histosys", "data": {"hi_data": [11.0], "lo_data": [9.0]}}
+    background = content["channels"][0]["samples"][1]
+    background["modifiers"] = [*background["modifiers"], tilt]
+    return content
+
+
+def write(path: Path, content: Any) -> Path:
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return path
+
+
+def read(folder: Path, name: str) -> Any:
+    return json.loads((folder / f"{name}.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    folder = tmp_path_factory.mktemp("fitted")
+    return folder / "out", call("fit", write(folder / "search.json", model()), "--output", folder / "out")
+
+
+def test_products_and_figures_are_written_and_the_headline_is_said(fitted: tuple[Path, Result]) -> None:
+    folder, result = fitted
+    assert result.exit_code == 0, result.output
+    names = {"fit", "limits", "ranking", "lint", "scan", "validation"}
+    assert {path.stem for path in folder.glob("*.json")} == names
+    assert {path.name for path in (folder / "plots").iterdir()} == {
+        f"{name}.{suffix}" for name in ("fit", "ranking", "correlations", "scan") for suffix in ("png", "pdf")
+    }
+    expected = inference.limit(model())
+    assert f"observed {expected.observed:.3g}" in result.output
+    assert "norm b            1.200 +- 0.155" in result.output
+
+
+def test_products_are_those_of_the_functions(fitted: tuple[Path, Result]) -> None:
+    folder, _ = fitted
+    assert read(folder, "fit")["mu"] == pytest.approx(inference.fit(model()).mu)
+    assert read(folder, "fit")["intervals"]["norm_b"] == pytest.approx(inference.profile_interval(model(), "norm_b"))
+    assert read(folder, "limits")["limit"]["observed"] == pytest.approx(inference.limit(model()).observed)
+    assert {row["parameter"] for row in read(folder, "ranking")["impacts"]} == {"norm_b", "tilt"}
+
+
+def test_a_patch_a_measurement_and_a_parameter_are_chosen(tmp_path: Path) -> None:
+    content = model()
+    signal = content["channels"][0]["samples"][0]
+    signal["modifiers"].append({"name": "nu", "type": "normfactor", "data": None})
+    for poi, constant in (("mu", "nu"), ("nu", "mu")):
+        parameters = [{"name": constant, "fixed": True, "inits": [0.5]}]
+        content["measurements"].append({"name": f"of {poi}", "config": {"poi": poi, "parameters": parameters}})
+    patch = [{"op": "replace", "path": "/observations/0/data/0", "value": 30}]
+    workspace = write(tmp_path / "w.json", content)
+    arguments = ("--patch", write(tmp_path / "p.json", patch), "--quiet", "--output", tmp_path / "out")
+    for choice in (("--measurement", "of mu"), ("--measurement", "of nu"), ("--measurement", "of nu", "--poi", "nu")):
+        result = call("fit", workspace, *arguments, *choice)
+        assert (result.exit_code, result.output) == (0, "")
+        assert read(tmp_path / "out", "fit")["poi"] == choice[-1].removeprefix("of ")
+        assert read(tmp_path / "out", "fit")["mu"][0] == pytest.approx((30 - 12) / 4 / 0.5, rel=1e-3)
+
+
+def test_one_patch_of_a_set_is_chosen_by_name(tmp_path: Path) -> None:
+    operations = [{"op": "replace", "path": "/observations/1/data/0", "value": 90}]
+    patches = {"patches": [{"metadata": {"name": "many", "values": [1]}, "patch": operations}]}
+    workspace, patch = write(tmp_path / "w.json", model()), write(tmp_path / "p.json", patches)
+    result = call("fit", workspace, "--patch", f"{patch}:many", "--output", tmp_path / "out")
+    assert "norm b            1.800" in result.output
+    assert "no patch 'mony'; did you mean 'many'?" in call("fit", workspace, "--patch", f"{patch}:mony").output
+    assert f"choose one of them, such as '{patch}:many'" in call("fit", workspace, "--patch", patch).output
+
+
+def test_blind_regions_are_not_looked_at(tmp_path: Path) -> None:
+    outputs = []
+    for events in (25.0, 2500.0):
+        content = model()
+        content["observations"][0]["data"] = [events]
+        result = call("fit", write(tmp_path / "w.json", content), "--blind", "SR", "--output", tmp_path / "out")
+        outputs.append(result.output)
+    assert outputs[0] == outputs[1]
+    assert "(blind)" in outputs[0]
+    assert read(tmp_path / "out", "limits")["limit"]["observed"] is None
+
+
+def test_the_workspace_of_a_blind_run_stays_blind(tmp_path: Path) -> None:
+    write(tmp_path / "manifest.json", {"unblind": None})
+    assert "(blind)" in call("fit", write(tmp_path / "workspace.json", model()), "--output", tmp_path / "out").output
+    write(tmp_path / "manifest.json", {"unblind": "approved"})
+    assert "observed" in call("fit", tmp_path / "workspace.json", "--output", tmp_path / "out").output
+
+
+BROKEN: dict[str, tuple[str | Change, str]] = {
+    "not JSON": ("{ not JSON", "not valid JSON"),
+    "a list": ("[1, 2]", "expected a JSON object with a HistFactory workspace, got list"),
+    "not the schema": (lambda w: w.update(colour="red"), "not valid against the HistFactory schema"),
+    "no version": (lambda w: w.pop("version"), "not valid against the HistFactory schema, 'version' is a required"),
+    "no poi": (lambda w: w["measurements"][0]["config"].pop("poi"), "names no parameter of interest"),
+    "unknown modifier": (
+        lambda w: w["channels"][0]["samples"][1]["modifiers"][1].update(type="histosis"),
+        "region 'SR', process 'b': modifier 'tilt' has the unknown type 'histosis'; did you mean 'histosys'?",
+    ),
+    "bins differ": (lambda w: w["observations"][0].update(data=[1, 2]), "region 'SR': expected 1 observed bins, got 2"),
+    "negative data": (
+        lambda w: w["observations"][0].update(data=[-3]),
+        "region 'SR', observed events, bin 0: expected no negative number, got -3",
+    ),
+    "NaN": (
+        lambda w: w["channels"][0]["samples"][1].update(data=[math.nan]),
+        "region 'SR', process 'b', bin 0: expected a finite number, got nan",
+    ),
+    "no observations": (lambda w: w["observations"].pop(), "region 'CR': there are no observed events"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_bad_input_is_one_sentence_with_the_file_and_exit_code_2(name: str, tmp_path: Path) -> None:
+    broken, message = BROKEN[name]
+    content: Any = broken
+    if not isinstance(broken, str):
+        content = model()
+        broken(content)
+    result = call("fit", write(tmp_path / "bad.json", content), "--output", tmp_path / "out")
+    assert result.exit_code == 2, result.output
+    assert message in result.output
+    assert "bad.json: " in result.output
+    assert len(result.output.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("nothing.json",), "nothing.json: no such file"),
+        (("good.json", "--measurement", "n"), "no measurement 'n'"),
+        (("good.json", "--poi", "norm_c"), "no modifier of the parameter of interest 'norm_c'; did you mean 'norm_b'?"),
+        (("good.json", "--blind", "SX"), "no region 'SX'"),
+        (("good.json", "--patch", "missing.json"), "missing.json: no such file"),
+        (("good.json", "--patch", "wrong.json"), "the patch does not fit the workspace"),
+        (("good.json", "--unblind", "why"), "--unblind goes with a configuration"),
+        (("config.yaml", "--poi", "mu"), "go with a workspace"),
+    ],
+)
+def test_wrong_choices_are_refused(
+    arguments: tuple[str, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "good.json", model())
+    write(tmp_path / "wrong.json", [{"op": "replace", "path": "/nowhere/7", "value": 1}])
+    result = call("fit", *arguments, "--output", tmp_path / "out")
+    assert result.exit_code == 2
+    assert message in result.output
