@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import hist
 import numpy as np
@@ -129,9 +130,10 @@ class ScoreFile:
 
     def __init__(self, path: Path, pass_through: Sequence[str] = ()) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(path)
         self.path = path
         self.pass_through = tuple(pass_through)
-        self.draft = path.with_name(f".{path.name}.{os.getpid()}")
+        self.draft = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}")
         self.file = uproot.recreate(self.draft)
         self.tree: Any = None
 
@@ -151,11 +153,43 @@ class ScoreFile:
             self.tree = self.file.mktree("Events", {name: column.dtype for name, column in columns.items()})
         self.tree.extend(columns)
 
-    def close(self) -> Path:
-        """Give the file its name."""
+    def close(self, *, complete: bool) -> None:
+        """Give the file its name, or remove what there is of it."""
         self.file.close()
-        self.draft.replace(self.path)
-        return self.path
+        if complete:
+            self.draft.replace(self.path)
+        else:
+            self.draft.unlink(missing_ok=True)
+
+
+class ScoreFiles:
+    """Score files, by sample, that all appear when the block of a ``with`` statement ends well, or none of them."""
+
+    def __init__(self, paths: Mapping[str, Path], pass_through: Sequence[str] = ()) -> None:
+        self.paths = paths
+        self.pass_through = pass_through
+        self.files: dict[str, ScoreFile] = {}
+
+    def __enter__(self) -> Self:
+        self.files = {name: ScoreFile(path, self.pass_through) for name, path in self.paths.items()}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for file in self.files.values():
+            file.close(complete=error is None)
+
+    def append(self, sample: str, events: Events, scores: Scores) -> None:
+        """Append the nominal events of a chunk to the file of a sample, if it has one."""
+        if sample in self.files:
+            self.files[sample].append(events, scores)
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove drafts of a score file that processes of this machine were killed over."""
+    for draft in path.parent.glob(f".{path.name}.{platform.node()}.*"):
+        process = draft.suffix.removeprefix(".")
+        if process.isdigit() and not Path(f"/proc/{process}").exists() and Path("/proc/self").exists():
+            draft.unlink(missing_ok=True)
 
 
 def _digest(path: Path) -> str:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from cascadebdt import cascade
 from cascadebdt.cascade import Cascade, Scores, model
-from cascadebdt.cascade.scorer import Scorer, _XGBoost
+from cascadebdt.cascade.engines import XGBoost
+from cascadebdt.cascade.scorer import Scorer
 from cascadebdt.config import CascadeConfig
 from cascadebdt.events import identify
 from cascadebdt.kernels import forest_source
@@ -109,7 +110,7 @@ def test_plain_kernels_and_xgboost_itself_give_the_same_regions(validated: Casca
 def slow(trained: Cascade) -> Scorer:
     """Return the scorer that predicts with XGBoost."""
     scorer = trained.compiled()
-    return replace(scorer, engine=_XGBoost(scorer.members, trained.n_folds))
+    return replace(scorer, engine=XGBoost(scorer.members, trained.n_folds))
 
 
 def test_data_of_the_signal_region_stay_blind(validated: Cascade) -> None:

@@ -14,8 +14,9 @@ import xgboost as xgb
 from cascadebdt import regions
 from cascadebdt.arrays import EVENT_ID, REGION, AnyArray, FeatureArray, IdArray, RegionArray
 from cascadebdt.cascade import holdout, scorer
+from cascadebdt.cascade.engines import Member
 from cascadebdt.cascade.logistic import margin_cut
-from cascadebdt.cascade.scorer import Member, Scorer
+from cascadebdt.cascade.scorer import Scorer
 from cascadebdt.cascade.scoring import BLINDED, Scores
 from cascadebdt.config import Mode
 from cascadebdt.errors import InputError

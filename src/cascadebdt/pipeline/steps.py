@@ -142,7 +142,7 @@ def fit(config: Config, products: Products) -> dict[str, Any]:
     """Fit the histograms of `apply`; write the workspaces, what `fit_workspace` finds and the summary.
 
     Validation regions are not fitted: ``workspace_validation.json`` holds them beside the others, and
-    ``validation.json`` compares their data with what the fit to the others predicts.
+    ``validation.json`` compares their data with what the control regions predict.
 
     Returns
     -------
@@ -180,14 +180,15 @@ def fit(config: Config, products: Products) -> dict[str, Any]:
 
 
 def _validate(everything: "Workspace", products: Products) -> None:
-    """Write what the fitted regions predict in the validation regions, beside the data there."""
-    from cascadebdt import inference
+    """Write what the control regions predict in the validation regions, beside the data there."""
+    from cascadebdt import inference, workspace
 
     products.discard("workspace_validation", "validation")
     regions = [channel["name"] for channel in everything["channels"] if is_validation(channel["name"])]
     if regions:
         products.write("workspace_validation", everything)
-        products.write("validation", inference.validate(everything, regions).to_json())
+        without_signal_region = workspace.Workspace(everything, blind=(SIGNAL_REGION,))
+        products.write("validation", inference.validate(without_signal_region, regions).to_json())
 
 
 def _merged(filled: Mapping[str, Histogram], config: RegionsConfig) -> dict[str, list[float]]:
