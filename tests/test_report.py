@@ -331,6 +331,20 @@ def test_the_looser_threshold_stands_beside_the_threshold(content: dict[str, Any
     assert "0.4213 (validation from 0.3125)" in build(content)
 
 
+def test_a_stage_with_a_spectator_tells_how_far_its_cut_sculpts_it(content: dict[str, Any]) -> None:
+    assert "Spectators" not in build(content)
+    found = {
+        "spectator": "m_lg",
+        "method": "flatness",
+        "bins": 20,
+        "jensen_shannon": 0.01234,
+        "kolmogorov_smirnov": None,
+    }
+    content["cascade"]["stages"][0]["training"]["sculpting"] = found
+    page = build(content)
+    assert '<td class="text">m_lg</td><td class="text">flatness</td><td>0.0123</td><td>–</td>' in page.replace("\n", "")
+
+
 def test_numbers_that_do_not_exist_are_dashes(content: dict[str, Any]) -> None:
     content["summary"]["fit"] |= {"goodness_of_fit": None, "normalisation": {}}
     content["summary"]["regions"]["CR_zee"]["purity"] = None
