@@ -40,6 +40,11 @@ class Products:
         return self.directory / "cascade"
 
     @property
+    def training(self) -> Path:
+        """The features of the events that train, where they do not stay in memory."""
+        return self.directory / "training.root"
+
+    @property
     def applied(self) -> "Products":
         """Products of `apply` to chosen files."""
         return Products(self.directory / "applied")
@@ -119,13 +124,15 @@ class ScoreFile:
     """A ROOT file of scores that grows chunk by chunk, and appears when it is complete.
 
     The tree ``Events`` has one row per selected event of the nominal variation: ``event_id``, ``region`` (the number of
-    the region), ``weight``, ``score_<stage>`` and ``final``. Data of the signal region are left out while blind.
+    the region), ``weight``, ``score_<stage>``, ``final`` and the features that pass through. Data of the signal region
+    are left out while blind.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, pass_through: Sequence[str] = ()) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(path)
         self.path = path
+        self.pass_through = tuple(pass_through)
         self.draft = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}")
         self.file = uproot.recreate(self.draft)
         self.tree: Any = None
@@ -141,6 +148,7 @@ class ScoreFile:
         }
         if scores.final is not None:
             columns["final"] = scores.final[rows]
+        columns |= {name: events.columns[name][rows] for name in self.pass_through}
         if self.tree is None:
             self.tree = self.file.mktree("Events", {name: column.dtype for name, column in columns.items()})
         self.tree.extend(columns)
@@ -157,12 +165,13 @@ class ScoreFile:
 class ScoreFiles:
     """Score files, by sample, that all appear when the block of a ``with`` statement ends well, or none of them."""
 
-    def __init__(self, paths: Mapping[str, Path]) -> None:
+    def __init__(self, paths: Mapping[str, Path], pass_through: Sequence[str] = ()) -> None:
         self.paths = paths
+        self.pass_through = pass_through
         self.files: dict[str, ScoreFile] = {}
 
     def __enter__(self) -> Self:
-        self.files = {name: ScoreFile(path) for name, path in self.paths.items()}
+        self.files = {name: ScoreFile(path, self.pass_through) for name, path in self.paths.items()}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -209,6 +218,7 @@ def manifest(config: Config, events: Events) -> dict[str, Any]:
         "functions": {name: function.digest for name, function in registered().items()},
         "files": [_file_content(record, config, events) for record in events.ledger],
         "missing": missing(config, events),
+        "used_in_training": events.cutflow.used_in_training,
     }
 
 

@@ -84,7 +84,7 @@ def test_the_looser_threshold_keeps_the_signal_efficiency_asked_for(validated: C
     rows = events.of_process("signal")
     weight = events.weights["nominal"][rows]
     rejected = weight[scores.region[rows] == 0].sum() / weight.sum()
-    assert 1 - rejected == pytest.approx(0.97, abs=2 / rows.sum())
+    assert 0.97 - 1e-12 <= 1 - rejected < 0.975  # up to events of equal score
 
 
 def test_regions_alone_are_those_of_the_scores_with_memory_for_some_events_at_a_time(validated: Cascade) -> None:

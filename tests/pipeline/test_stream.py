@@ -57,7 +57,8 @@ def test_streaming_all_files_gives_the_histograms_of_the_analysis(
 def test_score_files_hold_every_visible_event_once(
     tiny: Config, tiny_events: Events, trained: Cascade, whole: Path, ntuples: Path, tmp_path: Path
 ) -> None:
-    pipeline.apply_files(tiny, Products(tmp_path), trained, request_all(ntuples, whole, scores=True))
+    config = tiny.model_copy(update={"pass_through": ("m_eg",)})
+    pipeline.apply_files(config, Products(tmp_path), trained, request_all(ntuples, whole, scores=True))
     scores = trained.score(tiny_events)
     for code, name in enumerate(("signal", "zee", "wjets", "data")):
         with uproot.open(tmp_path / "scores" / f"{name}.root") as file:
@@ -67,6 +68,7 @@ def test_score_files_hold_every_visible_event_once(
         np.testing.assert_array_equal(found["event_id"][order], tiny_events.event_id[rows][expected])
         np.testing.assert_array_equal(found["score_zee"][order], scores.scores[rows, 0][expected])
         np.testing.assert_array_equal(found["region"][order], scores.region[rows][expected])
+        np.testing.assert_array_equal(found["m_eg"][order], tiny_events.columns["m_eg"][rows][expected])
     assert not list((tmp_path / "scores").glob(".*"))
 
 

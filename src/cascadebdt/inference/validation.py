@@ -72,11 +72,11 @@ def _plain(content: Mapping[str, Any]) -> dict[str, Any]:
 def validate(workspace: Mapping[str, Any], regions: Sequence[str]) -> Validation:
     """Compare the data of validation regions with what the fit to the other regions predicts.
 
-    The fit sees neither these regions nor blind ones; while there are blind ones, or where no other region holds
-    signal, mu is 0. With nu the prediction, J its derivatives in the parameters and C their covariance in that fit,
-    the data n of some bins have the covariance ``V = J C J^T + diag(nu)``, and ``(n - nu)^T V^-1 (n - nu)`` follows
-    the chi-square distribution with one degree of freedom per bin. The statistical uncertainty of simulation is part
-    of C. Where a bin expects only a few events, the p-value is approximate.
+    The fit has no signal (mu is 0) and sees neither these regions nor blind ones. With nu the prediction, J its
+    derivatives in the parameters and C their covariance in that fit, the data n of some bins have the covariance
+    ``V = J C J^T + diag(nu)``, and ``(n - nu)^T V^-1 (n - nu)`` follows the chi-square distribution with one degree of
+    freedom per bin. The statistical uncertainty of simulation is part of C. Where a bin expects only a few events, the
+    p-value is approximate.
 
     Parameters
     ----------
@@ -92,8 +92,7 @@ def validate(workspace: Mapping[str, Any], regions: Sequence[str]) -> Validation
     _check(workspace, regions, blind)
     visible = objective(workspace, skip=(*blind, *regions))
     poi = visible.likelihood.poi
-    has_signal = visible.likelihood.jacobian(visible.likelihood.start)[visible.weights > 0, poi].any()
-    fixed = {poi: 0.0} if blind or not has_signal else {}
+    fixed = {poi: 0.0}
     best = global_minimum(visible, fixed=fixed)
     spread, _ = covariance(visible, best, tuple(fixed))
     slices = [visible.likelihood.regions[region] for region in regions]

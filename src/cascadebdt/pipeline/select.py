@@ -4,11 +4,12 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import reduce
+from pathlib import Path
 
 import awkward as ak
 import numpy as np
 
-from cascadebdt import selection
+from cascadebdt import selection, stored
 from cascadebdt.arrays import CODE, AnyArray, FloatArray, IdArray
 from cascadebdt.config import NOMINAL, Config, SampleConfig, SampleSystematic
 from cascadebdt.errors import FileError, InputError, TrainingError
@@ -129,6 +130,7 @@ def stream(
     samples: Sequence[SampleConfig | SampleSystematic],
     *,
     jobs: int = 1,
+    nominal_only: bool = False,
     progress: Progress = silent,
 ) -> Iterator[tuple[str, Events]]:
     """Read some samples as `select` does, but give the events of one chunk after the other.
@@ -138,6 +140,7 @@ def stream(
     config : the analysis, whose names stand behind all codes
     samples : what to read, with the files to read; alternative samples give events of their variation
     jobs : chunks computed at a time, while the next ones are read; it does not change the result
+    nominal_only : leave out variations that have events of their own
     progress : told of every chunk
 
     Yields
@@ -149,10 +152,9 @@ def stream(
     FileError
         If a file fails while it is read: chunks already given cannot be normalised anew without it.
     """
-    names = _Names.of(config, nominal_only=False)
+    names = _Names.of(config, nominal_only=nominal_only)
     empty = Cutflow.empty(tuple(cut.name for cut in config.selection), tuple(s.name for s in config.samples))
-    sources = sources_of(config, samples)
-    tasks = _tasks(sources, config)
+    tasks = _tasks(sources_of(config, samples, nominal_only=nominal_only), config)
     with (
         Reader(config.ntuples) as reader,
         closing(
@@ -164,6 +166,29 @@ def stream(
                 raise part
             cutflow = empty.add(source.name, part.counts) if NOMINAL in source.plans else empty
             yield source.name, replace(concatenate(part.events), cutflow=cutflow)
+
+
+def select_for_training(config: Config, file: Path, *, jobs: int = 1, progress: Progress = silent) -> Events:
+    """Select what the cascade trains on: nominal events, in memory or, if `cascade.memory` says so, in a file.
+
+    Parameters
+    ----------
+    config : the analysis
+    file : where the features go, unless they stay in memory; data are then left out
+
+    Raises
+    ------
+    ConfigError, InputError
+        As `select` does.
+    """
+    if config.cascade.memory == "ram":
+        return select(config, jobs=jobs, nominal_only=True, progress=progress)
+    chunks = (
+        (events for _, events in stream(config, [sample], jobs=jobs, nominal_only=True, progress=progress))
+        for sample in config.samples
+        if not sample.is_data
+    )
+    return stored.write(file, chunks)
 
 
 def _cutflow(config: Config, done: list[tuple[Source, list[_Part]]]) -> Cutflow:

@@ -62,11 +62,13 @@ def all_sources(config: Config, *, nominal_only: bool) -> list[Source]:
     return found
 
 
-def sources_of(config: Config, samples: Sequence[SampleConfig | SampleSystematic]) -> list[Source]:
-    """Do the same for some samples, with all variations of their own events; alternative samples are one each."""
+def sources_of(
+    config: Config, samples: Sequence[SampleConfig | SampleSystematic], *, nominal_only: bool
+) -> list[Source]:
+    """Do the same for some samples, with the variations of their own events or without; alternative samples are one."""
     variations = {sample.name: variation for variation, sample in alternative_samples(config).items()}
     found = [
-        _source(config, sample, NOMINAL, with_shifts=True)
+        _source(config, sample, NOMINAL, with_shifts=not nominal_only)
         if isinstance(sample, SampleConfig)
         else _source(config, sample, variations[sample.name], with_shifts=False)
         for sample in samples

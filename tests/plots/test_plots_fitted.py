@@ -1,0 +1,87 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.container import BarContainer, ErrorbarContainer
+
+from cascadebdt import plots
+from cascadebdt.inference import Impact, Ranking, Scan
+from cascadebdt.inference.validation import ValidatedRegion
+
+
+@pytest.fixture
+def ranking() -> Ranking:
+    impacts = (
+        Impact("norm_zee", (1.1, 0.05), None, (0.5, -0.4), None),
+        Impact("jet_scale", (-0.5, 0.8), (-0.5, 0.8), (-0.3, 0.2), (-0.35, None)),
+    )
+    return Ranking((1.0, 1.5), impacts)
+
+
+def test_impacts_are_bars_and_pulls_are_points(ranking: Ranking) -> None:
+    pulls, bars = plots.ranking(ranking).axes
+    filled = [container for container in bars.containers if isinstance(container, BarContainer)]
+    assert [[patch.get_width() for patch in container] for container in filled[::2]] == [[0.5, -0.3], [-0.4, 0.2]]
+    (points,) = [container for container in pulls.containers if isinstance(container, ErrorbarContainer)]
+    assert points.lines[0].get_xdata() == pytest.approx([np.nan, -0.5], nan_ok=True)
+    assert [label.get_text() for label in pulls.get_yticklabels()] == ["norm_zee", "jet_scale"]
+    assert "1.100 ± 0.050" in [text.get_text() for text in pulls.texts]
+
+
+def test_only_the_largest_impacts_are_drawn(ranking: Ranking) -> None:
+    pulls, _ = plots.ranking(ranking, n_shown=1).axes
+    assert [label.get_text() for label in pulls.get_yticklabels()] == ["norm_zee"]
+
+
+def test_correlations_leave_out_parameters_without_any() -> None:
+    matrix = np.array([[1.0, 0.5, 0.01], [0.5, 1.0, 0.0], [0.01, 0.0, 1.0]])
+    axes = plots.correlations(("mu", "norm_zee", "lumi"), matrix).axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["mu", "norm_zee"]
+    assert sorted(text.get_text() for text in axes.texts) == ["100", "100", "50", "50"]
+
+
+def test_without_any_correlation_all_parameters_are_drawn() -> None:
+    axes = plots.correlations(("mu", "lumi"), np.eye(2)).axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["mu", "lumi"]
+
+
+def test_a_scan_is_drawn_with_the_parabola_of_the_uncertainty() -> None:
+    values = np.linspace(-3, 3, 7)
+    axes = plots.scan(Scan(("mu",), (values,), values**2, (0.0,)), uncertainty=2.0).axes[0]
+    curves = {line.get_label(): line.get_ydata() for line in axes.lines}
+    assert curves["profile"] == pytest.approx(values**2)
+    assert curves["from the second derivatives"] == pytest.approx(values**2 / 4)
+
+
+def test_a_scan_of_two_parameters_has_contours() -> None:
+    values = np.linspace(-4, 4, 17)
+    increases = values[:, None] ** 2 + values**2
+    axes = plots.scan(Scan(("mu", "norm_zee"), (values, values), increases, (0.0, 0.0))).axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("mu", "norm_zee")
+    assert len(axes.collections) == 1
+
+
+def test_impossible_points_of_a_stored_scan_are_gaps() -> None:
+    stored: Any = {"parameters": ["mu"], "values": [[0.0, 1.0]], "increases": [None, 0.5], "best": [1.0]}
+    result: Any = {"parameters": ["mu"], "correlation": [[1.0]], "mu": [1.0, 1.5], "blind": False, "pulls": {}}
+    result["normalisation"] = {}
+    drawn = dict(plots.fitted(result=result, impacts={"impacts": []}, profile=stored, validated={"regions": {}}))
+    assert list(drawn) == ["fit", "correlations", "scan"]
+    curve = next(line for line in drawn["scan"].axes[0].lines if line.get_label() == "profile")
+    assert np.isnan(np.asarray(curve.get_ydata(), np.float64)[0])
+
+
+def test_validation_regions_are_drawn_with_their_pulls_and_p_values() -> None:
+    numbers = {"data": np.array([11.0, 0.0]), "predicted": np.array([9.0, 1.0]), "uncertainty": np.array([1.0, 0.5])}
+    region = ValidatedRegion(
+        **numbers,
+        processes={},
+        pulls=np.array([0.6, -0.9]),
+        total=10.0,
+        total_uncertainty=1.2,
+        total_p_value=0.8,
+        p_value=0.54,
+    )
+    upper, _, lower, _ = plots.validation({"VR_a": region, "VR_b": region}).axes
+    assert upper.get_title() == "VR_a: p = 0.54"
+    assert lower.lines[-1].get_ydata() == pytest.approx([0.6, -0.9])
