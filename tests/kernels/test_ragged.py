@@ -45,8 +45,8 @@ def test_slots_interleave_two_collections_event_by_event(first: list[list[float]
     (offsets1, content1), (offsets2, content2) = flat(first[:n]), flat(second[:n])
     merged = np.empty(content1.size + content2.size)
     begin = (offsets1 + offsets2)[:-1]
-    merged[ragged.slots(offsets1, begin)] = content1
-    merged[ragged.slots(offsets2, begin + np.diff(offsets1))] = content2
+    ragged.scatter(content1, ragged.slots(offsets1, begin), merged)
+    ragged.scatter(content2, ragged.slots(offsets2, begin + np.diff(offsets1)), merged)
     expected = [x for a, b in zip(first[:n], second[:n], strict=True) for x in (*a, *b)]
     np.testing.assert_array_equal(merged, expected)
 

@@ -154,8 +154,7 @@ def stream(
     """
     names = _Names.of(config, nominal_only=nominal_only)
     empty = Cutflow.empty(tuple(cut.name for cut in config.selection), tuple(s.name for s in config.samples))
-    sources = sources_of(config, samples, nominal_only=nominal_only)
-    tasks = _tasks(sources, config)
+    tasks = _tasks(sources_of(config, samples, nominal_only=nominal_only), config)
     with (
         Reader(config.ntuples) as reader,
         closing(
