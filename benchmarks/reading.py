@@ -279,7 +279,7 @@ def main() -> None:
             small = memory(path, options.cores, copies=1)
             large = memory(path, options.cores, copies=options.copies)
             print(f"  peak memory of large / small  {large / small:5.2f}")
-        overlap(generate(path, CHUNK))
+        overlap(generate(path, 5 * CHUNK))
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def block() -> str:
     grey = [GREY] * len(VALUES)
     return "".join(
         [
-            text(20, 28, "One tree, one block of events (here 8; really 128 or 512)", 16),
+            text(20, 28, "One tree, one block of events (here 8; really 512 or 1024)", 16),
             text(132, 67, "column met", 13, "end") + row(140, 50, VALUES, grey),
             text(132, 97, "bins, NaN low", 13, "end") + row(140, 80, [str(v) for v in LOW], grey),
             text(132, 127, "bins, NaN high", 13, "end") + row(140, 110, [str(v) for v in HIGH], grey),
@@ -46,8 +46,8 @@ def block() -> str:
             bits(140, 160, "node 0", DECISIONS[0]),
             bits(140, 190, "node 1", DECISIONS[1]),
             bits(140, 220, "node 2", DECISIONS[2]),
-            text(530, 197, "every node is asked for every event: one byte comparison,"),
-            text(530, 215, "no branch, 64 events per instruction with AVX-512"),
+            text(530, 197, "at the top every node is asked: one byte comparison,"),
+            text(530, 215, "no branch; below, only the nodes that are there"),
             text(132, 277, "leaf", 13, "end") + row(140, 260, [str(number) for number in leaf], grey),
             text(530, 277, "2 x node 0 + (node 0 ? node 2 : node 1), bit by bit"),
             text(132, 307, "margin", 13, "end") + row(140, 290, ["+ leaf"] * 8, grey),

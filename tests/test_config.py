@@ -47,6 +47,11 @@ def test_a_stage_inherits_the_common_hyperparameters_and_keeps_its_own() -> None
             "cascade.stages[0].features: unknown feature 'm_ge'; did you mean 'm_eg'?",
         ),
         (
+            lambda raw: raw["cascade"]["stages"][0].update(decorrelate={"spectator": "m_ge"}),
+            "cascade.stages[0].decorrelate.spectator: unknown feature 'm_ge'; did you mean 'm_eg'?",
+        ),
+        (lambda raw: raw.update(pass_through=["m_ge"]), "pass_through: unknown feature 'm_ge'; did you mean 'm_eg'?"),
+        (
             lambda raw: raw["ntuples"].pop("sum_of_weights"),
             "samples[0]: 'signal' has a cross_section_pb but ntuples.sum_of_weights is not set",
         ),

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from cascadebdt.config import NOMINAL
-from cascadebdt.events import Events, concatenate, identify
+from cascadebdt.events import Events, concatenate, identify, in_order
 
 numbers = hnp.arrays(np.uint64, st.integers(0, 30), elements=st.integers(0, 2**64 - 1))
 
@@ -68,3 +68,14 @@ def test_of_process_selects_by_name_and_knows_no_others() -> None:
     events = make([1, 2], [0, 0])
     assert events.of_process("signal").all()
     assert not events.of_process("nobody").any()
+
+
+@given(st.permutations(range(5)))
+def test_rows_in_any_order_come_into_the_same_order(order: list[int]) -> None:
+    rows = make([3, 3, 1, 2, 1], [1.0, 0.0, 5.0, 2.0, 4.0]).take(np.array(order))
+    found = in_order(rows)
+    expected = in_order(make([3, 3, 1, 2, 1], [1.0, 0.0, 5.0, 2.0, 4.0]))
+    np.testing.assert_array_equal(found.event_id, expected.event_id)
+    np.testing.assert_array_equal(found.columns["x"], expected.columns["x"])
+    unique = found.take(np.array([0, 2, 4]))
+    assert in_order(unique) is unique

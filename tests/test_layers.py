@@ -17,6 +17,7 @@ LAYERS = [
     ["features"],
     ["selection"],
     ["events"],
+    ["stored"],
     ["cascade"],
     ["systematics"],
     ["binning", "migration"],

@@ -1,9 +1,10 @@
-"""Files behind servers: real ones on loopback for https:// (here http://) and root://."""
+"""Files behind servers: real ones on loopback for http://, https:// and root://."""
 
 import importlib.util
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -72,6 +73,27 @@ def web(ntuples: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
+def secure(ntuples: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """A web server with TLS, and the certificate that it made for itself."""
+    program = shutil.which("openssl")
+    if program is None or importlib.util.find_spec("aiohttp") is None:
+        pytest.skip("the program openssl or the extra 'https' is not installed")
+    folder = tmp_path_factory.mktemp("tls")
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    command = [program, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Ranges, directory=str(ntuples)))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"https://127.0.0.1:{server.server_port}", certificate
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
 def xrootd(ntuples: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An XRootD server with the tiny ntuples."""
     program = shutil.which("xrootd")
@@ -119,6 +141,27 @@ def assert_like_local(found: Events, tiny_events: Events) -> None:
 
 def test_files_of_a_web_server_give_the_same_events(web: str, tiny_events: Events) -> None:
     assert_like_local(select(web, ["{}_0.root", "{}_1.root"]), tiny_events)
+
+
+def test_files_of_a_server_with_tls_are_read_if_its_certificate_is_trusted(
+    secure: tuple[str, Path], tiny_events: Events, tmp_path: Path
+) -> None:
+    """In processes of their own: the trusted certificates are those of the start of a process."""
+    address, certificate = secure
+    code = (
+        "import numpy, test_remote\n"
+        f"events = test_remote.select({address!r}, ['{{}}_0.root', '{{}}_1.root'])\n"
+        f"numpy.save({str(tmp_path / 'found')!r}, events.event_id)"
+    )
+    paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    trusting = os.environ | {"PYTHONPATH": paths, "SSL_CERT_FILE": str(certificate)}
+    subprocess.run([sys.executable, "-c", code], check=True, env=trusting)
+    expected = tiny_events.event_id[tiny_events.is_nominal & ~tiny_events.is_data]
+    np.testing.assert_array_equal(np.load(tmp_path / "found.npy"), expected)
+    command = [sys.executable, "-m", "cascadebdt", "inspect", f"{address}/data.root"]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert "data.root: the certificate of the server is not trusted" in refused.stderr
 
 
 def test_files_of_an_xrootd_server_give_the_same_events_also_by_pattern(xrootd: str, tiny_events: Events) -> None:

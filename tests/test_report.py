@@ -23,13 +23,59 @@ STAGE = {
     "efficiencies": {"signal": 0.951, "zee": 0.0413},
     "training": {
         "auc": 0.97345,
-        "best_iterations": [120, 101, 133],
+        "best_iterations": [1, 0, 1],
         "effective_events": {"signal": 2000.0, "zee": 1500.0},
         "negative_weights": {
             "policy": "absolute",
-            "signal": {"events": 2000, "negative_events": 0, "sum_true": 41.0, "sum_negative": 0.0, "sum_used": 41.0},
-            "zee": {"events": 1500, "negative_events": 77, "sum_true": 900.0, "sum_negative": -30.0, "sum_used": 960.0},
+            "processes": {
+                "signal": {
+                    "events": 2000,
+                    "negative_events": 0,
+                    "used_events": 2000,
+                    "sum_true": 41.0,
+                    "sum_negative": 0.0,
+                    "sum_used": 41.0,
+                    "bias": 0.0,
+                },
+                "zee": {
+                    "events": 1500,
+                    "negative_events": 77,
+                    "used_events": 1499,
+                    "sum_true": 900.0,
+                    "sum_negative": -30.0,
+                    "sum_used": 960.0,
+                    "bias": 0.0667,
+                },
+            },
         },
+        "auc_uncertainty": 0.00123,
+        "auc_of_folds": [0.97, 0.98, 0.97],
+        "auc_spread": 0.00456,
+        "average_precision": 0.1234,
+        "curve": {
+            "signal_efficiency": [0.5, 1.0],
+            "background_efficiency": [0.1, 1.0],
+            "precision": [0.3, 0.1],
+        },
+        "learning_curves": [{"round": [1, 2], "train": [0.6, 0.5], "stop": [0.6, 0.55]}] * 3,
+        "overtraining": {
+            "auc": {"train": 0.98, "out_of_fold": 0.97, "difference": 0.0111, "uncertainty": 0.0007},
+            "signal_efficiency": {"train": 0.9, "out_of_fold": 0.9, "difference": -0.0021, "uncertainty": 0.0013},
+            "background_efficiency": {"train": None, "out_of_fold": 0.1, "difference": None, "uncertainty": 0.0},
+            "distance": {
+                "signal": {"distance": 0.02, "p_value": 0.37},
+                "background": {"distance": None, "p_value": None},
+            },
+            "scores": {
+                name: {
+                    which: {"shares": [0.4, 0.6], "uncertainties": [0.01, 0.02]} for which in ("train", "out_of_fold")
+                }
+                for name in ("signal", "background")
+            },
+        },
+        "importance": {"met": 0.75, "m_lg": 0.25},
+        "leaks": [],
+        "constant": {},
         "hyperparameters": {"n_estimators": 400, "early_stopping_rounds": 20},
         "device": "cpu",
     },
@@ -57,7 +103,7 @@ CONTENT: dict[str, Any] = {
         "versions": {"python": "3.11.2", "xgboost": "3.0.1"},
         "files": [{"sample": "zee", "file": "zee.root", "entries": 54321, "size_bytes": 2_500_000, "identity": "x"}],
     },
-    "cascade": {"format": 1, "signal": "signal", "folds": 3, "stages": [STAGE], "final": FINAL},
+    "cascade": {"format": 2, "signal": "signal", "mode": "cross_fit", "folds": 3, "stages": [STAGE], "final": FINAL},
     "cutflow": {
         "cuts": ["all events", "met > 40"],
         "samples": {"zee": {"entries": [54321, 2345], "sumw": [9000.0, 1712.0], "uncertainty": [90.0, 35.0]}},
@@ -170,9 +216,18 @@ def findings(content: dict[str, Any]) -> list[str]:
         '1.081 <span class="pm">± 0.012</span>',
         "0.4213",
         "0.9735",
-        "101 – 133",
+        "0 – 1",
         "met, m_lg",
         "54,321",
+        "0.9735 ± 0.0012",
+        "0.0046",
+        "0.0111 ± 0.0007",
+        "-0.0021 ± 0.0013",
+        "0.37",
+        "met 75.0 %, m_lg 25.0 %",
+        "signal 2,000, zee 1,500",
+        "<td>6.7 %</td>",
+        "Every event is scored by the model that never saw its fold.",
         "1,712",
         "xgboost 3.0.1",
         "0123456789abcdef",
@@ -239,9 +294,16 @@ def test_nothing_to_say_is_no_warning(content: dict[str, Any]) -> None:
         (("fit", "pulls", "lumi"), [-2.6, 0.9], "lumi is pulled by -2.6"),
         (("cascade", "stages", 0, "training", "best_iterations"), [399, 20, 399], "Stage zee: 2 of 3 boosters"),
         (
-            ("cascade", "stages", 0, "training", "negative_weights", "zee", "sum_negative"),
+            ("cascade", "stages", 0, "training", "negative_weights", "processes", "zee", "sum_negative"),
             -300.0,
-            "33.3 % of the yield",
+            "33.3 % of the yield of zee",
+        ),
+        (("cascade", "stages", 0, "training", "untrained"), "process zee has 3 events", "zee has 3 events."),
+        (("cascade", "stages", 0, "training", "leaks"), ["met"], "Stage zee: feature met alone separates signal from"),
+        (
+            ("cascade", "stages", 0, "training", "constant"),
+            {"met": [0, 2]},
+            "Stage zee: feature met has one value in all events that train the models of folds 0, 2.",
         ),
     ],
 )
@@ -272,7 +334,7 @@ def test_the_looser_threshold_stands_beside_the_threshold(content: dict[str, Any
 def test_numbers_that_do_not_exist_are_dashes(content: dict[str, Any]) -> None:
     content["summary"]["fit"] |= {"goodness_of_fit": None, "normalisation": {}}
     content["summary"]["regions"]["CR_zee"]["purity"] = None
-    content["cascade"]["stages"][0]["training"]["auc"] = float("nan")
+    content["cascade"]["stages"][0]["training"]["auc"] = None
     page = build(content)
     assert "<td>nan" not in page
     assert "<b>–</b>" in page
@@ -284,7 +346,8 @@ def test_the_page_is_written_from_the_products_alone(content: dict[str, Any], tm
     assert report.write(products, signal="signal") == products.report
     page = products.report.read_text()
     drawn = {path.name for path in products.plots.iterdir()}
-    names = ["regions", "regions_before_fit", "region_CR_zee", "region_SR", "fit", "flow", "scores_zee", "scores_final"]
+    names = ["regions", "regions_before_fit", "region_CR_zee", "region_SR", "fit", "flow"]
+    names += [f"{what}_{stage}" for what in ("scores", "quality") for stage in ("zee", "final")]
     names += ["ranking", "correlations", "scan"]
     assert drawn == {f"{name}.{suffix}" for name in names for suffix in ("png", "pdf")}
     assert page.count("<img ") == len(names)
@@ -328,6 +391,21 @@ def test_a_skipped_file_is_a_warning_and_processes_have_their_own_sums(content: 
     page = build(content)
     assert "Sample zee was normalised without zee_1.root, which was skipped: not a readable ROOT file." in page
     assert "<th>Process</th>" in page
+
+
+def test_the_page_tells_what_became_of_events_that_only_trained(content: dict[str, Any]) -> None:
+    content["cascade"]["mode"] = "holdout"
+    content["summary"]["events"]["used_in_training"] = 12345
+    assert "12,345 selected events only trained" in build(content)
+    content["cascade"]["mode"] = "nested"
+    assert "nor did the models that chose what this one trained on" in build(content)
+
+
+def test_a_stage_that_everything_passes_has_a_row_of_dashes(content: dict[str, Any]) -> None:
+    content["cascade"]["stages"][0]["training"] = {"untrained": "process zee has 3 events", "best_iterations": []}
+    page = build(content)
+    assert "Stage zee was not trained and passes everything: process zee has 3 events." in page
+    assert "<td>zee</td><td>–</td>" in page
 
 
 def test_the_lint_and_the_intervals_of_normalisations_are_on_the_page(content: dict[str, Any]) -> None:

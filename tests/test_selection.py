@@ -5,7 +5,7 @@ from hypothesis.extra import numpy as hnp
 
 from cascadebdt import selection
 from cascadebdt.arrays import BoolArray
-from cascadebdt.selection import Cutflow
+from cascadebdt.selection import UNSEEN, Counts, Cutflow
 
 
 @given(hnp.arrays(np.bool_, (3, 20)), st.integers(0, 2**31))
@@ -30,3 +30,14 @@ def test_hidden_events_leave_every_cut_but_not_the_entries_read() -> None:
     _, counts = selection.apply({"a": np.ones(5, np.bool_)}, np.ones(5))
     cutflow = Cutflow.empty(("a",), ("data",)).add("data", counts).without("data", 2)
     assert cutflow.entries.tolist() == [[5, 3]]
+
+
+def test_one_more_cut_tells_what_only_trained() -> None:
+    _, counts = selection.apply({"a": np.array([True, True, False])}, np.array([1.0, -2.0, 1.0]))
+    before = Cutflow.empty(("a",), ("x", "y")).add("y", counts)
+    left = {"x": Counts(*np.zeros((3, 1), np.int64)), "y": Counts(np.array([1]), np.array([5.0]), np.array([25.0]))}
+    after = before.then(UNSEEN, left)
+    assert after.entries.tolist() == [[0, 0, 0], [3, 2, 1]]
+    assert (after.sumw[1].tolist(), after.sumw2[1].tolist()) == ([0, -1, 5], [6, 5, 25])
+    assert (after.selected, after.used_in_training) == (1, {"x": 0, "y": 1})
+    assert before.used_in_training == {"x": 0, "y": 0}

@@ -5,6 +5,7 @@ else is a bug and keeps its traceback.
 """
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read as XGBoost loads; spinning threads starve each other
 EXIT_INPUT = 2
 EXIT_TRANSIENT = 75
 
@@ -167,7 +169,7 @@ def train_command(**options: Any) -> None:
     from cascadebdt import pipeline
 
     job = _Job(**options)
-    events = pipeline.select(job.config, jobs=job.jobs, nominal_only=True, progress=job.progress)
+    events = pipeline.select_for_training(job.config, job.products.training, jobs=job.jobs, progress=job.progress)
     pipeline.train(job.config, job.products, events, jobs=job.jobs, progress=job.progress)
     job.say(f"wrote {job.products.cascade}")
 

@@ -107,11 +107,11 @@ def identify(numbers: Sequence[AnyArray], *, salt: str) -> IdArray:
     start = np.frombuffer(hashlib.sha256(salt.encode()).digest()[:8], np.uint64)[0] if salt else np.uint64(0)
     identity = np.full(len(numbers[0]), start, np.uint64)
     for number in numbers:
-        identity = _mix(identity ^ number.astype(np.uint64))
+        identity = mix(identity ^ number.astype(np.uint64))
     return identity
 
 
-def _mix(z: IdArray) -> IdArray:
+def mix(z: IdArray) -> IdArray:
     """Apply one step of splitmix64; uint64 arithmetic wraps as intended."""
     z = z + np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -120,11 +120,7 @@ def _mix(z: IdArray) -> IdArray:
 
 
 def concatenate(parts: Iterable[Events]) -> Events:
-    """Join parts with equal columns, weights and names, and bring their rows into canonical order.
-
-    The order is by variation, sample and identity, then by weights and features: rows that still tie are equal, so
-    the result does not depend on the order of the parts.
-    """
+    """Join parts with equal columns, weights and names, and bring their rows into canonical order."""
     parts = list(parts)
     first = parts[0]
     joined = replace(
@@ -136,6 +132,27 @@ def concatenate(parts: Iterable[Events]) -> Events:
         sample=np.concatenate([part.sample for part in parts]),
         variation=np.concatenate([part.variation for part in parts]),
     )
-    features, weights = list(joined.columns.values()), list(joined.weights.values())
-    least_to_most: tuple[AnyArray, ...] = (*features, *weights, joined.event_id, joined.sample, joined.variation)
-    return joined.take(np.lexsort(least_to_most))
+    return in_order(joined)
+
+
+def in_order(events: Events) -> Events:
+    """Return the events in canonical order.
+
+    The order is by variation, sample and identity, then by weights and features: rows that still tie are equal, so
+    the result does not depend on the order the rows had.
+    """
+    most_to_least: list[AnyArray] = [events.variation, events.sample, events.event_id]
+    if _increases(most_to_least):
+        return events
+    least_to_most: list[AnyArray] = [*events.columns.values(), *events.weights.values(), *reversed(most_to_least)]
+    return events.take(np.lexsort(least_to_most))
+
+
+def _increases(keys: Sequence[AnyArray]) -> bool:
+    """Whether every row is above the one before it, by the first key that differs."""
+    tied = np.ones(max(len(keys[0]) - 1, 0), np.bool_)
+    for key in keys:
+        if (tied & (key[1:] < key[:-1])).any():
+            return False
+        tied &= key[1:] == key[:-1]
+    return not tied.any()

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from cascadebdt.arrays import BoolArray, FloatArray, IntArray
 
 ALL = "all events"
+UNSEEN = "not used in training"
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,28 @@ class Cutflow:
             sumw=self.sumw + here * counts.sumw,
             sumw2=self.sumw2 + here * counts.sumw2,
         )
+
+    def then(self, cut: str, counts: Mapping[str, "Counts"]) -> "Cutflow":
+        """Return the cutflow with one more cut at the end, the counts after it given by sample."""
+        last = [counts[sample] for sample in self.samples]
+
+        def longer(table: Any, column: list[Any]) -> Any:
+            return np.concatenate([table, np.reshape(column, (len(self.samples), 1)).astype(table.dtype)], axis=1)
+
+        return replace(
+            self,
+            cuts=(*self.cuts, cut),
+            entries=longer(self.entries, [found.entries for found in last]),
+            sumw=longer(self.sumw, [found.sumw for found in last]),
+            sumw2=longer(self.sumw2, [found.sumw2 for found in last]),
+        )
+
+    @property
+    def used_in_training(self) -> dict[str, int]:
+        """Selected entries of each sample that only trained, and were left out of what was scored."""
+        if self.cuts[-1] != UNSEEN:
+            return dict.fromkeys(self.samples, 0)
+        return dict(zip(self.samples, (self.entries[:, -2] - self.entries[:, -1]).tolist(), strict=True))
 
     def plus(self, other: "Cutflow") -> "Cutflow":
         """Return the sum of two cutflows of the same cuts and samples."""

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import hist
 import numpy as np
@@ -37,6 +38,11 @@ class Products:
     def cascade(self) -> Path:
         """Folder of the trained cascade."""
         return self.directory / "cascade"
+
+    @property
+    def training(self) -> Path:
+        """The features of the events that train, where they do not stay in memory."""
+        return self.directory / "training.root"
 
     @property
     def applied(self) -> "Products":
@@ -118,13 +124,16 @@ class ScoreFile:
     """A ROOT file of scores that grows chunk by chunk, and appears when it is complete.
 
     The tree ``Events`` has one row per selected event of the nominal variation: ``event_id``, ``region`` (the number of
-    the region), ``weight``, ``score_<stage>`` and ``final``. Data of the signal region are left out while blind.
+    the region), ``weight``, ``score_<stage>``, ``final`` and the features that pass through. Data of the signal region
+    are left out while blind.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, pass_through: Sequence[str] = ()) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(path)
         self.path = path
-        self.draft = path.with_name(f".{path.name}.{os.getpid()}")
+        self.pass_through = tuple(pass_through)
+        self.draft = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}")
         self.file = uproot.recreate(self.draft)
         self.tree: Any = None
 
@@ -139,15 +148,48 @@ class ScoreFile:
         }
         if scores.final is not None:
             columns["final"] = scores.final[rows]
+        columns |= {name: events.columns[name][rows] for name in self.pass_through}
         if self.tree is None:
             self.tree = self.file.mktree("Events", {name: column.dtype for name, column in columns.items()})
         self.tree.extend(columns)
 
-    def close(self) -> Path:
-        """Give the file its name."""
+    def close(self, *, complete: bool) -> None:
+        """Give the file its name, or remove what there is of it."""
         self.file.close()
-        self.draft.replace(self.path)
-        return self.path
+        if complete:
+            self.draft.replace(self.path)
+        else:
+            self.draft.unlink(missing_ok=True)
+
+
+class ScoreFiles:
+    """Score files, by sample, that all appear when the block of a ``with`` statement ends well, or none of them."""
+
+    def __init__(self, paths: Mapping[str, Path], pass_through: Sequence[str] = ()) -> None:
+        self.paths = paths
+        self.pass_through = pass_through
+        self.files: dict[str, ScoreFile] = {}
+
+    def __enter__(self) -> Self:
+        self.files = {name: ScoreFile(path, self.pass_through) for name, path in self.paths.items()}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for file in self.files.values():
+            file.close(complete=error is None)
+
+    def append(self, sample: str, events: Events, scores: Scores) -> None:
+        """Append the nominal events of a chunk to the file of a sample, if it has one."""
+        if sample in self.files:
+            self.files[sample].append(events, scores)
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove drafts of a score file that processes of this machine were killed over."""
+    for draft in path.parent.glob(f".{path.name}.{platform.node()}.*"):
+        process = draft.suffix.removeprefix(".")
+        if process.isdigit() and not Path(f"/proc/{process}").exists() and Path("/proc/self").exists():
+            draft.unlink(missing_ok=True)
 
 
 def _digest(path: Path) -> str:
@@ -176,6 +218,7 @@ def manifest(config: Config, events: Events) -> dict[str, Any]:
         "functions": {name: function.digest for name, function in registered().items()},
         "files": [_file_content(record, config, events) for record in events.ledger],
         "missing": missing(config, events),
+        "used_in_training": events.cutflow.used_in_training,
     }
 
 

@@ -1,9 +1,13 @@
 """The law of scoring: every margin is XGBoost's float32 margin, bit for bit, and every region follows from it."""
 
 import logging
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,9 +19,9 @@ from hypothesis import strategies as st
 from cascadebdt import cascade
 from cascadebdt.arrays import AnyArray, FeatureArray
 from cascadebdt.cascade import scorer, trees
+from cascadebdt.cascade.engines import Kernels, Member, Result
 from cascadebdt.cascade.folds import fold_of
 from cascadebdt.cascade.logistic import margin_cut, probability
-from cascadebdt.cascade.scorer import Kernels, Member, Result
 from cascadebdt.errors import InputError
 from cascadebdt.kernels import cpu, forest_source
 from cascadebdt.kernels.forest_source import Level
@@ -31,12 +35,21 @@ def plain(depth: int) -> Level:
     return forest_source.plain(depth)
 
 
-def fastest(depth: int) -> Level:
-    return forest_source.fastest(depth, cpu.instructions())
+def avx2(depth: int) -> Level:
+    return forest_source.fastest(depth, "avx2")
 
 
-LEVELS = [plain, fastest] if fastest(4) != plain(4) else [plain]
-levels = pytest.mark.parametrize("level", LEVELS, ids=lambda level: level.__name__)
+def avx512(depth: int) -> Level:
+    return forest_source.fastest(depth, "avx512")
+
+
+def _on(level: Any, *known: str) -> Any:
+    """Return a level as a test parameter, skipped on CPUs that cannot run it."""
+    cannot = pytest.mark.skipif(cpu.instructions() not in known, reason=f"this CPU has no {level.__name__}")
+    return pytest.param(level, id=level.__name__, marks=cannot)
+
+
+levels = pytest.mark.parametrize("level", [plain, _on(avx2, "avx2", "avx512"), _on(avx512, "avx512")])
 
 
 def booster(seed: int, *, depth: int = 3, rounds: int = 7, stop: int | None = None, **parameters: Any) -> xgb.Booster:
@@ -132,6 +145,31 @@ def test_every_supported_depth_is_exact(level: Any, depth: int) -> None:
     made = members(depth, 2, 2, depth=depth, min_child_weight=0.1)
     assert max(trees.read(model).depth for member in made for model in member.boosters) == depth
     require_law(made, 2, hard_columns(made, 700, depth), level)
+
+
+def test_the_fastest_level_of_this_cpu_is_taken() -> None:
+    made = members(1, 1, 1)
+    engine = scorer.build(made, 1).engine
+    assert isinstance(engine, Kernels)
+    assert engine.level.name == (cpu.instructions() or "plain")
+
+
+@pytest.mark.skipif(cpu.instructions() == "", reason="this CPU has no avx2")
+@pytest.mark.parametrize("instructions", ["avx2", ""])
+def test_machine_code_for_an_older_cpu_is_exact(instructions: str) -> None:
+    """What Numba compiles for an older CPU runs here too; `build` compares it with XGBoost."""
+    features = ["sse2", "sse4.1", "sse4.2", "popcnt", *(["avx", "avx2", "fma", "bmi", "bmi2"] if instructions else [])]
+    code = (
+        "import test_scorer as t\n"
+        f"assert t.cpu.instructions() == {instructions!r}\n"
+        "for depth in (3, 7):\n"
+        "    made = t.members(depth, 1, 1, depth=depth, min_child_weight=0.1)\n"
+        "    t.require_law(made, 1, t.hard_columns(made, 700, depth), None)\n"
+    )
+    old = {"NUMBA_CPU_NAME": "haswell" if instructions else "nehalem"}
+    old |= {"NUMBA_CPU_FEATURES": ",".join(f"+{name}" for name in features)}
+    paths = [str(Path(__file__).parent), str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | old | {"PYTHONPATH": ":".join(paths)})
 
 
 @levels
@@ -237,6 +275,25 @@ def test_other_models_go_through_xgboost_and_one_line_says_why(
     found, expected = compiled.run(columns, event_id, jobs=2, with_margins=True), by_xgboost(made, 2, columns, event_id)
     np.testing.assert_array_equal(found.margins, expected.margins)
     np.testing.assert_array_equal(found.region, expected.region)
+
+
+@pytest.mark.parametrize("unfit", [(0,), (1,), (2,), (0, 2), (1, 2)])
+def test_only_the_stages_that_do_not_qualify_go_through_xgboost(
+    unfit: tuple[int, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    fit, dart = members(4, 2, 2), members(4, 2, 2, booster="dart")
+    made = [dart[k] if k in unfit else fit[k] for k in range(3)]
+    columns, event_id = hard_columns(fit, 700, 4), np.arange(700, dtype=np.uint64)
+    with caplog.at_level(logging.WARNING):
+        compiled = scorer.build(made, 2)
+    (line,) = [record.getMessage() for record in caplog.records]
+    names = ", ".join(f"'{made[k].name}'" for k in unfit)
+    assert line.startswith(f"scoring {names} through XGBoost, which is slower: model 0 of '{made[unfit[0]].name}'")
+    found, expected = compiled.run(columns, event_id, jobs=1, with_margins=True), by_xgboost(made, 2, columns, event_id)
+    np.testing.assert_array_equal(found.margins.view(np.int32), expected.margins.view(np.int32))
+    np.testing.assert_array_equal(found.region, expected.region)
+    alone = compiled.run(columns, event_id, jobs=1, with_margins=False)
+    np.testing.assert_array_equal(alone.region, expected.region)
 
 
 def test_regions_alone_are_those_of_the_scores() -> None:

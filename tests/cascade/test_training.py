@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -58,6 +59,112 @@ def test_a_global_scale_of_the_weights_changes_no_model() -> None:
     one, other = cascade.train(events, toy_cascade()), cascade.train(scaled, toy_cascade())
     assert models(one, 0) == models(other, 0)
     assert one.stages[1].working_point == other.stages[1].working_point
+
+
+def splits(trained: Cascade) -> list[str]:
+    """Return all trees of all folds without the values of their leaves."""
+    boosters = [booster for stage in trained.stages for booster in stage.classifier.boosters]
+    return [re.sub("leaf=.*", "", tree) for booster in boosters for tree in booster.get_dump()]
+
+
+def test_any_global_scale_of_the_weights_leaves_the_trees() -> None:
+    """Raw weights would change them through min_child_weight and the regularisation of leaves."""
+    events = toy_events()
+    scaled = replace(events, weights={name: 3.7e-5 * weight for name, weight in events.weights.items()})
+    one, other = cascade.train(events, toy_cascade()), cascade.train(scaled, toy_cascade())
+    assert splits(one) == splits(other)
+    np.testing.assert_allclose(one.score(events).scores, other.score(events).scores, rtol=1e-5)
+    raw, raw_scaled = (cascade.train(found, toy_cascade(class_balance="none")) for found in (events, scaled))
+    assert splits(raw) != splits(raw_scaled)
+
+
+def test_the_cross_section_of_a_background_leaves_the_trees_of_its_stage() -> None:
+    events = toy_events()
+    factor = np.where(events.of_process("zee"), 64.0, 1.0)
+    scaled = replace(events, weights={name: factor * weight for name, weight in events.weights.items()})
+    one, other = cascade.train(events, toy_cascade()), cascade.train(scaled, toy_cascade())
+    assert [models(one, fold)[:2] for fold in range(3)] == [models(other, fold)[:2] for fold in range(3)]
+    assert models(one, 0)[2] != models(other, 0)[2]  # the final discriminant weighs its backgrounds as they are
+
+
+def test_processes_of_the_final_background_may_count_equally_whatever_their_cross_sections() -> None:
+    events = toy_events()
+    factor = np.where(events.of_process("zee"), 64.0, 1.0)
+    scaled = replace(events, weights={name: factor * weight for name, weight in events.weights.items()})
+    one, other = (cascade.train(found, toy_cascade(class_balance="processes")) for found in (events, scaled))
+    assert models(one, 0) == models(other, 0)
+
+
+@pytest.mark.parametrize("policy", ["absolute", "drop", "zero", "pair"])
+def test_negative_weights_train_by_the_policy_and_count_with_their_sign_elsewhere(policy: str) -> None:
+    """Quality, efficiencies and thresholds use the true weights whatever the training does with them."""
+    events = toy_events()
+    trained = cascade.train(events, toy_cascade(negative_weights=policy))
+    first = trained.stages[0]
+    found = first.classifier.summary["negative_weights"]
+    for name in ("signal", "zee"):
+        weight = events.weights["nominal"][events.of_process(name)]
+        used = {"absolute": np.abs(weight), "pair": weight}.get(policy, np.maximum(weight, 0)).sum()
+        assert found["processes"][name]["sum_true"] == pytest.approx(weight.sum())
+        assert found["processes"][name]["sum_used"] == pytest.approx(used)
+        assert found["processes"][name]["bias"] == pytest.approx(used / weight.sum() - 1, abs=1e-12)
+        passes = trained.score(events).region[events.of_process(name)] > 0
+        assert first.working_point.efficiencies[name] == pytest.approx(weight[passes].sum() / weight.sum())
+
+
+def test_zeroed_events_still_shape_the_bins_and_are_counted_dropped_ones_are_not() -> None:
+    events = toy_events()
+    summaries, found = [], []
+    for policy in ("drop", "zero"):
+        trained = cascade.train(events, toy_cascade(negative_weights=policy))
+        summaries.append(trained.stages[0].classifier.summary["negative_weights"]["processes"]["zee"])
+        found.append(models(trained, 0))
+    dropped, zeroed = summaries
+    assert (dropped["used_events"], zeroed["used_events"]) == (1500 - dropped["negative_events"], 1500)
+    assert dropped["sum_used"] == zeroed["sum_used"]
+    assert found[0] != found[1]
+
+
+def test_the_order_of_the_events_changes_no_model() -> None:
+    """XGBoost sums gradients in the order of the rows, which are therefore sorted by identity."""
+    events = toy_events()
+    shuffled = events.take(np.random.default_rng(5).permutation(len(events)))
+    one, other = cascade.train(events, toy_cascade()), cascade.train(shuffled, toy_cascade())
+    assert [models(one, fold) for fold in range(3)] == [models(other, fold) for fold in range(3)]
+    assert [stage.working_point for stage in one.stages] == [stage.working_point for stage in other.stages]
+    assert one.stages[0].classifier.summary == other.stages[0].classifier.summary
+
+
+@pytest.mark.parametrize("mode", ["nested", "holdout"])
+def test_no_mode_depends_on_the_number_of_jobs(mode: str) -> None:
+    config = toy_cascade(mode=mode, folds=4, bdt={"n_estimators": 8, "subsample": 0.7, "early_stopping_rounds": 3})
+    one, two = (cascade.train(toy_events(), config, jobs=jobs, seed=7) for jobs in (1, 2))
+    assert [models(one, fold) for fold in range(len(one.stages[0].classifier.boosters))] == [
+        models(two, fold) for fold in range(len(two.stages[0].classifier.boosters))
+    ]
+
+
+def test_the_seed_matters_only_where_rows_are_drawn() -> None:
+    drawn = toy_cascade(bdt={"n_estimators": 8, "subsample": 0.5, "early_stopping_rounds": 3})
+    events = toy_events()
+    one, two = (cascade.train(events, drawn, seed=seed) for seed in (1, 2))
+    assert models(one, 0) != models(two, 0)
+    assert models(cascade.train(events, toy_cascade(), seed=1), 0) == models(
+        cascade.train(events, toy_cascade(), seed=2), 0
+    )
+
+
+def test_a_stage_tells_its_learning_curves_quality_and_importance() -> None:
+    summary = cascade.train(toy_events(), toy_cascade()).stages[0].classifier.summary
+    assert len(summary["learning_curves"]) == 3
+    for best, curves in zip(summary["best_iterations"], summary["learning_curves"], strict=True):
+        assert set(curves) == {"round", "train", "stop"}
+        assert curves["round"][np.argmin(curves["stop"])] == best + 1
+        assert curves["train"][0] > curves["train"][-1]
+    assert sum(summary["importance"].values()) == pytest.approx(1)
+    assert list(summary["importance"]) == ["x", "y"]
+    assert np.std(summary["auc_of_folds"], ddof=1) == pytest.approx(summary["auc_spread"])
+    assert summary["overtraining"]["auc"]["out_of_fold"] == summary["auc"]
 
 
 def test_data_and_variations_train_nothing() -> None:

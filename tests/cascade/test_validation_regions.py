@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from cascadebdt import cascade
 from cascadebdt.cascade import Cascade, Scores, model
-from cascadebdt.cascade.scorer import Scorer, _XGBoost
+from cascadebdt.cascade.engines import XGBoost
+from cascadebdt.cascade.scorer import Scorer
 from cascadebdt.config import CascadeConfig
 from cascadebdt.events import identify
 from cascadebdt.kernels import forest_source
@@ -83,7 +84,7 @@ def test_the_looser_threshold_keeps_the_signal_efficiency_asked_for(validated: C
     rows = events.of_process("signal")
     weight = events.weights["nominal"][rows]
     rejected = weight[scores.region[rows] == 0].sum() / weight.sum()
-    assert 1 - rejected == pytest.approx(0.97, abs=2 / rows.sum())
+    assert 0.97 - 1e-12 <= 1 - rejected < 0.975  # up to events of equal score
 
 
 def test_regions_alone_are_those_of_the_scores_with_memory_for_some_events_at_a_time(validated: Cascade) -> None:
@@ -109,7 +110,7 @@ def test_plain_kernels_and_xgboost_itself_give_the_same_regions(validated: Casca
 def slow(trained: Cascade) -> Scorer:
     """Return the scorer that predicts with XGBoost."""
     scorer = trained.compiled()
-    return replace(scorer, engine=_XGBoost(scorer.members, trained.n_folds))
+    return replace(scorer, engine=XGBoost(scorer.members, trained.n_folds))
 
 
 def test_data_of_the_signal_region_stay_blind(validated: Cascade) -> None:

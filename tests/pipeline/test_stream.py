@@ -1,6 +1,8 @@
 """Streaming chosen files gives what selecting everything at once gives."""
 
 import json
+import platform
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,8 @@ import pytest
 import uproot
 from click.testing import CliRunner, Result
 
-from cascadebdt import cascade, pipeline
+from cascadebdt import cascade, pipeline, yields
+from cascadebdt import config as configuration
 from cascadebdt.cascade import Cascade
 from cascadebdt.cli import main
 from cascadebdt.config import Config
@@ -16,6 +19,7 @@ from cascadebdt.errors import ConfigError, InputError
 from cascadebdt.events import Events
 from cascadebdt.pipeline import Request
 from cascadebdt.store import Products
+from tiny_analysis import tiny_config
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +57,8 @@ def test_streaming_all_files_gives_the_histograms_of_the_analysis(
 def test_score_files_hold_every_visible_event_once(
     tiny: Config, tiny_events: Events, trained: Cascade, whole: Path, ntuples: Path, tmp_path: Path
 ) -> None:
-    pipeline.apply_files(tiny, Products(tmp_path), trained, request_all(ntuples, whole, scores=True))
+    config = tiny.model_copy(update={"pass_through": ("m_eg",)})
+    pipeline.apply_files(config, Products(tmp_path), trained, request_all(ntuples, whole, scores=True))
     scores = trained.score(tiny_events)
     for code, name in enumerate(("signal", "zee", "wjets", "data")):
         with uproot.open(tmp_path / "scores" / f"{name}.root") as file:
@@ -63,7 +68,49 @@ def test_score_files_hold_every_visible_event_once(
         np.testing.assert_array_equal(found["event_id"][order], tiny_events.event_id[rows][expected])
         np.testing.assert_array_equal(found["score_zee"][order], scores.scores[rows, 0][expected])
         np.testing.assert_array_equal(found["region"][order], scores.region[rows][expected])
+        np.testing.assert_array_equal(found["m_eg"][order], tiny_events.columns["m_eg"][rows][expected])
     assert not list((tmp_path / "scores").glob(".*"))
+
+
+def test_an_aborted_run_leaves_no_score_file_behind(
+    tiny: Config, trained: Cascade, whole: Path, ntuples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        assert list((tmp_path / "scores").glob(".*"))
+        raise KeyboardInterrupt
+
+    abandoned = tmp_path / "scores" / f".zee.root.{platform.node()}.999999999"
+    abandoned.parent.mkdir()
+    abandoned.write_bytes(b"of a process that was killed")
+    monkeypatch.setattr("cascadebdt.pipeline.stream.diagnostics.score_histograms", fails)
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.apply_files(tiny, Products(tmp_path), trained, request_all(ntuples, whole, scores=True))
+    assert list((tmp_path / "scores").iterdir()) == []
+
+
+def test_files_of_an_alternative_sample_give_its_variation(
+    trained: Cascade, whole: Path, ntuples: Path, tmp_path: Path
+) -> None:
+    raw = tiny_config()
+    raw["samples"] = [sample for sample in raw["samples"] if sample["name"] != "data"]
+    for sample in raw["samples"]:
+        sample["files"] = str(ntuples / f"{sample['name']}_0.root")
+    alternative = {"process": "zee", "files": str(ntuples / "zee_1.root"), "cross_section_pb": 1.0}
+    raw.setdefault("systematics", []).append({"name": "generator", "kind": "sample", **alternative})
+    config = configuration.parse(raw)
+    expected = yields.fill(events := pipeline.select(config), trained.score(events), config.regions)
+    request = Request((str(ntuples / "*_[01].root"),), None, whole, scores=True)
+    used = {str(ntuples / f"{name}_0.root") for name in ("signal", "zee", "wjets")} | {str(ntuples / "zee_1.root")}
+    pipeline.apply_files(config, Products(tmp_path), trained, replace(request, files=tuple(sorted(used))))
+    found = Products(tmp_path).read_histograms()[0]
+    for region, histogram in expected.items():
+        for variation in ("nominal", "generator_up"):
+            assert yields.total(found[region], "zee", variation) == pytest.approx(
+                yields.total(histogram, "zee", variation)
+            )
+    assert yields.total(found["SR"], "zee", "generator_up") != yields.total(found["SR"], "zee")
+    assert not (tmp_path / "scores" / "generator.root").exists()
+    assert json.loads((tmp_path / "cutflow.json").read_text())["samples"].keys() == {"signal", "zee", "wjets"}
 
 
 def test_without_known_bins_scores_get_equal_ones(
@@ -86,8 +133,6 @@ def test_files_of_no_sample_are_one_sentence(tiny: Config, trained: Cascade, ntu
 
 
 def test_the_command_streams_files(write_config: object, whole: Path, ntuples: Path, tmp_path: Path) -> None:
-    from tiny_analysis import tiny_config
-
     path = write_config(tiny_config())  # type: ignore[operator]
     where = ["--cascade", str(whole / "cascade"), "--output", str(tmp_path / "out")]
     result: Result = CliRunner().invoke(

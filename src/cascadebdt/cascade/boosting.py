@@ -1,35 +1,49 @@
-"""Boosted decision trees of one stage by XGBoost: its quantised data, its parameters and its device.
+"""Boosted decision trees of one stage by XGBoost: its parameters, its device, and the boosters of all folds.
 
-Every booster trains on one thread, and the boosters of a stage train side by side: the bits of a model then do not
-depend on the number of jobs.
+The boosters of a stage train side by side, some rounds each in turn, so that no core idles while the last fold ends.
+Never do more threads work than there are jobs.
 """
 
 import ctypes
+import json
 import logging
-from collections.abc import Sequence
+import math
+import tempfile
+from collections import deque
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import xgboost as xgb
 
-from cascadebdt.arrays import BoolArray, FeatureArray, FloatArray
+from cascadebdt.arrays import FEATURE, BoolArray, CodeArray, FeatureArray, FloatArray, IntArray
+from cascadebdt.cascade import decorrelation
 from cascadebdt.cascade.folds import Split
+from cascadebdt.cascade.quantised import BATCH, quantised, reference
+from cascadebdt.cascade.table import Table
 from cascadebdt.cascade.weights import balanced
-from cascadebdt.config import BDTConfig, Device
-from cascadebdt.errors import ConfigError, TrainingError
+from cascadebdt.config import BDTConfig, ClassBalance, ConstraintsConfig, DecorrelateConfig, Device, Memory
+from cascadebdt.errors import ConfigError
 
 log = logging.getLogger(__name__)
+
+TURN = 50  # rounds that a booster trains before it is the next one's turn
+LOOKS = 4  # at the losses while early stopping waits for a better one; each look costs half a round
+PERIOD = 10  # rounds between two looks without early stopping
+NO_CONSTRAINTS = ConstraintsConfig()
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """How to train: the seed is part of the analysis, jobs and device are not."""
+    """How to train: the seed is part of the analysis, jobs, device and memory are not."""
 
     seed: int
     jobs: int
     device: str
+    memory: Memory = "ram"
 
 
 @dataclass(frozen=True)
@@ -38,36 +52,62 @@ class TrainingSample:
 
     Attributes
     ----------
-    table : (n_events, n_features) float32
+    table : (n_events, n_features) float32, the features
     is_signal : (n_events,) bool
-    weights : (n_events,) float64, none negative; an event of weight zero does not train
-    features : names of the columns
-    where : the stage, for messages
+    weights : (n_events,) float64, none negative; an event of weight zero moves no split, but is there to be counted
+    process : (n_events,) codes
+    class_balance : how the weights of the classes are scaled, see `weights.balanced`
+    constraints : what the trees may do
+    decorrelate : how the score is kept from following the spectator, if it is
+    spectator : (n_events,) float32, with `decorrelate` only
     """
 
-    table: FeatureArray
+    table: Table
     is_signal: BoolArray
     weights: FloatArray
-    features: tuple[str, ...]
-    where: str
+    process: CodeArray
+    class_balance: ClassBalance
+    constraints: ConstraintsConfig = NO_CONSTRAINTS
+    decorrelate: DecorrelateConfig | None = None
+    spectator: FeatureArray | None = None
 
 
-def fit(
-    sample: TrainingSample, splits: Sequence[Split], config: BDTConfig, runtime: Runtime
-) -> tuple[xgb.Booster, ...]:
-    """Train one booster per split, each cut to its best iteration.
+@dataclass(frozen=True)
+class Fitted:
+    """A trained booster, cut to its best iteration, and how its loss went.
 
-    Raises
-    ------
-    TrainingError
-        If a class has no event to train with.
+    `curves` holds three sequences of equal length: the number of rounds (``round``), and after as many the mean
+    logarithmic loss of the events that train (``train``) and of those that stop the training (``stop``, with early
+    stopping only). They go on beyond the best round.
     """
 
-    def train(index: int) -> xgb.Booster:
-        return _train(sample, splits[index], config, runtime, f"{sample.where}, model {index}")
+    booster: xgb.Booster
+    curves: Mapping[str, Sequence[float]]
 
-    with ThreadPoolExecutor(runtime.jobs) as pool:
-        return tuple(pool.map(train, range(len(splits))))
+    def predict(self, table: FeatureArray) -> FeatureArray:
+        """Return the scores of events, ``(n_events,) float32`` in [0, 1], from ``(n_events, n_features)``."""
+        return cast(FeatureArray, self.booster.inplace_predict(table))
+
+
+Training: TypeAlias = Generator[None, None, Fitted]
+
+
+def fit(sample: TrainingSample, splits: Sequence[Split], config: BDTConfig, runtime: Runtime) -> tuple[Fitted, ...]:
+    """Train one booster per split, each cut to its best iteration; every part needs weight in both classes."""
+    side_by_side = runtime.device == "cpu" and runtime.memory == "ram"
+    workers = min(runtime.jobs, len(splits)) if side_by_side else 1
+    parameters = _parameters(sample, config, runtime, threads=max(1, runtime.jobs // workers))
+    with tempfile.TemporaryDirectory(prefix="cascadebdt-") as folder:
+        cache = Path(folder) if runtime.memory == "disk" else None
+        trainings = (_train(sample, split, config, parameters, cache) for split in splits)
+        return _in_turns(list(trainings), workers) if side_by_side else tuple(map(_to_the_end, trainings))
+
+
+def constant(features: Sequence[str]) -> xgb.Booster:
+    """Return a booster that learned nothing: one tree of one leaf, and the score 0.5 for every event."""
+    nothing = np.full((2, len(features)), np.nan, FEATURE)
+    data = xgb.DMatrix(nothing, label=np.array([0.0, 1.0]), feature_names=list(features), nthread=1)
+    return xgb.train({"objective": "binary:logistic", "base_score": 0.5, "nthread": 1}, data, 1)
 
 
 def resolve_device(wanted: Device) -> str:
@@ -102,54 +142,184 @@ def _n_cuda_devices() -> int:
     return count.value
 
 
-def _train(sample: TrainingSample, split: Split, config: BDTConfig, runtime: Runtime, where: str) -> xgb.Booster:
+def _in_turns(trainings: Sequence[Training], workers: int) -> tuple[Fitted, ...]:
+    """Run trainings to their ends, each a turn at a time, as many side by side as there are workers."""
+    done: dict[int, Fitted] = {}
+    waiting = deque(enumerate(trainings))
+
+    def work() -> None:
+        while waiting:
+            try:
+                index, training = waiting.popleft()
+            except IndexError:  # another worker was faster
+                return
+            try:
+                next(training)
+            except StopIteration as end:
+                done[index] = end.value
+            else:
+                waiting.append((index, training))
+
+    with ThreadPoolExecutor(workers) as pool:
+        for future in [pool.submit(work) for _ in range(workers)]:
+            future.result()
+    return tuple(done[index] for index in range(len(trainings)))
+
+
+def _to_the_end(training: Training) -> Fitted:
+    """Run a training to its end at once."""
+    while True:
+        try:
+            next(training)
+        except StopIteration as end:
+            return cast(Fitted, end.value)
+
+
+def _train(
+    sample: TrainingSample, split: Split, config: BDTConfig, parameters: dict[str, Any], cache: Path | None
+) -> Training:
+    """Train a booster, with a pause after every turn."""
     stopping = config.early_stopping_rounds
-    train_data = _quantised(sample, split.train, config, where)
-    evals = [(_quantised(sample, split.stop, config, where, reference=train_data), "stop")] if stopping else []
-    booster = xgb.train(
-        _parameters(config, runtime),
-        train_data,
-        config.n_estimators,
-        evals=evals,
-        early_stopping_rounds=stopping,
-        verbose_eval=False,
-    )
-    booster = booster[: booster.best_iteration + 1] if stopping else booster
-    booster.set_attr(best_iteration=None, best_score=None)
-    return booster
+    parts = _parts(sample, split, config, parameters["nthread"], cache)
+    booster = _Booster(parameters, [part.data for part in parts.values()])
+    curves: dict[str, list[float]] = {name: [] for name in ("round", *parts)}
+    best, lowest = 0, math.inf
+    period = max(1, stopping // LOOKS) if stopping else PERIOD
+    for n_rounds in range(1, config.n_estimators + 1):
+        parts["train"].boost(booster, n_rounds - 1)
+        if n_rounds % period == 0 or n_rounds == config.n_estimators:
+            curves["round"].append(n_rounds)
+            for name, part in parts.items():
+                curves[name].append(part.loss(booster))
+            if stopping and curves["stop"][-1] < lowest:
+                best, lowest = n_rounds, curves["stop"][-1]
+            if stopping and n_rounds - best >= stopping:
+                break
+        if n_rounds % TURN == 0:
+            yield
+    booster.feature_names = list(sample.table.features)
+    trained = booster[: best or config.n_estimators]
+    trained.set_param({"device": "cpu"})  # where events are scored, whatever trained it
+    return Fitted(trained, curves)
 
 
-def _quantised(
-    sample: TrainingSample,
-    mask: BoolArray,
-    config: BDTConfig,
-    where: str,
-    reference: xgb.QuantileDMatrix | None = None,
-) -> xgb.QuantileDMatrix:
-    """Bin the events of a mask that have weight, each class with mean weight 1."""
-    mask = mask & (sample.weights > 0)
-    if not (mask & sample.is_signal).any() or not (mask & ~sample.is_signal).any():
-        raise TrainingError(f"{where}: a class has no event of positive weight to train with")
-    return xgb.QuantileDMatrix(
-        sample.table[mask],
-        label=sample.is_signal[mask].astype(np.float32),
-        weight=balanced(sample.weights[mask], sample.is_signal[mask]),
-        feature_names=list(sample.features),
-        max_bin=config.max_bin,
-        nthread=1,
-        ref=reference,
-    )
+def _parts(
+    sample: TrainingSample, split: Split, config: BDTConfig, threads: int, cache: Path | None
+) -> "dict[str, _Part]":
+    """Return the events that train a booster (``train``) and, with early stopping, those that stop it (``stop``)."""
+    rows = np.flatnonzero(split.train)
+    cuts = reference(sample.table, rows, config.max_bin)
+    weighting = _Weighting.of(sample, rows)
+    data = quantised(sample.table, rows, cuts, config.max_bin, threads=threads, cache=cache)
+    parts = {"train": weighting.part(data, rows)}
+    if config.early_stopping_rounds:
+        rows = np.flatnonzero(split.stop)
+        data = _to_stop(sample.table, rows, cuts, config.max_bin, threads=threads, cache=cache)
+        parts["stop"] = weighting.part(data, rows)
+    return parts
 
 
-def _parameters(config: BDTConfig, runtime: Runtime) -> dict[str, Any]:
+class _Booster(xgb.Booster):  # type: ignore[misc]  # XGBoost has no types
+    """A booster that does not compare the names of its features with those of its data at every round."""
+
+    def _assign_dmatrix_features(self, data: xgb.DMatrix) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Events that train or stop a booster; with a flatness loss in the place of XGBoost's own, if there is one."""
+
+    data: xgb.DMatrix
+    flatness: decorrelation.Flatness | None
+
+    def boost(self, booster: xgb.Booster, iteration: int) -> None:
+        """Add a tree."""
+        if self.flatness is None:
+            booster.update(self.data, iteration)
+        else:
+            gradient, curvature = self.flatness.derivatives(booster.predict(self.data, output_margin=True))
+            booster.boost(self.data, iteration, grad=gradient, hess=curvature)
+
+    def loss(self, booster: xgb.Booster) -> float:
+        """Return the mean loss; XGBoost tells the logarithmic one in words."""
+        if self.flatness is None:
+            return float(booster.eval_set([(self.data, "loss")]).rpartition(":")[2])
+        return self.flatness.loss(booster.predict(self.data, output_margin=True))
+
+
+@dataclass(frozen=True)
+class _Weighting:
+    """How the events of a model are weighted; the events that train it decide, those that stop it follow."""
+
+    sample: TrainingSample
+    bins: decorrelation.Bins | None
+    factors: FloatArray | None
+
+    @classmethod
+    def of(cls, sample: TrainingSample, rows: IntArray) -> "_Weighting":
+        """Look at the rows that train."""
+        if sample.decorrelate is None or sample.spectator is None or sample.decorrelate.method == "none":
+            return cls(sample, None, None)
+        bins = decorrelation.Bins.of(sample.spectator[rows], sample.decorrelate.bins)
+        if sample.decorrelate.method == "flatness":
+            return cls(sample, bins, None)
+        found = bins.find(sample.spectator[rows])
+        return cls(sample, bins, decorrelation.planing(found, sample.is_signal[rows], sample.weights[rows], len(bins)))
+
+    def part(self, data: xgb.DMatrix, rows: IntArray) -> _Part:
+        """Give labels and weights to the data of some rows."""
+        is_signal, weights = self.sample.is_signal[rows], self.sample.weights[rows]
+        bins = None
+        if self.bins is not None and self.sample.spectator is not None:
+            bins = self.bins.find(self.sample.spectator[rows])
+        if bins is not None and self.factors is not None:
+            weights = weights * self.factors[is_signal.astype(np.int64), bins]
+        used = balanced(weights, is_signal, self.sample.process[rows], self.sample.class_balance)
+        data.set_info(label=is_signal.astype(np.float32), weight=used)
+        if bins is None or self.factors is not None or self.sample.decorrelate is None:
+            return _Part(data, None)
+        return _Part(data, decorrelation.Flatness(is_signal, used, bins, self.sample.decorrelate.strength))
+
+
+def _to_stop(
+    table: Table, rows: IntArray, cuts: xgb.QuantileDMatrix, max_bin: int, *, threads: int, cache: Path | None
+) -> xgb.DMatrix:
+    """Return the data that only stop a training.
+
+    They are faster to score as they are, but take eight times the memory of bins, so that more than one batch is
+    binned, too; the loss is the same.
+    """
+    if len(rows) > BATCH:
+        return quantised(table, rows, cuts, max_bin, threads=threads, cache=cache)
+    return xgb.DMatrix(table[rows], nthread=threads)
+
+
+def _parameters(sample: TrainingSample, config: BDTConfig, runtime: Runtime, *, threads: int) -> dict[str, Any]:
     """Translate the configuration to XGBoost's parameters."""
     return {
         **config.model_dump(exclude={"n_estimators", "early_stopping_rounds"}),
+        **_constraints(sample.constraints, sample.table.features),
         "objective": "binary:logistic",
         "base_score": 0.5,
         "eval_metric": "logloss",
         "tree_method": "hist",
         "device": runtime.device,
-        "nthread": 1,
+        "nthread": threads,
         "seed": runtime.seed,
     }
+
+
+def _constraints(constraints: ConstraintsConfig, features: Sequence[str]) -> dict[str, Any]:
+    """Translate constraints to XGBoost's parameters; a feature of no group gets one of its own."""
+    found: dict[str, Any] = {}
+    if constraints.monotone:
+        sign = {"increasing": 1, "decreasing": -1}
+        directions = [sign.get(constraints.monotone.get(name, ""), 0) for name in features]
+        found["monotone_constraints"] = f"({','.join(map(str, directions))})"
+    if constraints.interactions:
+        groups = [[features.index(name) for name in group] for group in constraints.interactions]
+        grouped = {index for group in groups for index in group}
+        alone = [[index] for index in range(len(features)) if index not in grouped]
+        found["interaction_constraints"] = json.dumps([*groups, *alone])
+    return found

@@ -1,5 +1,6 @@
 """Folds: parts of the events by identity, the same at every stage, in every file order and for every variation."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,13 +20,25 @@ class Split(NamedTuple):
     stop: BoolArray
 
 
-def training_split(folds: IntArray, fold: int, n_folds: int, *, early_stopping: bool) -> Split:
+def training_split(folds: IntArray, fold: int, among: Sequence[int], *, early_stopping: bool) -> Split:
     """Return which events train the model of `fold`, and which stop its training.
 
     The model of a fold sees none of its events. With early stopping the next fold is held back to stop the training,
     so that the events that decide on the number of trees neither train them nor are scored by them.
 
-    Both parts are without `fold`; `stop` is empty without early stopping.
+    Parameters
+    ----------
+    folds : (n_events,) the fold of each event
+    fold : whose model trains
+    among : the folds that take part, increasing; `fold` may or may not be one of them
+    early_stopping : whether to hold back a fold
+
+    Returns
+    -------
+    Split
+        both parts without `fold`; `stop` is empty without early stopping
     """
-    stop = (folds == (fold + 1) % n_folds) if early_stopping else np.zeros(len(folds), np.bool_)
-    return Split((folds != fold) & ~stop, stop)
+    others = [other for other in among if other != fold]
+    following = next((other for other in others if other > fold), others[0])
+    stop = (folds == following) if early_stopping else np.zeros(len(folds), np.bool_)
+    return Split(np.isin(folds, others) & ~stop, stop)

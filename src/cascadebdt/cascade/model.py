@@ -13,15 +13,18 @@ import xgboost as xgb
 
 from cascadebdt import regions
 from cascadebdt.arrays import EVENT_ID, REGION, AnyArray, FeatureArray, IdArray, RegionArray
-from cascadebdt.cascade import scorer
+from cascadebdt.cascade import holdout, scorer
+from cascadebdt.cascade.engines import Member
 from cascadebdt.cascade.logistic import margin_cut
-from cascadebdt.cascade.scorer import Member, Scorer
+from cascadebdt.cascade.scorer import Scorer
 from cascadebdt.cascade.scoring import BLINDED, Scores
+from cascadebdt.config import Mode
 from cascadebdt.errors import InputError
 from cascadebdt.events import Events
 from cascadebdt.kernels.forest_source import Level
+from cascadebdt.selection import UNSEEN
 
-FORMAT = 1
+FORMAT = 2
 SLICE = 1 << 20  # events whose margins are held at a time where only regions are wanted
 
 
@@ -34,7 +37,8 @@ class Classifier:
     name : of the stage, or ``final``
     against : background processes
     features : in the order the boosters expect
-    boosters : one per fold, cut to its best iteration; the booster of fold f never saw an event of fold f
+    boosters : one per fold, cut to its best iteration; the booster of fold f never saw an event of fold f. With a
+        holdout it is one, that of fold 0
     summary : numbers about the training, for ``cascade.json``
     """
 
@@ -77,13 +81,15 @@ class Stage:
 class Cascade:
     """Trained stages in order, with the number of folds and, optionally, the final discriminant.
 
-    `provenance` is what a saved cascade says about its making.
+    In mode ``holdout`` one model per stage scores all events; simulation of other folds than 0 took part in its
+    training. `provenance` is what a saved cascade says about its making.
     """
 
     signal: str
     n_folds: int
     stages: tuple[Stage, ...]
     final: Classifier | None = None
+    mode: Mode = "cross_fit"
     provenance: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     @property
@@ -94,10 +100,34 @@ class Cascade:
         )
 
     @property
+    def empty_regions(self) -> tuple[str, ...]:
+        """Regions of stages that everything passes, because there was too little to train them with."""
+        untrained = [stage.name for stage in self.stages if "untrained" in stage.classifier.summary]
+        return tuple(name for name in self.regions if regions.stage_of(name) in untrained)
+
+    @property
     def features(self) -> tuple[str, ...]:
         """Every feature needed to score, each once."""
         classifiers = [stage.classifier for stage in self.stages] + ([self.final] if self.final else [])
         return tuple(dict.fromkeys(name for classifier in classifiers for name in classifier.features))
+
+    @property
+    def cuts(self) -> tuple[str, ...]:
+        """Names of the cuts that `unseen` makes."""
+        return (UNSEEN,) if self.mode == "holdout" else ()
+
+    @property
+    def repetition(self) -> dict[str, float]:
+        """Share of the most frequent value of each feature in the events that trained, see `inputs.repetition`."""
+        classifiers = [stage.classifier for stage in self.stages] + ([self.final] if self.final else [])
+        return {name: share for found in classifiers for name, share in found.summary.get("repetition", {}).items()}
+
+    def unseen(self, events: Events) -> Events:
+        """Return the events whose yields may be believed: all, or with a holdout those that did not train.
+
+        The weights of the simulation that is left then stand for all of it; see `holdout.unseen`.
+        """
+        return holdout.unseen(events, self.n_folds) if self.mode == "holdout" else events
 
     def score(
         self,
@@ -119,9 +149,10 @@ class Cascade:
         Raises
         ------
         InputError
-            If a feature is missing, columns differ in length, or plain columns come without `event_id`.
+            If a feature is missing, columns differ in length, or plain columns come without `event_id`; with a holdout,
+            if `Events` took part in the training (of plain columns it is not known what is simulation: all are scored).
         """
-        columns, identity = _columns(events, event_id)
+        columns, identity = self._columns(events, event_id)
         found = self._scorer.run(columns, identity, jobs=jobs, with_margins=True)
         n_stages = len(self.stages)
         final = found.margins[n_stages] if self.final else None
@@ -138,7 +169,7 @@ class Cascade:
         jobs: int = 1,
     ) -> RegionArray:
         """Return the regions alone, ``(n_events,) int8`` as in `Scores`, without memory for scores; see `score`."""
-        columns, identity = _columns(events, event_id)
+        columns, identity = self._columns(events, event_id)
         region = self._region(columns, identity, jobs)
         if isinstance(events, Events) and not unblind:
             region[events.is_data & (region == len(self.regions) - 1)] = BLINDED
@@ -187,7 +218,7 @@ class Cascade:
         ]
         if self.final:
             members.append(Member("final", self.final.features, self.final.boosters, None))
-        return scorer.build(members, self.n_folds, level=level)
+        return scorer.build(members, 1 if self.mode == "holdout" else self.n_folds, level=level)
 
     def save(self, directory: Path | str, *, provenance: Mapping[str, Any] | None = None) -> None:
         """Write ``cascade.json`` and one ``.ubj`` file per booster; `provenance` is kept in the JSON file."""
@@ -195,6 +226,7 @@ class Cascade:
         content = {
             "format": FORMAT,
             "signal": self.signal,
+            "mode": self.mode,
             "folds": self.n_folds,
             "regions": list(self.regions),
             "stages": [{**_save(s.classifier, directory), **_working_point(s.working_point)} for s in self.stages],
@@ -224,16 +256,19 @@ class Cascade:
             n_folds=content["folds"],
             stages=tuple(Stage(_load(entry, directory), _read_working_point(entry)) for entry in content["stages"]),
             final=_load(content["final"], directory) if content["final"] else None,
+            mode=content["mode"],
             provenance=content["provenance"],
         )
 
-
-def _columns(
-    events: Events | Mapping[str, AnyArray], event_id: IdArray | None
-) -> tuple[Mapping[str, AnyArray], IdArray]:
-    if isinstance(events, Events):
+    def _columns(
+        self, events: Events | Mapping[str, AnyArray], event_id: IdArray | None
+    ) -> tuple[Mapping[str, AnyArray], IdArray]:
+        """Return the columns and the identity of what is to be scored."""
+        if not isinstance(events, Events):
+            return events, _checked_identity(events, event_id)
+        if self.mode == "holdout":
+            holdout.require_unseen(events, self.n_folds)
         return events.columns, events.event_id
-    return events, _checked_identity(events, event_id)
 
 
 def _checked_identity(columns: Mapping[str, AnyArray], event_id: IdArray | None) -> IdArray:

@@ -3,19 +3,18 @@
 Events go through in blocks, spread over threads; beside what it returns, scoring needs memory for one block a thread.
 """
 
+import itertools
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
-import xgboost as xgb
 
-from cascadebdt.arrays import EVENT_ID, FEATURE, REGION, AnyArray, FeatureArray, IdArray, RegionArray
+from cascadebdt.arrays import EVENT_ID, FEATURE, REGION, AnyArray, FeatureArray, IdArray
 from cascadebdt.cascade import tables, trees
+from cascadebdt.cascade.engines import Chain, Engine, Kernels, Member, Result, XGBoost
 from cascadebdt.cascade.folds import fold_of
-from cascadebdt.cascade.logistic import margin_cut
 from cascadebdt.cascade.scoring import out_of_fold, require
 from cascadebdt.cascade.trees import Trees, UnsupportedModelError
 from cascadebdt.expression import generated
@@ -25,46 +24,7 @@ from cascadebdt.kernels.forest_source import Level
 log = logging.getLogger(__name__)
 
 BLOCK = 1 << 16  # events; their rows and the cast columns stay in the L2 cache
-ALIGNMENT = 64  # bytes: a cache line, and the widest register
 PROBES = 64  # events per fold on which the kernels must agree with XGBoost before they are used
-
-
-@dataclass(frozen=True)
-class Member:
-    """What scoring needs to know of a stage, or of the final discriminant, whose threshold is None."""
-
-    name: str
-    features: tuple[str, ...]
-    boosters: tuple[xgb.Booster, ...]
-    threshold: np.float32 | None
-
-    @property
-    def accept(self) -> np.float32:
-        """The smallest margin that passes; NaN if none does."""
-        return np.float32(-np.inf) if self.threshold is None else margin_cut(self.threshold)
-
-
-class Engine(Protocol):
-    """Scores one block of events."""
-
-    def __call__(
-        self, columns: Mapping[str, AnyArray], event_id: IdArray, accept: FeatureArray, result: "Result", start: int
-    ) -> None:
-        """Fill in the result of the events from `start` on, as many as there are in `event_id`."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """What scoring fills in.
-
-    Attributes
-    ----------
-    margins : (n_members, n_events) float32, NaN where an event does not arrive; (0, 0) if not asked for
-    region : (n_events,) int8, the stage that rejects an event, or the number of stages
-    """
-
-    margins: FeatureArray
-    region: RegionArray
 
 
 @dataclass(frozen=True)
@@ -87,7 +47,7 @@ class Scorer:
         require(columns, self.features)
         n_stages = sum(member.threshold is not None for member in self.members)
         shape = (len(self.members), len(event_id)) if with_margins else (0, 0)
-        result = Result(np.full(shape, np.nan, FEATURE), np.full(len(event_id), n_stages, REGION))
+        result = Result(np.empty(shape, FEATURE), np.full(len(event_id), n_stages, REGION))
 
         def score(start: int) -> None:
             block = {name: np.asarray(columns[name])[start : start + BLOCK] for name in self.features}
@@ -113,106 +73,53 @@ def build(members: Sequence[Member], n_folds: int, *, level: Callable[[int], Lev
     """
     features = tuple(dict.fromkeys(name for member in members for name in member.features))
     accept = np.array([member.accept for member in members], FEATURE)
-    engine: Engine
+    read = {member.name: _trees(member, n_folds) for member in members}
+    _tell_excluded(read)
+    alike = itertools.groupby(members, lambda member: isinstance(read[member.name], str))
+    parts = [_part(list(group), read, n_folds, level or _fastest) for _, group in alike]
+    return Scorer(tuple(members), features, accept, parts[0] if len(parts) == 1 else Chain(tuple(parts)))
+
+
+def _trees(member: Member, n_folds: int) -> list[Trees] | str:
+    """Return the trees of each fold, or why the kernels cannot evaluate them."""
+    found = []
+    for fold in range(n_folds):
+        try:
+            found.append(trees.read(member.boosters[fold]))
+            tables.require_few_cuts(found[-1])
+        except UnsupportedModelError as error:
+            return f"model {fold} of '{member.name}': {error}"
+    return found
+
+
+def _tell_excluded(read: Mapping[str, list[Trees] | str]) -> None:
+    """Log one line that says what goes through XGBoost, if anything does, and why the first of it does."""
+    reasons = {name: found for name, found in read.items() if isinstance(found, str)}
+    if reasons:
+        which = "" if len(reasons) == len(read) else f" {', '.join(map(repr, reasons))}"
+        log.warning("scoring%s through XGBoost, which is slower: %s", which, next(iter(reasons.values())))
+
+
+def _part(
+    members: Sequence[Member], read: Mapping[str, list[Trees] | str], n_folds: int, level: Callable[[int], Level]
+) -> "Kernels | XGBoost":
+    """Return the engine of members of which the kernels can evaluate all or none."""
+    found = [trees_ for member in members if not isinstance(trees_ := read[member.name], str)]
+    if not found:
+        return XGBoost(tuple(members), n_folds)
+    models = [trees_[fold] for fold in range(n_folds) for trees_ in found]
+    features = tuple(dict.fromkeys(name for member in members for name in member.features))
     try:
-        models = [_read(member, fold) for fold in range(n_folds) for member in members]
-        engine = _kernels(models, members, features, n_folds, level or _fastest)
+        engine = _kernels(models, members, features, n_folds, level)
         _require_agreement(engine, members, features, models, n_folds)
     except UnsupportedModelError as error:
         log.warning("scoring through XGBoost, which is slower: %s", error)
-        engine = _XGBoost(tuple(members), n_folds)
-    return Scorer(tuple(members), features, accept, engine)
-
-
-@dataclass(frozen=True)
-class Kernels:
-    """The engine of compiled kernels; columns are read in place where they are float32 without gaps."""
-
-    tables: tables.Tables
-    evaluate: Callable[..., None]
-    features: tuple[str, ...]
-    n_folds: int
-    n_stages: int
-    depth: int
-    level: Level
-
-    def __call__(
-        self, columns: Mapping[str, AnyArray], event_id: IdArray, accept: FeatureArray, result: Result, start: int
-    ) -> None:
-        """Score one block."""
-        held = [
-            np.require(columns[name], FEATURE, ["C", "A"]) for name in self.features
-        ]  # cast once, alive till the end
-        addresses = np.array([column.ctypes.data for column in held], np.int64)
-        region = result.region[start : start + len(event_id)]
-        self.evaluate(
-            np.require(event_id, EVENT_ID, ["C", "A", "W"]),
-            addresses,
-            self.n_folds,
-            *self.tables.arguments(),
-            accept,
-            self.n_stages,
-            start,
-            result.margins,
-            region,
-            *self.workspace(len(event_id)),
-        )
-
-    def workspace(self, n_events: int) -> tuple[AnyArray, ...]:
-        """Return memory for the kernels: rows, their folds, where folds begin, planes, values, margins, decisions."""
-        block, decisions = self.level.block, _aligned(self.level.decisions(self.depth))
-        return (
-            np.empty(n_events, np.int32),
-            np.empty(n_events, np.int32),
-            np.zeros(self.n_folds + 2, np.int64),
-            _aligned(self.tables.n_planes * block).view(np.int8),
-            _aligned(4 * block).view(FEATURE),
-            _aligned(4 * block).view(FEATURE),
-            decisions,
-            decisions.view(np.uint64),
-        )
-
-
-@dataclass(frozen=True)
-class _XGBoost:
-    """The engine for models that the kernels cannot evaluate."""
-
-    members: tuple[Member, ...]
-    n_folds: int
-
-    def __call__(
-        self, columns: Mapping[str, AnyArray], event_id: IdArray, accept: FeatureArray, result: Result, start: int
-    ) -> None:
-        """Score one block."""
-        folds = fold_of(event_id, self.n_folds)
-        alive = np.ones(len(event_id), np.bool_)
-        region = result.region[start : start + len(event_id)]
-        for index, member in enumerate(self.members):
-            margins = out_of_fold(member.boosters, columns, member.features, folds, alive, as_margin=True)
-            if len(result.margins):
-                result.margins[index, start : start + len(event_id)] = margins
-            passed = alive & (margins >= accept[index])
-            if member.threshold is not None:
-                region[alive & ~passed] = index
-            alive = passed
-
-
-def _aligned(n_bytes: int) -> AnyArray:
-    """Return `n_bytes` zeros that start on a cache line."""
-    memory = np.zeros(n_bytes + ALIGNMENT, np.uint8)
-    skip = -memory.ctypes.data % ALIGNMENT
-    return memory[skip : skip + n_bytes]
+        return XGBoost(tuple(members), n_folds)
+    return engine
 
 
 def _fastest(depth: int) -> Level:
     return forest_source.fastest(depth, cpu.instructions())
-
-
-def _read(member: Member, fold: int) -> Trees:
-    try:
-        return trees.read(member.boosters[fold])
-    except UnsupportedModelError as error:
-        raise UnsupportedModelError(f"model {fold} of '{member.name}': {error}") from None
 
 
 def _kernels(
@@ -228,7 +135,7 @@ def _kernels(
     evaluate = generated.load(forest_source.source(depth, chosen))
     n_stages = sum(member.threshold is not None for member in members)
     built = tables.build(models, columns, depth, chosen)
-    return Kernels(built, evaluate, features, n_folds, n_stages, depth, chosen)
+    return Kernels(built, evaluate, features, n_folds, len(members), n_stages, depth, chosen)
 
 
 def _require_agreement(

@@ -13,6 +13,7 @@ from cascadebdt.cascade.logistic import probability
 from cascadebdt.errors import InputError, did_you_mean
 
 BLINDED = -1
+BLOCK = 1 << 18  # events whose features are side by side at a time
 
 
 @dataclass(frozen=True)
@@ -123,9 +124,13 @@ def out_of_fold(
     (n_events,) float32 in [0, 1], or margins if asked for, NaN outside `mask`
     """
     scores = np.full(len(mask), np.nan, FEATURE)
-    for fold, booster in enumerate(boosters):
-        rows = np.flatnonzero(mask & (folds == fold))
-        if len(rows):
-            kind = "margin" if as_margin else "value"
-            scores[rows] = booster.inplace_predict(matrix(columns, features, rows), predict_type=kind)
+    alive = np.flatnonzero(mask)
+    for start in range(0, len(alive), BLOCK):
+        rows = alive[start : start + BLOCK]
+        table, of_rows = matrix(columns, features, rows), folds[rows]
+        for fold, booster in enumerate(boosters):
+            some = of_rows == fold
+            if some.any():
+                kind = "margin" if as_margin else "value"
+                scores[rows[some]] = booster.inplace_predict(table[some], predict_type=kind)
     return scores

@@ -8,30 +8,40 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cascadebdt.arrays import BoolArray, FloatArray
-from cascadebdt.config import NegativeWeights
+from cascadebdt.arrays import BoolArray, CodeArray, FloatArray
+from cascadebdt.config import ClassBalance, NegativeWeights
 from cascadebdt.errors import TrainingError
 
 
 @dataclass(frozen=True)
 class NegativeWeightReport:
-    """What a policy did to one class: sums of the true weights, of the negative ones, and of those used."""
+    """What a policy did to one process.
+
+    `events` are those of the process at the stage, `used_events` those that train; the sums are of the true weights,
+    of the negative ones, and of those used. `bias` is ``sum_used / sum_true - 1``, None if the true sum is 0.
+    """
 
     events: int
     negative_events: int
+    used_events: int
     sum_true: float
     sum_negative: float
     sum_used: float
+    bias: float | None
 
 
 def effective_number(weights: FloatArray) -> float:
     """Return the effective number of events, (sum w)^2 / sum w^2, which is 0 for no events."""
-    sumw2 = float(np.square(weights).sum())
-    return float(weights.sum()) ** 2 / sumw2 if sumw2 > 0 else 0.0
+    sumw, sumw2 = float(weights.sum()), float(np.square(weights).sum())
+    return sumw * sumw / sumw2 if sumw2 > 0 else 0.0  # a product, which a power of two in the weights leaves exact
 
 
 def without_negative(weights: FloatArray, policy: NegativeWeights, *, where: str) -> FloatArray:
-    """Return non-negative weights, ``(n_events,) float64``; an event of weight zero does not train.
+    """Return non-negative weights by a policy that looks at one event at a time, ``(n_events,) float64``.
+
+    ``absolute`` takes the absolute value, ``drop`` and ``zero`` give a negative weight the value 0. They differ in what
+    becomes of these events: dropped ones are no part of the training sample, zeroed ones are (see `training`).
+    ``pair`` looks at neighbours: see `pairing.cancelled`.
 
     Raises
     ------
@@ -44,28 +54,77 @@ def without_negative(weights: FloatArray, policy: NegativeWeights, *, where: str
     if policy == "error" and n_negative:
         raise TrainingError(
             f"{where}: {n_negative} of {len(weights)} events have negative weights and cascade.negative_weights is "
-            "'error'; expected 'absolute' or 'drop' to train with them"
+            "'error'; expected 'absolute', 'drop', 'zero' or 'pair' to train with them"
         )
     return np.maximum(weights, 0.0)
 
 
-def balanced(weights: FloatArray, is_signal: BoolArray) -> FloatArray:
-    """Scale the weights of each class to mean 1, so that neither cross sections nor units change the trees."""
-    result = np.empty(len(weights))
+def balanced(weights: FloatArray, is_signal: BoolArray, process: CodeArray, balance: ClassBalance) -> FloatArray:
+    """Scale the weights of each class, so that cross sections and units do not change the trees unless asked to.
+
+    Parameters
+    ----------
+    weights : (n_events,) float64, none negative
+    is_signal : (n_events,) bool
+    process : (n_events,) codes; only their being equal or not matters
+    balance : what the total weight of a class is made
+
+        ``events``
+            its number of events: the mean weight is 1 in each class
+        ``effective``
+            its effective number of events, (sum w)^2 / sum w^2
+        ``equal``
+            half of the number of events of both classes
+        ``processes``
+            its number of events, shared equally among its processes
+        ``yields``
+            in proportion to its yield; the mean weight of both classes together is 1
+        ``none``
+            what it is: the trees then change with the unit of the weights
+    """
+    if balance == "none":
+        return weights
+    if balance == "yields":
+        return np.asarray(weights * (len(weights) / weights.sum()))
+    result = np.zeros(len(weights))
     for mask in (is_signal, ~is_signal):
-        result[mask] = weights[mask] * (mask.sum() / weights[mask].sum())
+        codes = np.unique(process[mask & (weights > 0)]) if balance == "processes" else [None]
+        for code in codes:
+            part = mask if code is None else mask & (process == code)
+            found = weights[part]
+            result[part] = found * (_target(found, mask, len(codes), balance) / found.sum())
     return result
 
 
-def report(weights: FloatArray, used: FloatArray, classes: Mapping[str, BoolArray]) -> dict[str, NegativeWeightReport]:
-    """Report per class what the policy did."""
-    return {
-        name: NegativeWeightReport(
-            events=int(mask.sum()),
-            negative_events=int((weights[mask] < 0).sum()),
-            sum_true=float(weights[mask].sum()),
-            sum_negative=float(weights[mask & (weights < 0)].sum()),
-            sum_used=float(used[mask].sum()),
-        )
-        for name, mask in classes.items()
-    }
+def _target(weights: FloatArray, mask: BoolArray, n_parts: int, balance: ClassBalance) -> float:
+    """Return the total weight that a class, or a process of it, is scaled to."""
+    if balance == "effective":
+        return effective_number(weights)
+    return len(mask) / 2 if balance == "equal" else int(mask.sum()) / n_parts
+
+
+def report(
+    weights: FloatArray, used: FloatArray, kept: BoolArray, processes: Mapping[str, BoolArray]
+) -> dict[str, NegativeWeightReport]:
+    """Report per process what the policy did.
+
+    Parameters
+    ----------
+    weights, used : (n_events,) true weights and those that train
+    kept : (n_events,) bool, events that are part of the training sample
+    processes : name -> (n_events,) bool
+    """
+    return {name: _report(weights[mask], used[mask], kept[mask]) for name, mask in processes.items()}
+
+
+def _report(weights: FloatArray, used: FloatArray, kept: BoolArray) -> NegativeWeightReport:
+    true = float(weights.sum())
+    return NegativeWeightReport(
+        events=len(weights),
+        negative_events=int((weights < 0).sum()),
+        used_events=int(kept.sum()),
+        sum_true=true,
+        sum_negative=float(weights[weights < 0].sum()),
+        sum_used=float(used.sum()),
+        bias=float(used.sum()) / true - 1 if true else None,
+    )

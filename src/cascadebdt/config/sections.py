@@ -19,8 +19,11 @@ DATA = "data"
 NOMINAL = "nominal"
 ENTRY = "entry"
 
-NegativeWeights = Literal["absolute", "drop", "error"]
+NegativeWeights = Literal["absolute", "drop", "zero", "pair", "error"]
+ClassBalance = Literal["events", "effective", "equal", "processes", "yields", "none"]
+Mode = Literal["cross_fit", "nested", "holdout"]
 Device = Literal["auto", "cpu", "cuda"]
+Memory = Literal["ram", "stream", "disk"]
 
 
 class NtupleConfig(Section):
@@ -182,14 +185,58 @@ class WorkingPointConfig(Section):
         return self.validation_efficiency is not None or self.validation_threshold is not None
 
 
-class StageConfig(Section):
+class ConstraintsConfig(Section):
+    """What the trees of a stage may do.
+
+    `monotone` says for features whether the score may only rise (``increasing``) or only fall with them.
+    `interactions` lists groups of features that may meet on one path of a tree; a feature of no group meets no other.
+    """
+
+    monotone: dict[str, Literal["increasing", "decreasing"]] = {}
+    interactions: tuple[tuple[str, ...], ...] = ()
+
+
+class DecorrelateConfig(Section):
+    """A spectator that the score of a stage must not follow, by a feature's name.
+
+    ``planing`` weights both classes to equal spectator distributions in `bins` bins while they train; ``flatness``
+    adds a loss of weight `strength` for background scores that differ between the bins; ``none`` only tells how far the
+    cut sculpts the spectator, as the others do, too.
+    """
+
+    spectator: str
+    method: Literal["planing", "flatness", "none"] = "planing"
+    bins: int = Field(default=20, ge=2, le=1000)
+    strength: Positive = 1.0
+
+
+class _Learning(Section):
+    """Features and how trees are grown on them."""
+
+    features: tuple[str, ...] = Field(min_length=1)
+    bdt: BDTConfig = BDTConfig()
+    constraints: ConstraintsConfig = ConstraintsConfig()
+    decorrelate: DecorrelateConfig | None = None
+
+    @model_validator(mode="after")
+    def _constrains_its_features(self) -> Self:
+        groups = {"monotone": list(self.constraints.monotone)}
+        groups |= {f"interactions[{k}]": list(group) for k, group in enumerate(self.constraints.interactions)}
+        for where, names in groups.items():
+            for name in names:
+                if name not in self.features:
+                    raise ValueError(
+                        f"constraints.{where}: '{name}' is no feature of this stage{did_you_mean(name, self.features)}"
+                    )
+        return self
+
+
+class StageConfig(_Learning):
     """One stage: the signal against the processes `against`, with their own features."""
 
     name: Name
     against: tuple[Name, ...] = Field(min_length=1)
-    features: tuple[str, ...] = Field(min_length=1)
     working_point: WorkingPointConfig
-    bdt: BDTConfig = BDTConfig()
 
     @model_validator(mode="before")
     @classmethod
@@ -197,22 +244,39 @@ class StageConfig(Section):
         return as_list(data, "against")
 
 
-class FinalConfig(Section):
+class FinalConfig(_Learning):
     """The final discriminant: the signal against all backgrounds, trained on what passes every stage."""
-
-    features: tuple[str, ...] = Field(min_length=1)
-    bdt: BDTConfig = BDTConfig()
 
 
 class CascadeConfig(Section):
-    """The ordered stages and how they are trained. `bdt` is the default of every stage's `bdt`."""
+    """The ordered stages and how they are trained. `bdt` is the default of every stage's `bdt`.
+
+    `mode` says which models score an event. ``cross_fit``: those of its fold, which trained on the other folds, on
+    events that models of other folds, which may have seen it, let through. ``nested``: those of its fold, trained on
+    what a cascade of the other folds alone lets through, at `folds` times the cost. ``holdout``: one model per stage,
+    trained without fold 0; of simulation only fold 0 is scored.
+
+    `memory` says where training keeps its events, with the same result: ``ram``; ``stream``, features in a file and
+    bins in memory, one fold after the other; ``disk``, bins in files, too. `max_events_per_process` lets at most so
+    many events of a process train a stage, chosen by their identity; with `inverse_sampling_weights` those chosen stand
+    for the others, so that the mixture of the processes stays what it was.
+
+    `negative_weights` and `class_balance` concern training alone. `too_few_events` says what becomes of a stage where
+    a class has fewer than `min_effective_events`, (sum w)^2 / sum w^2: an error, or a stage that everything passes.
+    """
 
     signal: Name = "signal"
+    mode: Mode = "cross_fit"
     folds: int = Field(default=5, ge=2, le=100)
     bdt: BDTConfig = BDTConfig()
     device: Device = "auto"
+    memory: Memory = "ram"
+    max_events_per_process: int | None = Field(default=None, gt=0)
+    inverse_sampling_weights: bool = True
     negative_weights: NegativeWeights = "absolute"
+    class_balance: ClassBalance = "events"
     min_effective_events: float = Field(default=100.0, ge=0)
+    too_few_events: Literal["error", "pass"] = "error"
     stages: tuple[StageConfig, ...] = Field(min_length=1)
     final: FinalConfig | None = None
 
@@ -239,10 +303,12 @@ class CascadeConfig(Section):
     def _consistent(self) -> Self:
         _unique("stages", [stage.name for stage in self.stages])
         trained = [stage.bdt for stage in self.stages] + ([self.final.bdt] if self.final else [])
-        if self.folds < 3 and any(bdt.early_stopping_rounds for bdt in trained):
-            raise ValueError(
-                "early stopping needs a fold of its own: set folds to 3 or more, or early_stopping_rounds to null"
-            )
+        is_stopped = any(bdt.early_stopping_rounds for bdt in trained)
+        needed = 2 + is_stopped + (self.mode != "cross_fit")
+        if self.folds < needed:
+            what = "early stopping needs a fold of its own" if is_stopped else "a fold held out needs two others"
+            cure = ", or early_stopping_rounds to null" if is_stopped else ""
+            raise ValueError(f"{what}: set folds to {needed} or more for mode {self.mode}{cure}")
         for stage in self.stages:
             if self.signal in stage.against:
                 raise ValueError(f"stage '{stage.name}' trains the signal '{self.signal}' against itself")
@@ -268,7 +334,7 @@ class FitConfig(Section):
 
 
 class Config(Section):
-    """A whole analysis."""
+    """A whole analysis. `pass_through` names features that score files carry along; no stage need train on them."""
 
     analysis: Name
     luminosity_fb: Positive
@@ -278,6 +344,7 @@ class Config(Section):
     objects: dict[Name, ObjectConfig] = {}
     selection: tuple[CutConfig, ...] = ()
     features: dict[Name, str] = Field(min_length=1)
+    pass_through: tuple[str, ...] = ()
     cascade: CascadeConfig
     regions: RegionsConfig = RegionsConfig()
     systematics: tuple[SystematicConfig, ...] = ()
@@ -315,10 +382,18 @@ class Config(Section):
         simulated = [process for process in self.processes if process != DATA]
         backgrounds = [process for process in simulated if process != self.cascade.signal]
         found = [("cascade.signal", self.cascade.signal, simulated, "process")]
-        for index, stage in enumerate(self.cascade.stages):
+        found += [("pass_through", name, list(self.features), "feature") for name in self.pass_through]
+        learning: dict[str, StageConfig | FinalConfig] = {
+            f"stages[{index}]": stage for index, stage in enumerate(self.cascade.stages)
+        }
+        for path, stage in {**learning, **({"final": self.cascade.final} if self.cascade.final else {})}.items():
+            if stage.decorrelate:
+                where = f"cascade.{path}.decorrelate.spectator"
+                found.append((where, stage.decorrelate.spectator, list(self.features), "feature"))
+        for index, one in enumerate(self.cascade.stages):
             path = f"cascade.stages[{index}]"
-            found += [(f"{path}.against", name, backgrounds, "background process") for name in stage.against]
-            found += [(f"{path}.features", name, list(self.features), "feature") for name in stage.features]
+            found += [(f"{path}.against", name, backgrounds, "background process") for name in one.against]
+            found += [(f"{path}.features", name, list(self.features), "feature") for name in one.features]
         if self.cascade.final:
             found += [
                 ("cascade.final.features", name, list(self.features), "feature") for name in self.cascade.final.features
@@ -366,7 +441,7 @@ class Config(Section):
         """
         execution = {
             "ntuples": {"chunk_entries", "retries", "retry_seconds"},
-            "cascade": {"device"},
+            "cascade": {"device", "memory"},
             "fit": {"unblind"},
         }
         content = self.model_dump(mode="json", by_alias=True, exclude=execution)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-from cascadebdt.kernels import forest, forest_vector, jit, kinematics, ragged
+from cascadebdt.kernels import forest, forest_vector, jit, kinematics, ragged, registers
 
 TIME_STAMP = 1_000_000_000
 
@@ -38,7 +38,7 @@ def load(source: str) -> Callable[..., None]:
 @functools.cache
 def _kernels() -> str:
     """Return the source of the kernels that generated code calls: Numba does not see when these change."""
-    modules = (forest, forest_vector, jit, kinematics, ragged)
+    modules = (forest, forest_vector, jit, kinematics, ragged, registers)
     return "".join(Path(str(module.__file__)).read_text(encoding="utf-8") for module in modules)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import awkward as ak
 import numpy as np
@@ -25,10 +26,13 @@ class Branches:
 
     def __init__(self, chunk: ak.Array, *, n_events: int | None = None) -> None:
         self.chunk = chunk
+        self.layout = ak.to_layout(chunk)
         self.n_events = len(chunk) if n_events is None else n_events
         self.rows: IntArray | None = None
         self.source: Branches | None = None
         self.known: dict[str, Flat] = {}
+        self._offsets: list[IntArray] = []
+        self._taken: dict[int, tuple[IntArray, IntArray]] = {}
 
     def replaced(self, branches: Mapping[str, Flat]) -> "Branches":
         """Return these branches with other values for some."""
@@ -43,15 +47,39 @@ class Branches:
         return other
 
     def flat(self, name: str) -> Flat:
-        """Return the offsets (None for one number per event) and the content of a branch."""
+        """Return the offsets (None for one number per event) and the content of a branch.
+
+        Branches of equal offsets return the same array.
+        """
         if name not in self.known:
             if self.source is not None:
-                self.known[name] = _taken(self.source.flat(name), self.rows)
-            elif name not in self.chunk.fields:
-                raise InputError(f"no branch '{name}' in the events{did_you_mean(name, self.chunk.fields)}")
+                self.known[name] = self._take(self.source.flat(name))
+            elif name not in self.layout.fields:
+                raise InputError(f"no branch '{name}' in the events{did_you_mean(name, self.layout.fields)}")
             else:
-                self.known[name] = _flat(self.chunk[name], name)
+                offsets, content = _flat(self.layout[name], name)
+                self.known[name] = None if offsets is None else self._shared(offsets), content
         return self.known[name]
+
+    def _shared(self, offsets: IntArray) -> IntArray:
+        """Return offsets that were seen before, if these are equal to them."""
+        for known in self._offsets:
+            if known is offsets or (known[-1] == offsets[-1] and np.array_equal(known, offsets)):
+                return known
+        self._offsets.append(offsets)
+        return offsets
+
+    def _take(self, flat: Flat) -> Flat:
+        """Return some events of a branch, all of them if there are no rows."""
+        offsets, content = flat
+        if self.rows is None:
+            return flat
+        if offsets is None:
+            return None, content[self.rows]
+        if id(offsets) not in self._taken:  # the source keeps its offsets alive
+            self._taken[id(offsets)] = events(offsets, self.rows)
+        new_offsets, index = self._taken[id(offsets)]
+        return new_offsets, content[index]
 
     def numbers(self, name: str) -> AnyArray:
         """Return a branch with one number per event: (n_events,)."""
@@ -87,9 +115,9 @@ class Branches:
         return InputError(f"branch '{name}': expected {expected}, found {self.chunk[name].type.content}{cure}")
 
 
-def _flat(array: ak.Array, name: str) -> Flat:
-    """Return the offsets and content of an Awkward array: offsets start at 0, the content has no gaps."""
-    layout = ak.to_layout(array)
+def _flat(layout: Any, name: str) -> Flat:
+    """Return the offsets and content of an Awkward layout: offsets start at 0, the content has no gaps."""
+    whole = layout
     if not (isinstance(layout, ak.contents.ListOffsetArray) and layout.content.is_numpy):
         layout = ak.to_packed(layout, highlevel=False)
     if layout.is_regular:
@@ -102,19 +130,8 @@ def _flat(array: ak.Array, name: str) -> Flat:
     if layout.is_unknown:
         return offsets, np.empty(0, WEIGHT)
     if not layout.is_numpy or layout.data.ndim != 1 or layout.data.dtype.kind not in "biuf":
-        raise InputError(f"branch '{name}': expected numbers or lists of numbers, found {array.type.content}")
+        raise InputError(f"branch '{name}': expected numbers or lists of numbers, found {whole.form.type}")
     return offsets, layout.data
-
-
-def _taken(flat: Flat, rows: IntArray | None) -> Flat:
-    """Return some events of a branch, all of them if `rows` is None."""
-    offsets, content = flat
-    if rows is None:
-        return flat
-    if offsets is None:
-        return None, content[rows]
-    new_offsets, index = events(offsets, rows)
-    return new_offsets, content[index]
 
 
 @dataclass(frozen=True)

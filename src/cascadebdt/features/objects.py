@@ -17,6 +17,7 @@ from cascadebdt.kernels.ragged import (
     events,
     from_cartesian,
     gather,
+    scatter,
     select,
     slots,
     sums,
@@ -114,11 +115,16 @@ class ObjectPlan:
         table = np.empty((len(self.fields) + len(self.values), int(offsets[-1])), WEIGHT)
         begin = offsets[:-1].copy()
         for c, own in enumerate(collections):
-            positions = slots(own, begin) if len(collections) > 1 else slice(None)
+            positions = slots(own, begin) if len(collections) > 1 else None
             begin += np.diff(own)
             momenta: dict[tuple[str, ...], FloatArray] = {}
             for row, cells in enumerate(self.cells):
-                table[row, positions] = self._content(branches, cells[c], own, c, momenta)
+                content = self._content(branches, cells[c], own, c, momenta)
+                if positions is None:
+                    table[row] = content
+                else:
+                    numbers = np.require(np.broadcast_to(content, len(positions)), WEIGHT, ["C", "W"])
+                    scatter(numbers, positions, table[row])
         for row, value in enumerate(self.values, start=len(self.fields)):
             table[row] = np.repeat(values[value], np.diff(offsets))
         return offsets, table

@@ -8,27 +8,31 @@ table                   shape, dtype            content
 ======================  ======================  ===============================================================
 ``first_feature``       (n_models + 1,) int64   the features of model m are rows ``first_feature[m]`` and on
 ``column``              (n_features,) int64     which input column a feature is
-``cuts``                (n_features, 256)       distinct split thresholds, sorted, padded with infinity (float32);
-                                                the vector kernels store them as a heap with its root at 1
+``cuts``                (n_features, 256)       distinct split thresholds (float32) as a heap: its root is at 1, and a
+                                                search goes from h to 2h, or to 2h + 1 if the value is not less
+``steps``               (n_features,) int64     how many steps that takes: 2^steps - 1 cuts, the last infinite
 ``low``, ``high``       (n_features,) int64     planes that get the feature's bins, see below
 ``first_tree``          (n_models + 1,) int64   the trees of model m are rows ``first_tree[m]`` and on
-``node_offset``         (n_trees, 2^D - 1)      where the plane that a node asks begins: plane times block (int32)
-``node_cut``            (n_trees, 2^D - 1)      an event goes right where ``bin > node_cut`` (int8)
+``top``                 (n_trees, 2^T - 1, 2)   nodes of the T highest levels, in heap order (int32): where the plane
+                                                that the node asks begins, and its cut in each of four bytes
+``deep``                (n_deep, 3) int32       nodes below, as there are; besides, the node's place in four bytes
+``first_deep``          (n_trees (D - T) + 1,)  the nodes of a tree's level T + l are the rows of ``deep`` from
+                                                ``first_deep[tree (D - T) + l]`` on (int64)
 ``leaf``                (n_trees, 2^D) float32  value of each leaf, from left to right
 ``base``                (n_models,) float32     the margin before the first tree
 ``accept``              (n_stages,) float32     an event passes a stage if its ``margin >= accept``
 ======================  ======================  ===============================================================
 
 Bins. The bin of a value is the number of its feature's cuts that are not above it, less 128 to fit into an int8. With
-at most 255 cuts this loses nothing: ``x >= cuts[i]`` is ``bin > i - 128``. A missing value (NaN) goes where each node
-says; a feature therefore fills up to two planes of bins, one in which NaN is the lowest bin, for nodes that send it
-left, and one in which it is the highest. A feature that needs only one of them writes the other into a spare plane.
+at most 255 cuts this loses nothing: ``x >= cuts[i]`` is ``bin > i - 128``, and i - 128 is the cut of a node. A missing
+value (NaN) goes where each node says; a feature therefore fills up to two planes of bins, one in which NaN is the
+lowest bin, for nodes that send it left, and one in which it is the highest. What no node asks is not written, or
+written into a spare plane.
 
-Trees are complete: a leaf above the lowest level is repeated below a node that may decide either way. Nodes are in
-heap order, the children of node j being 2j + 1 and 2j + 2; the plain kernels take trees of more than five levels in
-parts, the nodes of the top first and then those of each subtree of four levels, every part in heap order. All
-decisions of a tree are taken for all events of a block, without a branch; the leaf's number, one bit per level, is
-then selected among them.
+Places. An event's place in a tree is a byte with one bit per level, the highest first: 1 where it went right. In the
+end it is the number of the leaf; a leaf above the lowest level is repeated below. The highest levels are evaluated as
+if they were complete, all nodes for all events of a block, without a branch. Of the levels below, where most trees
+have few nodes, only those are asked that are there: events go right that are at the node's place and above its cut.
 """
 
 from typing import Any
@@ -39,7 +43,9 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from cascadebdt.arrays import AnyArray, FeatureArray, IdArray, IntArray
-from cascadebdt.kernels.jit import kernel
+from cascadebdt.kernels.jit import step
+
+FEWEST_STEPS = 6  # of the search for a bin
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -66,7 +72,7 @@ def lone_float_at(typing_context: Any, address: Any) -> Any:
     return types.float32(types.int64), generate
 
 
-@kernel
+@step
 def sort_by_fold(event_id: IdArray, n_folds: int, rows: AnyArray, fold: AnyArray, first: IntArray) -> None:
     """Sort the rows of a block by fold, in order within a fold.
 
@@ -91,7 +97,7 @@ def sort_by_fold(event_id: IdArray, n_folds: int, rows: AnyArray, fold: AnyArray
         first[fold[i] + 1] += 1
 
 
-@kernel
+@step
 def collect(address: int, rows: AnyArray, begin: int, end: int, values: FeatureArray) -> None:
     """Copy the numbers of the column at an address, at ``rows[begin:end]``, to the front of `values`."""
     n = end - begin
@@ -104,23 +110,23 @@ def collect(address: int, rows: AnyArray, begin: int, end: int, values: FeatureA
             values[i] = lone_float_at(address + 4 * np.int64(rows[begin + i]))
 
 
-@kernel
-def bin_values(values: FeatureArray, cuts: FeatureArray, low: AnyArray, high: AnyArray) -> None:
-    """Write the bins of `values` to two planes of the same size, NaN lowest in `low` and highest in `high`.
+@step
+def bin_values(
+    values: FeatureArray, cuts: FeatureArray, steps: int, low: AnyArray, high: AnyArray, use_high: bool
+) -> None:
+    """Write the bins of `values` to one or two planes of the same size, NaN lowest in `low` and highest in `high`.
 
-    The binary search has eight steps and no branch. Unsigned positions spare it the test for negative indices.
+    The search goes down the heap without a branch. Unsigned positions spare it the test for negative indices.
     """
+    root = np.uint64(1) << np.uint64(steps)
     for i in range(values.size):
         value = values[i]
-        p = np.uint64(128) * np.uint64(cuts[np.uint64(127)] <= value)
-        p += np.uint64(64) * np.uint64(cuts[p + np.uint64(63)] <= value)
-        p += np.uint64(32) * np.uint64(cuts[p + np.uint64(31)] <= value)
-        p += np.uint64(16) * np.uint64(cuts[p + np.uint64(15)] <= value)
-        p += np.uint64(8) * np.uint64(cuts[p + np.uint64(7)] <= value)
-        p += np.uint64(4) * np.uint64(cuts[p + np.uint64(3)] <= value)
-        p += np.uint64(2) * np.uint64(cuts[p + np.uint64(1)] <= value)
-        p += np.uint64(cuts[p] <= value)
-        bin_ = np.int8(np.int64(p) - 128)
-        missing = value != value
-        low[i] = np.int8(-128) if missing else bin_
-        high[i] = np.int8(127) if missing else bin_
+        h = np.uint64(1)
+        for _ in range(FEWEST_STEPS):
+            h = h + h + np.uint64(cuts[h] <= value)
+        for _ in range(FEWEST_STEPS, steps):
+            h = h + h + np.uint64(cuts[h] <= value)
+        low[i] = np.int8(np.int64(h - root) - 128)
+    if use_high:
+        for i in range(values.size):
+            high[i] = low[i] if values[i] == values[i] else np.int8(127)

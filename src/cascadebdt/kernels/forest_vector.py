@@ -1,212 +1,162 @@
 """The inner steps of scoring in vector instructions, written as LLVM code: a permutation in registers looks up a table.
 
-Both steps work on as many neighbouring events as there are lanes, on the tables of `cascadebdt.kernels.forest`, and
-give the bits of the plain kernels. All but the permutations is generic vector code. Margins are plain float32
-sums in the order of the trees: nothing is contracted or reordered.
+Both steps work on the tables of `cascadebdt.kernels.forest` and give the bits of the plain kernels. Margins are plain
+float32 sums in the order of the trees: nothing is contracted or reordered. Places are in the highest bits of a byte.
+
+A register holds `width` float32 numbers, or bytes of four times as many events, its *lanes*. In a register of bytes,
+event ``width j + i`` is byte j of the 32-bit number i: four registers of numbers turn into one of bytes, and back,
+by shifts alone.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
-from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from cascadebdt.kernels import cpu
+from cascadebdt.kernels.forest_source import top_levels
+from cascadebdt.kernels.registers import BYTE, FLOAT, INT, LONG, Writer
 
-BYTE, INT, LONG, FLOAT = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.FloatType()
-SEARCH_STEPS = 8
-LOWEST, HIGHEST = -128, 127  # the bins of NaN
-LARGEST_TABLE = 32  # with 256-bit registers, beyond which a gather is faster than permutations
+SIGN = 128
 
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
-def bin_lanes(typing_context: Any, lanes: Any, values: Any, cuts: Any, low: Any, high: Any) -> Any:
-    """Write the bins of `lanes` values to two planes; all but the first argument are addresses."""
+def bin_lanes(
+    typing_context: Any, width: Any, steps: Any, n: Any, values: Any, cuts: Any, low: Any, high: Any, use_high: Any
+) -> Any:
+    """Write the bins of `n` values, and of what follows up to full lanes, to one or two planes given by addresses.
+
+    The search takes `steps` steps, which is as many as the feature has binary digits in its number of cuts.
+    """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        write = _Writer(builder)
-        _, values, cuts, low, high = arguments
-        for first in range(0, lanes.literal_value, write.width):
-            value = write.load(values, 4 * first, FLOAT, write.width)
-            position = write.descend(cuts, value)
-            shift = write.constant(INT, (1 << SEARCH_STEPS) - LOWEST, write.width)
-            found = builder.trunc(builder.sub(position, shift), ir.VectorType(BYTE, write.width))
-            missing = builder.fcmp_unordered("uno", value, value)
-            for plane, lost in ((low, LOWEST), (high, HIGHEST)):
-                write.store(plane, first, builder.select(missing, write.constant(BYTE, lost, write.width), found))
+        _, _, n, values, cuts, low, high, use_high = arguments
+        write = Writer(builder, width.literal_value)
+        heap = write.heap(cuts, steps.literal_value)
+        lanes = write.lanes
+        with cgutils.for_range(builder, builder.sdiv(builder.add(n, LONG(lanes - 1)), LONG(lanes))) as loop:
+            first = builder.mul(loop.index, LONG(lanes))
+            here = builder.add(values, builder.mul(first, LONG(4)))
+            found = [write.load(here, 4 * write.width * part, FLOAT, write.width) for part in range(4)]
+            bins = [write.descend(heap, value) for value in found]
+            root = 1 << len(heap)
+            write.store(builder.add(low, first), 0, write.packed(bins, SIGN ^ root))
+            with builder.if_then(use_high):
+                highest = write.constant(INT, 255 ^ root, write.width)
+                lost = [builder.fcmp_unordered("uno", value, value) for value in found]
+                bins = [builder.select(nan, highest, one) for nan, one in zip(lost, bins, strict=True)]
+                write.store(builder.add(high, first), 0, write.packed(bins, SIGN ^ root))
         return context.get_dummy_value()
 
-    return types.void(lanes, *[types.int64] * 4), generate
+    return types.void(width, steps, *[types.int64] * 5, types.boolean), generate
 
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
 def add_lanes(
     typing_context: Any,
+    width: Any,
     depth: Any,
-    lanes: Any,
+    registers: Any,
     n_trees: Any,
     planes: Any,
-    offsets: Any,
-    cuts: Any,
+    top: Any,
+    deep: Any,
+    first_deep: Any,
     leaves: Any,
     margin: Any,
 ) -> Any:
-    """Add the leaves that `lanes` events reach in `n_trees` trees to their margins; the last five are addresses."""
+    """Add the leaves that the lanes of some registers reach in `n_trees` trees; the last six are addresses."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        write = _Writer(builder)
-        _, _, n_trees, planes, offsets, cuts, leaves, margin = arguments
-        levels, n = depth.literal_value, lanes.literal_value
-        nodes, parts = (1 << levels) - 1, range(0, n, write.width)
-        totals = [
-            cgutils.alloca_once_value(builder, write.load(margin, 4 * part, FLOAT, write.width)) for part in parts
-        ]
+        write = Writer(builder, width.literal_value)
+        _, _, _, n_trees, planes, top, deep, first_deep, leaves, margin = arguments
+        levels, whole = depth.literal_value, top_levels(depth.literal_value)
+        nodes = _Nodes(write, registers.literal_value, planes)
+        size = 4 * write.width  # bytes of a register
+        parts = range(4 * registers.literal_value)
+        totals = [cgutils.alloca_once_value(builder, write.load(margin, size * k, FLOAT, write.width)) for k in parts]
         with cgutils.for_range(builder, n_trees) as loop:
-            tree = _Tree(write, levels, n, planes)
-            tree.offsets = builder.add(offsets, builder.mul(loop.index, LONG(4 * nodes)))
-            tree.cuts = builder.add(cuts, builder.mul(loop.index, LONG(nodes)))
+            place = nodes.place(builder.add(top, builder.mul(loop.index, LONG(8 * ((1 << whole) - 1)))), whole)
+            if levels > whole:
+                place = [
+                    builder.and_(one, write.constant(BYTE, 256 - (SIGN >> whole - 1), write.lanes)) for one in place
+                ]
+            for level in range(whole, levels):
+                index = builder.add(builder.mul(loop.index, LONG(levels - whole)), LONG(level - whole))
+                begin = builder.add(first_deep, builder.mul(index, LONG(8)))
+                limits = write.load_one(begin, 0, LONG), write.load_one(begin, 8, LONG)
+                place = nodes.deeper(place, level, deep, *limits)
             table = builder.add(leaves, builder.mul(loop.index, LONG(4 << levels)))
-            index = tree.leaf_index()
-            for part, total in zip(parts, totals, strict=True):
-                found = write.lookup(table, 0, 1 << levels, write.part(index, part))
-                builder.store(builder.fadd(builder.load(total), found), total)
-        for part, total in zip(parts, totals, strict=True):
-            write.store(margin, 4 * part, builder.load(total))
+            found = [leaf for one in place for leaf in write.lookups(table, levels, one)]
+            for total, leaf in zip(totals, found, strict=True):
+                builder.store(builder.fadd(builder.load(total), leaf), total)
+        for k, total in enumerate(totals):
+            write.store(margin, size * k, builder.load(total))
         return context.get_dummy_value()
 
-    return types.void(depth, lanes, *[types.int64] * 6), generate
+    return types.void(width, depth, registers, *[types.int64] * 7), generate
 
 
-class _Tree:
-    """Writes how one tree finds the leaves of all lanes."""
+class _Nodes:
+    """Writes how the events of some registers find their places in a tree."""
 
-    def __init__(self, write: "_Writer", depth: int, lanes: int, planes: Any) -> None:
+    def __init__(self, write: Writer, registers: int, planes: Any) -> None:
         self.write = write
         self.builder = write.builder
-        self.depth = depth
-        self.lanes = lanes
+        self.registers = registers
         self.planes = planes
-        self.offsets: Any = None
-        self.cuts: Any = None
+        self.lanes = write.lanes
 
-    def leaf_index(self) -> Any:
-        """Return the number of the leaf of each lane, a vector of bytes."""
-        builder, index = self.builder, self.write.constant(BYTE, 0, self.lanes)
-        for level, decision in enumerate(self.below(0, 0)):
-            sign = builder.and_(decision, self.write.constant(BYTE, LOWEST, self.lanes))
-            shift = self.write.constant(BYTE, 8 - self.depth + level, self.lanes)
-            index = builder.or_(index, builder.lshr(sign, shift))
-        return index
+    def place(self, top: Any, levels: int) -> list[Any]:
+        """Return bytes whose highest bits say which way an event takes at each level; the bits below are undefined."""
+        return [self._place(top, levels, register) for register in range(self.registers)]
 
-    def below(self, node: int, level: int) -> list[Any]:
-        """Return the decision of a node and, for every level below, that of the child on its side."""
-        right = self.decision(node)
-        if level == self.depth - 1:
-            return [right]
-        left_side, right_side = self.below(2 * node + 1, level + 1), self.below(2 * node + 2, level + 1)
-        return [right, *(self.chosen(right, one, other) for one, other in zip(left_side, right_side, strict=True))]
+    def _place(self, top: Any, levels: int, register: int) -> Any:
+        above, last = self._below(top, 0, 0, levels, register)
+        known = self.write.constant(BYTE, 256 - (SIGN >> levels - 2) if levels > 1 else 0, self.lanes)
+        return self._chosen(known, self.write.shifted(last, levels - 1), above)
 
-    def decision(self, node: int) -> Any:
-        """Return bytes whose sign bit says right: the cut less the bin, saturated, is negative where bin > cut."""
-        builder = self.builder
-        offset = builder.sext(self.write.load_one(self.offsets, 4 * node, INT), LONG)
-        bins = self.write.load(builder.add(self.planes, offset), 0, BYTE, self.lanes)
-        cut = self.write.splat(self.write.load_one(self.cuts, node, BYTE), self.lanes)
-        return self.write.call(f"llvm.ssub.sat.v{self.lanes}i8", bins.type, [cut, bins])
+    def _below(self, top: Any, node: int, path: int, levels: int, register: int) -> tuple[Any, Any]:
+        """Return what the nodes below (and including) one say: the way so far, and the decision at the lowest level."""
+        builder, level = self.builder, (node + 1).bit_length() - 1
+        if level == levels - 1:
+            return self.write.constant(BYTE, path, self.lanes), self._decision(top, 8 * node, register)
+        goes_right = builder.icmp_signed("<", *self._pair(top, 8 * node, register))
+        left = self._below(top, 2 * node + 1, path, levels, register)
+        right = self._below(top, 2 * node + 2, path | SIGN >> level, levels, register)
+        return builder.select(goes_right, right[0], left[0]), builder.select(goes_right, right[1], left[1])
 
-    def chosen(self, right: Any, left_side: Any, right_side: Any) -> Any:
-        """Return, bit by bit, the decision of the right side where `right` is set, else that of the left one."""
-        builder = self.builder
-        return builder.or_(builder.and_(right, right_side), builder.and_(builder.not_(right), left_side))
-
-
-class _Writer:
-    """Writes vector code; `width` float32 numbers fill a register of this CPU."""
-
-    def __init__(self, builder: Any) -> None:
-        self.builder = builder
-        self.wide = cpu.instructions() == "avx512"
-        self.width = 16 if self.wide else 8
-
-    def constant(self, kind: Any, value: int, lanes: int) -> Any:
-        return ir.Constant(ir.VectorType(kind, lanes), [value] * lanes)
-
-    def load(self, address: Any, offset: int, kind: Any, lanes: int) -> Any:
-        return self._load(address, offset, ir.VectorType(kind, lanes), 1)
-
-    def load_one(self, address: Any, offset: int, kind: Any) -> Any:
-        return self._load(address, offset, kind, 1)
-
-    def _load(self, address: Any, offset: int, kind: Any, alignment: int) -> Any:
-        pointer = self.builder.inttoptr(self.builder.add(address, LONG(offset)), kind.as_pointer())
-        value = self.builder.load(pointer)
-        value.align = alignment
-        return value
-
-    def store(self, address: Any, offset: int, value: Any) -> None:
-        pointer = self.builder.inttoptr(self.builder.add(address, LONG(offset)), value.type.as_pointer())
-        self.builder.store(value, pointer).align = 1
-
-    def splat(self, value: Any, lanes: int) -> Any:
-        empty = ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined)
-        first = self.builder.insert_element(empty, value, INT(0))
-        return self.builder.shuffle_vector(first, empty, self.constant(INT, 0, lanes))
-
-    def part(self, index: Any, first: int) -> Any:
-        """Return a register's worth of byte indices as integers."""
-        lanes = ir.Constant(ir.VectorType(INT, self.width), list(range(first, first + self.width)))
-        some = self.builder.shuffle_vector(index, ir.Constant(index.type, ir.Undefined), lanes)
-        return self.builder.zext(some, ir.VectorType(INT, self.width))
-
-    def call(self, name: str, result: Any, arguments: Sequence[Any]) -> Any:
-        """Call an intrinsic function of LLVM."""
-        module = self.builder.module
-        kind = ir.FunctionType(result, [argument.type for argument in arguments])
-        function = module.globals.get(name) or ir.Function(module, kind, name)
-        return self.builder.call(function, arguments)
-
-    def descend(self, cuts: Any, value: Any) -> Any:
-        """Return where a search down a heap of cuts ends, from 2^steps on."""
-        position = self.constant(INT, 1, self.width)
-        for step in range(SEARCH_STEPS):
-            cut = self.lookup(cuts, 1 << step, 1 << step, position)
-            right = self.builder.zext(self.builder.fcmp_ordered(">=", value, cut), position.type)
-            position = self.builder.add(self.builder.add(position, position), right)
-        return position
-
-    def lookup(self, address: Any, first: int, size: int, index: Any) -> Any:
-        """Return entries of a table of float32 numbers, those from `first` on being `size` (powers of 2) and wanted."""
-        if not self.wide and size > LARGEST_TABLE:
-            return self.gather(address, index)
-        first = 0 if size < self.width else first
-        parts = [
-            self.load(address, 4 * start, FLOAT, self.width)
-            for start in range(first, first + max(size, self.width), self.width)
+    def deeper(self, place: list[Any], level: int, deep: Any, begin: Any, end: Any) -> list[Any]:
+        """Return the places one level deeper; the nodes of this level are those from `begin` to `end`."""
+        builder, write = self.builder, self.write
+        nothing = write.constant(BYTE, 0, self.lanes)
+        right = [cgutils.alloca_once(builder, nothing.type) for _ in place]
+        for variable in right:
+            builder.store(nothing, variable)
+        with cgutils.for_range_slice(builder, begin, end, LONG(1)) as (node, _):
+            address = builder.add(deep, builder.mul(node, LONG(12)))
+            decisions = [self._decision(address, 0, register) for register in range(self.registers)]
+            mine = write.broadcast(address, 8)
+            for one, decision, variable in zip(place, decisions, right, strict=True):
+                here = builder.icmp_unsigned("==", one, mine)
+                builder.store(builder.select(here, decision, builder.load(variable)), variable)
+        bit = write.constant(BYTE, SIGN >> level, self.lanes)
+        return [
+            builder.or_(one, builder.and_(write.shifted(builder.load(variable), level), bit))
+            for one, variable in zip(place, right, strict=True)
         ]
-        found, bit = self.permuted(parts, index)
-        while len(found) > 1:
-            mask = self.builder.and_(index, self.constant(INT, bit, self.width))
-            upper = self.builder.icmp_unsigned("!=", mask, self.constant(INT, 0, self.width))
-            found = [self.builder.select(upper, found[i + 1], found[i]) for i in range(0, len(found), 2)]
-            bit *= 2
-        return found[0]
 
-    def permuted(self, parts: list[Any], index: Any) -> tuple[list[Any], int]:
-        """Look up in each register (or pair of them); the bit of the index that says which is the right one follows."""
-        kind = parts[0].type
-        if not self.wide:
-            return [self.call("llvm.x86.avx2.permps", kind, [part, index]) for part in parts], 8
-        if len(parts) == 1:
-            return [self.call("llvm.x86.avx512.permvar.sf.512", kind, [parts[0], index])], 16
-        name = "llvm.x86.avx512.vpermi2var.ps.512"
-        return [self.call(name, kind, [parts[i], index, parts[i + 1]]) for i in range(0, len(parts), 2)], 32
+    def _decision(self, address: Any, offset: int, register: int) -> Any:
+        """Return bytes whose sign bit says right: the cut less the bin, saturated, is negative where bin > cut."""
+        cut, bins = self._pair(address, offset, register)
+        return self.write.call(f"llvm.ssub.sat.v{self.lanes}i8", cut.type, [cut, bins])
 
-    def gather(self, address: Any, index: Any) -> Any:
-        """Load entries of a table from memory, one by one as far as the CPU is concerned."""
-        n, builder = self.width, self.builder
-        offset = builder.mul(builder.zext(index, ir.VectorType(LONG, n)), self.constant(LONG, 4, n))
-        pointers = builder.inttoptr(builder.add(offset, self.splat(address, n)), ir.VectorType(FLOAT.as_pointer(), n))
-        everywhere = self.constant(ir.IntType(1), 1, n)
-        nothing = ir.Constant(ir.VectorType(FLOAT, n), ir.Undefined)
-        return self.call(f"llvm.masked.gather.v{n}f32.v{n}p0", nothing.type, [pointers, INT(4), everywhere, nothing])
+    def _pair(self, address: Any, offset: int, register: int) -> tuple[Any, Any]:
+        """Return the cut of a node and the bins that it asks."""
+        builder, write = self.builder, self.write
+        plane = builder.add(self.planes, builder.sext(write.load_one(address, offset, INT), LONG))
+        return write.broadcast(address, offset + 4), write.load(plane, self.lanes * register, BYTE, self.lanes)
+
+    def _chosen(self, by: Any, left_side: Any, right_side: Any) -> Any:
+        """Return, bit by bit, the right side where `by` is set, else the left one."""
+        builder = self.builder
+        return builder.or_(builder.and_(by, right_side), builder.and_(builder.not_(by), left_side))

@@ -12,6 +12,13 @@ import numba
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+def step(function: F) -> F:
+    """Compile `function` for use by kernels only, without what Python would need to call it: quicker to compile."""
+    options = {"nogil": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    compiled: F = numba.njit(**options)(function)
+    return compiled
+
+
 def kernel(function: F) -> F:
     """Compile `function` with Numba; ``kernel(f).py_func`` is the plain Python function."""
     options = {"nogil": True, "error_model": "numpy"}

@@ -41,6 +41,13 @@ def slots(offsets: IntArray, begin: IntArray) -> IntArray:
 
 
 @kernel
+def scatter(content: FloatArray, positions: IntArray, row: FloatArray) -> None:
+    """Write each element of `content` to its position in `row`."""
+    for k in range(positions.size):
+        row[np.uint64(positions[k])] = content[k]
+
+
+@kernel
 def apart(
     offsets: IntArray,
     keep: BoolArray,
@@ -59,7 +66,8 @@ def apart(
         for k in range(offsets[i], offsets[i + 1]):
             if keep[k]:
                 for j in range(other_offsets[i], other_offsets[i + 1]):
-                    if delta_r(eta[k], phi[k], other_eta[j], other_phi[j]) < radius:
+                    is_near = abs(eta[k] - other_eta[j]) < radius  # spares most pairs the rest
+                    if is_near and delta_r(eta[k], phi[k], other_eta[j], other_phi[j]) < radius:
                         result[k] = False
     return result
 
@@ -67,15 +75,18 @@ def apart(
 @kernel
 def select(offsets: IntArray, keep: BoolArray) -> tuple[IntArray, IntArray]:
     """Return the offsets and the positions, in the old content, of the candidates to `keep`."""
-    new_offsets = np.zeros(offsets.size, np.int64)
+    before = np.empty(keep.size + 1, np.int64)
     index = np.empty(keep.size + 1, np.int64)
-    n = 0
-    for i in range(offsets.size - 1):
-        for k in range(offsets[i], offsets[i + 1]):
-            index[n] = k
-            n += 1 if keep[k] else 0
-        new_offsets[i + 1] = n
-    return new_offsets, index[:n].copy()
+    n = np.uint64(0)
+    for k in range(keep.size):
+        before[k] = n
+        index[n] = k
+        n += np.uint64(keep[k])
+    before[keep.size] = n
+    new_offsets = np.empty(offsets.size, np.int64)
+    for i in range(offsets.size):
+        new_offsets[i] = before[offsets[i]]
+    return new_offsets, index[: np.int64(n)].copy()
 
 
 @kernel

@@ -87,6 +87,9 @@ def reading(location: str) -> Iterator[None]:
         raise InputError(_missing_extra(location, error)) from error
     except Exception as error:  # uproot, its decompressors and sources raise many types on bad bytes and connections
         reason = (" ".join(str(error).split()) or type(error).__name__)[:160]
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            what = "the certificate of the server is not trusted; name the file of your site's certificates in the"
+            raise FileError(f"{location}: {what} environment variable SSL_CERT_FILE", location=location) from error
         if may_pass(error):
             raise TransientInputError(f"{location}: reading failed ({reason})", location=location) from error
         raise FileError(

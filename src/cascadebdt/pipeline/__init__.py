@@ -1,6 +1,6 @@
 """The steps in order: select, train, apply, fit, report."""
 
-from cascadebdt.pipeline.select import require_trainable, select
+from cascadebdt.pipeline.select import require_trainable, select, select_for_training
 from cascadebdt.pipeline.steps import apply, fit, load_cascade, report, run, train
 from cascadebdt.pipeline.stream import Request, apply_files
 
@@ -14,5 +14,6 @@ __all__ = [
     "require_trainable",
     "run",
     "select",
+    "select_for_training",
     "train",
 ]

@@ -1,21 +1,23 @@
 """Files -> chunks -> selected `Events`, with every variation that changes them."""
 
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import reduce
+from pathlib import Path
 
+import awkward as ak
 import numpy as np
 
-from cascadebdt import selection
+from cascadebdt import selection, stored
 from cascadebdt.arrays import CODE, AnyArray, FloatArray, IdArray
-from cascadebdt.config import NOMINAL, Config, SampleConfig
+from cascadebdt.config import NOMINAL, Config, SampleConfig, SampleSystematic
 from cascadebdt.errors import FileError, InputError, TrainingError
 from cascadebdt.events import Events, concatenate
 from cascadebdt.features import Branches, FeatureTable
 from cascadebdt.ntuple import EntryRange, Reader, ranges
 from cascadebdt.pipeline import ledger
+from cascadebdt.pipeline.ahead import outcomes
 from cascadebdt.pipeline.sources import Source, all_sources, sources_of, without
 from cascadebdt.progress import Progress, silent
 from cascadebdt.selection import Counts, Cutflow
@@ -37,7 +39,7 @@ def select(config: Config, *, jobs: int = 1, nominal_only: bool = False, progres
     Parameters
     ----------
     config : the analysis
-    jobs : chunks computed at a time, while one more is read; it does not change the result
+    jobs : chunks computed at a time, while the next ones are read; it does not change the result
     nominal_only : leave out variations that have events of their own
     progress : told of every chunk
 
@@ -72,19 +74,19 @@ def _read_all(
     done: dict[str, tuple[Source, list[_Part]]] = {source.name: (source, []) for source in wanted}
     while wanted:
         tasks = _tasks(wanted, config)
-        with ThreadPoolExecutor(jobs + 1) as pool:
-            futures = [pool.submit(_read, source, part, config, names, reader) for source, part in tasks]
-            outcomes = _results(pool, futures, progress)
         bad: dict[str, Source] = {}
         for source in wanted:
             done[source.name] = (source, [])
-        for (source, _), outcome in zip(tasks, outcomes, strict=True):
-            if isinstance(outcome, FileError):
-                known = bad.get(source.name, source)
-                if outcome.location not in known.skipped:
-                    bad[source.name] = without(known, outcome, config)
-            else:
-                done[source.name][1].append(outcome)
+        with closing(
+            _parts(tasks, config, names, reader, jobs=jobs, progress=progress, description="reading and selecting")
+        ) as found:
+            for (source, _), outcome in zip(tasks, found, strict=True):
+                if isinstance(outcome, FileError):
+                    known = bad.get(source.name, source)
+                    if outcome.location not in known.skipped:
+                        bad[source.name] = without(known, outcome, config)
+                else:
+                    done[source.name][1].append(outcome)
         wanted = list(bad.values())
     return list(done.values())
 
@@ -98,27 +100,47 @@ def _tasks(wanted: Sequence[Source], config: Config) -> list[tuple[Source, Entry
     ]
 
 
-def _results(
-    pool: ThreadPoolExecutor, futures: "list[Future[_Part | FileError]]", progress: Progress
-) -> list[_Part | FileError]:
-    """Return the results in order; the first error that is not a file's ends it at once."""
-    try:
-        return [future.result() for future in progress(futures, "reading and selecting")]
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
+def _parts(
+    tasks: Sequence[tuple[Source, EntryRange]],
+    config: Config,
+    names: "_Names",
+    reader: Reader,
+    *,
+    jobs: int,
+    progress: Progress,
+    description: str,
+) -> Generator[_Part | FileError, None, None]:
+    """Yield what each range of entries gives, in order, or why its file cannot be read if it may be skipped."""
+
+    def compute(task: tuple[Source, EntryRange], chunk: ak.Array | FileError) -> _Part | FileError:
+        return chunk if isinstance(chunk, FileError) else _select(*task, chunk, config, names)
+
+    return outcomes(
+        tasks,
+        lambda task: _read(*task, config, reader),
+        compute,
+        jobs=jobs,
+        progress=progress,
+        description=description,
+    )
 
 
 def stream(
-    config: Config, samples: Sequence[SampleConfig], *, jobs: int = 1, progress: Progress = silent
+    config: Config,
+    samples: Sequence[SampleConfig | SampleSystematic],
+    *,
+    jobs: int = 1,
+    nominal_only: bool = False,
+    progress: Progress = silent,
 ) -> Iterator[tuple[str, Events]]:
     """Read some samples as `select` does, but give the events of one chunk after the other.
 
     Parameters
     ----------
     config : the analysis, whose names stand behind all codes
-    samples : what to read, with the files to read
-    jobs : chunks in memory at a time; it does not change the result
+    samples : what to read, with the files to read; alternative samples give events of their variation
+    jobs : chunks computed at a time, while the next ones are read; it does not change the result
+    nominal_only : leave out variations that have events of their own
     progress : told of every chunk
 
     Yields
@@ -130,24 +152,44 @@ def stream(
     FileError
         If a file fails while it is read: chunks already given cannot be normalised anew without it.
     """
-    names = _Names.of(config, nominal_only=False)
+    names = _Names.of(config, nominal_only=nominal_only)
     empty = Cutflow.empty(tuple(cut.name for cut in config.selection), tuple(s.name for s in config.samples))
-    waiting: deque[tuple[str, Future[_Part | FileError]]] = deque()
+    sources = sources_of(config, samples, nominal_only=nominal_only)
+    tasks = _tasks(sources, config)
+    with (
+        Reader(config.ntuples) as reader,
+        closing(
+            _parts(tasks, config, names, reader, jobs=jobs, progress=progress, description="reading and scoring")
+        ) as found,
+    ):
+        for (source, _), part in zip(tasks, found, strict=True):
+            if isinstance(part, FileError):
+                raise part
+            cutflow = empty.add(source.name, part.counts) if NOMINAL in source.plans else empty
+            yield source.name, replace(concatenate(part.events), cutflow=cutflow)
 
-    def first() -> tuple[str, Events]:
-        name, future = waiting.popleft()
-        part = future.result()
-        if isinstance(part, FileError):
-            raise part
-        return name, replace(concatenate(part.events), cutflow=empty.add(name, part.counts))
 
-    with Reader(config.ntuples) as reader, ThreadPoolExecutor(jobs) as pool:
-        for source, part in progress(_tasks(sources_of(config, samples), config), "reading and scoring"):
-            waiting.append((source.name, pool.submit(_read, source, part, config, names, reader)))
-            if len(waiting) > jobs:
-                yield first()
-        while waiting:
-            yield first()
+def select_for_training(config: Config, file: Path, *, jobs: int = 1, progress: Progress = silent) -> Events:
+    """Select what the cascade trains on: nominal events, in memory or, if `cascade.memory` says so, in a file.
+
+    Parameters
+    ----------
+    config : the analysis
+    file : where the features go, unless they stay in memory; data are then left out
+
+    Raises
+    ------
+    ConfigError, InputError
+        As `select` does.
+    """
+    if config.cascade.memory == "ram":
+        return select(config, jobs=jobs, nominal_only=True, progress=progress)
+    chunks = (
+        (events for _, events in stream(config, [sample], jobs=jobs, nominal_only=True, progress=progress))
+        for sample in config.samples
+        if not sample.is_data
+    )
+    return stored.write(file, chunks)
 
 
 def _cutflow(config: Config, done: list[tuple[Source, list[_Part]]]) -> Cutflow:
@@ -193,14 +235,18 @@ class _Names:
         return cls(config.processes, samples, (NOMINAL, *rows))
 
 
-def _read(source: Source, part: EntryRange, config: Config, names: _Names, reader: Reader) -> _Part | FileError:
-    """Read a range of entries and select it in every variation."""
+def _read(source: Source, part: EntryRange, config: Config, reader: Reader) -> ak.Array | FileError:
+    """Read what the plans of a source need of a range of entries."""
     try:
-        chunk = reader.read(part, source.branches | set(config.ntuples.event_id), exact=source.exact)
+        return reader.read(part, source.branches | set(config.ntuples.event_id), exact=source.exact)
     except FileError as error:
         if config.ntuples.on_bad_file == "error":
             raise
         return error
+
+
+def _select(source: Source, part: EntryRange, chunk: ak.Array, config: Config, names: _Names) -> _Part:
+    """Select the events of a range of entries in every variation."""
     event_id = ledger.identity(chunk, part, source, config)
     found: list[Events] = []
     counted: list[Counts] = []

@@ -62,9 +62,17 @@ def all_sources(config: Config, *, nominal_only: bool) -> list[Source]:
     return found
 
 
-def sources_of(config: Config, samples: Sequence[SampleConfig]) -> list[Source]:
-    """Do the same for some samples, with all variations of their own events."""
-    found = [_source(config, sample, NOMINAL, with_shifts=True) for sample in samples]
+def sources_of(
+    config: Config, samples: Sequence[SampleConfig | SampleSystematic], *, nominal_only: bool
+) -> list[Source]:
+    """Do the same for some samples, alternative ones included, with the variations of their own events or without."""
+    variations = {sample.name: variation for variation, sample in alternative_samples(config).items()}
+    found = [
+        _source(config, sample, NOMINAL, with_shifts=not nominal_only)
+        if isinstance(sample, SampleConfig)
+        else _source(config, sample, variations[sample.name], with_shifts=False)
+        for sample in samples
+    ]
     ntuple.require_matches([file for source in found for file in source.files], config.ntuples)
     return found
 

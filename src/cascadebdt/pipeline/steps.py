@@ -1,7 +1,7 @@
 """The steps of the chain, each writing its products: what the command line and batch jobs call."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from cascadebdt import cascade, diagnostics, features, migration, yields
 from cascadebdt.cascade import BLINDED, Cascade, Scores
+from cascadebdt.cascade.inputs import data_ranges, require_alive
 from cascadebdt.config import Config, RegionsConfig
 from cascadebdt.errors import InputError
 from cascadebdt.events import Events
@@ -18,7 +19,7 @@ from cascadebdt.regions import SIGNAL_REGION, is_validation
 from cascadebdt.resources import Meter
 from cascadebdt.selection import Cutflow
 from cascadebdt.store import Products, cutflow_content, manifest, versions, yields_content
-from cascadebdt.yields import Histogram
+from cascadebdt.yields import Histogram, Yields
 
 if TYPE_CHECKING:
     from cascadebdt.workspace import Workspace
@@ -81,9 +82,19 @@ def load_cascade(config: Config, folder: Path) -> Cascade:
 
 
 def apply(config: Config, products: Products, events: Events, model: Cascade, *, jobs: int = 1) -> None:
-    """Score the events; write the manifest, the cutflow, the yields, the migrations and the histograms."""
+    """Score the events; write the manifest, the cutflow, the yields, the migrations and the histograms.
+
+    Simulation that took part in training where there is a holdout is left out, and accounted for.
+
+    Raises
+    ------
+    InputError
+        If a feature has one value in all data, but not in the simulation that trained.
+    """
+    events = model.unseen(events)
+    require_alive(data_ranges(events, model.features), model.repetition)
     scores = model.score(events, unblind=bool(config.fit.unblind), jobs=jobs)
-    filled = yields.fill(events, scores, config.regions)
+    filled = without(yields.fill(events, scores, config.regions), model.empty_regions)
     cutflow = visible_cutflow(events, scores)
     lost = sum(file.entries for sample in cutflow.samples for file in events.files[sample]) - events.cutflow.read
     products.write("manifest", manifest(config, events))
@@ -92,7 +103,12 @@ def apply(config: Config, products: Products, events: Events, model: Cascade, *,
         {
             **cutflow_content(cutflow, {sample.name: sample.process for sample in config.samples}),
             "cascade": diagnostics.flow(events, scores),
-            "events": {"read": cutflow.read, "selected": cutflow.selected, "lost": lost},
+            "events": {
+                "read": cutflow.read,
+                "selected": cutflow.selected,
+                "lost": lost,
+                **({"used_in_training": sum(cutflow.used_in_training.values())} if model.cuts else {}),
+            },
             "skipped": [
                 {"sample": record.sample, "file": record.location, "reason": record.skipped}
                 for record in events.ledger
@@ -103,6 +119,11 @@ def apply(config: Config, products: Products, events: Events, model: Cascade, *,
     products.write("yields", yields_content(filled))
     products.write("migration", migration.content(migration.table(events, scores, config.systematics)))
     products.write_histograms(filled, diagnostics.score_histograms(events, scores))
+
+
+def without(filled: Yields, regions: Sequence[str]) -> Yields:
+    """Return the yields without some regions."""
+    return {name: histogram for name, histogram in filled.items() if name not in regions}
 
 
 def visible_cutflow(events: Events, scores: Scores) -> Cutflow:

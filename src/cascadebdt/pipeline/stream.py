@@ -9,14 +9,16 @@ import numpy as np
 from cascadebdt import diagnostics, migration, ntuple, yields
 from cascadebdt.arrays import FloatArray
 from cascadebdt.cascade import Cascade, Scores
-from cascadebdt.config import Config, SampleConfig
+from cascadebdt.cascade.inputs import Range, data_ranges, require_alive
+from cascadebdt.config import Config, SampleConfig, SampleSystematic
 from cascadebdt.errors import ConfigError, InputError, did_you_mean
 from cascadebdt.events import Events
 from cascadebdt.pipeline.select import stream
-from cascadebdt.pipeline.steps import visible_cutflow
+from cascadebdt.pipeline.steps import visible_cutflow, without
 from cascadebdt.progress import Progress, silent
 from cascadebdt.selection import Cutflow
-from cascadebdt.store import Products, ScoreFile, cutflow_content, yields_content
+from cascadebdt.store import Products, ScoreFiles, cutflow_content, yields_content
+from cascadebdt.systematics import alternative_samples
 from cascadebdt.yields import Histogram
 
 N_BINS = 50  # of a score without configured bins
@@ -45,40 +47,45 @@ def apply_files(
 ) -> None:
     """Score the events of chosen files; write cutflow, yields, histograms and, if asked for, scores.
 
-    The files of a sample stand for the whole sample: simulation is normalised over them.
+    The files of a sample stand for the whole sample: simulation is normalised over them. Those of an alternative
+    sample (a systematic of kind ``sample``) give its variation, and no score file.
 
     Raises
     ------
     InputError
-        If a file belongs to no sample.
+        If a file belongs to no sample, or if a feature has one value in all data, but not in training.
     ConfigError
         If the bins of a region are neither configured nor known from an earlier `apply`.
     """
     samples = _samples(config, request)
-    total = _Total(config, _edges(config, model, request.reference))
-    writers = {sample.name: ScoreFile(products.scores(sample.name)) for sample in samples} if request.scores else {}
-    for name, events in stream(config, samples, jobs=jobs, progress=progress):
-        scores = model.score(events, unblind=bool(config.fit.unblind))
-        total.add(events, scores)
-        if name in writers:
-            writers[name].append(events, scores)
-    for writer in writers.values():
-        writer.close()
+    total = _Total(config, model, _edges(config, model, request.reference))
+    nominal = [sample.name for sample in samples if isinstance(sample, SampleConfig)]
+    paths = {name: products.scores(name) for name in nominal if request.scores}
+    with ScoreFiles(paths, config.pass_through) as files:
+        for name, events in stream(config, samples, jobs=jobs, progress=progress):
+            events = model.unseen(events)
+            scores = model.score(events, unblind=bool(config.fit.unblind))
+            total.add(events, scores)
+            files.append(name, events, scores)
+        require_alive(total.ranges, model.repetition)
     processes = {sample.name: sample.process for sample in config.samples}
     products.write("cutflow", cutflow_content(total.cutflow, processes))
-    products.write("yields", yields_content(total.regions))
+    filled = without(total.regions, model.empty_regions)
+    products.write("yields", yields_content(filled))
     products.write("migration", migration.content(total.migrations))
-    products.write_histograms(total.regions, total.scores)
+    products.write_histograms(filled, total.scores)
 
 
 class _Total:
     """Histograms and cutflow of the chunks so far."""
 
-    def __init__(self, config: Config, edges: Mapping[str, FloatArray]) -> None:
+    def __init__(self, config: Config, model: Cascade, edges: Mapping[str, FloatArray]) -> None:
         self.config = config
+        self.features = model.features
         self.edges = edges
         samples = tuple(sample.name for sample in config.samples)
-        self.cutflow = Cutflow.empty(tuple(cut.name for cut in config.selection), samples)
+        self.cutflow = Cutflow.empty((*(cut.name for cut in config.selection), *model.cuts), samples)
+        self.ranges: dict[str, Range] = {}
         self.regions: dict[str, Histogram] = {}
         self.scores: dict[str, Histogram] = {}
         self.migrations: migration.Migrations = {}
@@ -86,6 +93,8 @@ class _Total:
     def add(self, events: Events, scores: Scores) -> None:
         """Add the events of a chunk."""
         self.cutflow = self.cutflow.plus(visible_cutflow(events, scores))
+        for name, found in data_ranges(events, self.features).items():
+            self.ranges[name] = self.ranges[name].plus(found) if name in self.ranges else found
         _merge(self.regions, yields.fill(events, scores, self.config.regions, edges=self.edges))
         moved = migration.table(events, scores, self.config.systematics)
         self.migrations = migration.merge(self.migrations, moved) if self.migrations else moved
@@ -97,19 +106,20 @@ def _merge(total: dict[str, Histogram], part: Mapping[str, Histogram]) -> None:
         total[name] = total[name] + histogram if name in total else histogram
 
 
-def _samples(config: Config, request: Request) -> list[SampleConfig]:
-    """Return the samples that the files belong to, with these files only."""
-    known = {sample.name: sample for sample in config.samples}
+def _samples(config: Config, request: Request) -> list[SampleConfig | SampleSystematic]:
+    """Return the samples, alternative ones included, that the files belong to, with these files only."""
+    known: dict[str, SampleConfig | SampleSystematic] = {sample.name: sample for sample in config.samples}
+    known |= {sample.name: sample for sample in alternative_samples(config).values()}
     if request.sample is not None and request.sample not in known:
         raise ConfigError(f"--sample: unknown sample '{request.sample}'{did_you_mean(request.sample, known)}")
     paths: dict[str, list[str]] = {}
     for path in ntuple.find(request.files, directory=Path.cwd()):
-        name = request.sample or _sample_of(path, config.samples, config.directory)
+        name = request.sample or _sample_of(path, list(known.values()), config.directory)
         paths.setdefault(name, []).append(path)
     return [known[name].model_copy(update={"files": tuple(files)}) for name, files in paths.items()]
 
 
-def _sample_of(path: str, samples: Sequence[SampleConfig], directory: Path) -> str:
+def _sample_of(path: str, samples: Sequence[SampleConfig | SampleSystematic], directory: Path) -> str:
     for sample in samples:
         for pattern in sample.files:
             if path in _matches(directory, pattern):

@@ -8,6 +8,7 @@
 from cascadebdt.plots.fitted import fitted
 from cascadebdt.plots.inference import fit
 from cascadebdt.plots.profiles import correlations, scan
+from cascadebdt.plots.quality import quality
 from cascadebdt.plots.ranking import ranking
 from cascadebdt.plots.style import save
 from cascadebdt.plots.training import flow, scores
@@ -19,6 +20,7 @@ __all__ = [
     "fit",
     "fitted",
     "flow",
+    "quality",
     "ranking",
     "region",
     "regions",

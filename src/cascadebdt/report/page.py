@@ -1,8 +1,7 @@
-"""Results -> one HTML page that stands alone: figures are embedded."""
+"""The page as a whole: its numbers, figures and warnings."""
 
 import base64
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -14,6 +13,8 @@ from cascadebdt import plots, tables
 from cascadebdt.plots.inference import SIMULATION_STATISTICS, Fit
 from cascadebdt.plots.style import significant
 from cascadebdt.regions import SIGNAL_REGION
+from cascadebdt.report import training
+from cascadebdt.report.training import percent
 from cascadebdt.store import Products, write_text
 
 Json = Mapping[str, Any]
@@ -77,8 +78,8 @@ def build(
     ----------
     summary, manifest, cascade, cutflow, fit, lint, validation, treatment, migration : contents of the JSON products of
         these names
-    figures : PNG files or their bytes; names starting with ``regions``, ``region_``, ``fit``, ``flow`` and ``scores_``
-        have their place, others stand at the end
+    figures : PNG files or their bytes; names starting with ``regions``, ``region_``, ``fit``, ``flow``, ``scores_`` and
+        ``quality_`` have their place, others stand at the end
     warnings : sentences to show before those found here
     """
     environment = Environment(
@@ -93,7 +94,7 @@ def build(
         "value": lambda pair: significant(pair[0], pair[1]),
         "uncertainty": lambda pair: significant(pair[1], pair[1]),
         "number": significant,
-        "percent": _percent,
+        "percent": percent,
         "count": lambda number: f"{number:,}",
     }
     return environment.get_template("report.html.j2").render(
@@ -119,8 +120,11 @@ def build(
         edited_bins=tables.edited_bins(treatment or {}),
         merged=(treatment or {}).get("merged", {}),
         migrations=tables.migrations(migration or {}),
-        stages=[_stage(stage, cascade["signal"]) for stage in _classifiers(cascade)],
-        negative_weights=[row for stage in _classifiers(cascade) for row in _negative_weights(stage)],
+        stages=[training.overview(stage, cascade["signal"]) for stage in training.classifiers(cascade)],
+        sculpting=training.sculpting(cascade),
+        quality=[training.quality(stage) for stage in training.classifiers(cascade)],
+        negative_weights=[row for stage in training.classifiers(cascade) for row in training.negative_weights(stage)],
+        effective_events={stage["name"]: training.effective_events(stage) for stage in training.classifiers(cascade)},
     )
 
 
@@ -137,7 +141,7 @@ def findings(*, summary: Json, cascade: Json, fit: Json | None = None) -> list[s
     ----------
     summary, cascade, fit : contents of the JSON products of these names
     """
-    return [*_doubts_of_yields(summary), *_doubts_of_fit(summary, fit or {}), *_doubts_of_training(cascade)]
+    return [*_doubts_of_yields(summary), *_doubts_of_fit(summary, fit or {}), *training.doubts(cascade)]
 
 
 def _doubts_of_yields(summary: Json) -> Iterator[str]:
@@ -145,7 +149,7 @@ def _doubts_of_yields(summary: Json) -> Iterator[str]:
         yield f"{summary['events']['lost']:,} events were lost while reading the input files."
     for name, region in summary["regions"].items():
         if name != SIGNAL_REGION and region["purity"] is not None and region["purity"] < 0.5:
-            yield f"Region {name}: only {_percent(region['purity'])} of it are the processes it is made for."
+            yield f"Region {name}: only {percent(region['purity'])} of it are the processes it is made for."
 
 
 def _doubts_of_fit(summary: Json, fit: Json) -> Iterator[str]:
@@ -166,22 +170,6 @@ def _doubts_of_validation(validation: Json) -> Iterator[str]:
                 f"Region {name}: the other regions predict {significant(region['total'], region['total_uncertainty'])} "
                 f"events, {sum(region['data']):,.0f} are seen; the p-value of all its bins is {region['p_value']:.2g}."
             )
-
-
-def _doubts_of_training(cascade: Json) -> Iterator[str]:
-    for stage in _classifiers(cascade):
-        training = stage["training"]
-        last = training.get("hyperparameters", {}).get("n_estimators", math.inf) - 1
-        n_full = sum(iteration >= last for iteration in training.get("best_iterations", ()))
-        if n_full and training["hyperparameters"].get("early_stopping_rounds"):
-            yield (
-                f"Stage {stage['name']}: {n_full} of {len(training['best_iterations'])} boosters still improved when "
-                f"n_estimators ({last + 1}) ended their training."
-            )
-        for row in _negative_weights(stage):
-            if abs(row["sum_negative"]) > 0.2 * abs(row["sum_true"]):
-                share = _percent(abs(row["sum_negative"] / row["sum_true"])) if row["sum_true"] else "all"
-                yield f"Stage {stage['name']}: negative weights are {share} of the yield of {row['name']} in training."
 
 
 def _drawn(fit: Json, validation: Json) -> dict[str, Any]:
@@ -212,7 +200,10 @@ def _figures(
     impacts, profile = (products.read(name, made_by="fit") for name in ("ranking", "scan"))
     yield from plots.fitted(result=result, impacts=impacts, profile=profile, validated=validation)
     yield "flow", plots.flow(cutflow["cascade"], signal=signal)
-    stages = {stage["name"]: stage for stage in _classifiers(cascade)}
+    stages = {stage["name"]: stage for stage in training.classifiers(cascade)}
+    for name, stage in stages.items():
+        if "learning_curves" in stage["training"]:
+            yield f"quality_{name}", plots.quality(stage["training"], stage=name)
     for name, histogram in scores.items():
         stage = stages[name]
         yield (
@@ -222,16 +213,11 @@ def _figures(
                 stage=name,
                 signal=signal,
                 against=stage["against"],
-                threshold=_threshold(stage, "threshold"),
-                validation_threshold=_threshold(stage, "validation_threshold"),
+                threshold=training.threshold(stage, "threshold"),
+                validation_threshold=training.threshold(stage, "validation_threshold"),
                 efficiencies=stage.get("efficiencies"),
             ),
         )
-
-
-def _classifiers(cascade: Json) -> list[Json]:
-    """List the stages, and the final discriminant if there is one."""
-    return [*cascade["stages"], *([cascade["final"]] if cascade.get("final") else [])]
 
 
 def _cards(summary: Json) -> list[dict[str, str]]:
@@ -273,57 +259,10 @@ def _cards(summary: Json) -> list[dict[str, str]]:
     ]
 
 
-def _stage(stage: Json, signal: str) -> dict[str, Any]:
-    """Return a row of the cascade's table."""
-    efficiencies = stage.get("efficiencies", {})
-    iterations = stage["training"].get("best_iterations", [])
-    return {
-        "name": stage["name"],
-        "against": stage["against"],
-        "features": stage["features"],
-        "threshold": _threshold(stage, "threshold"),
-        "validation_threshold": _threshold(stage, "validation_threshold"),
-        "signal_kept": efficiencies.get(signal),
-        "background_kept": ", ".join(_percent(efficiencies.get(name)) for name in stage["against"])
-        if efficiencies
-        else "–",
-        "auc": stage["training"].get("auc", math.nan),
-        "best_iterations": _span(iterations),
-    }
-
-
-def _threshold(stage: Json, key: str) -> float | None:
-    return stage[key]["value"] if key in stage else None
-
-
-def _negative_weights(stage: Json) -> list[dict[str, Any]]:
-    """Return rows of the table of negative weights, one per class."""
-    training = stage["training"]
-    found = dict(training.get("negative_weights", {}))
-    policy = found.pop("policy", "–")
-    effective = training.get("effective_events", {})
-    return [
-        {"stage": stage["name"], "name": name, "policy": policy, "effective": effective.get(name, math.nan), **numbers}
-        for name, numbers in found.items()
-    ]
-
-
-def _span(numbers: Iterable[int]) -> str:
-    found = sorted(numbers)
-    if not found:
-        return "–"
-    return f"{found[0]}" if found[0] == found[-1] else f"{found[0]} – {found[-1]}"
-
-
-def _percent(fraction: float | None) -> str:
-    return "–" if fraction is None else f"{100 * fraction:.{1 if abs(fraction) >= 0.01 else 2}f} %"
-
-
 def _placed(figures: Mapping[str, Path | bytes]) -> dict[str, list[dict[str, str]]]:
     """Sort the figures into the sections of the page."""
-    places: dict[str, list[dict[str, str]]] = {
-        section: [] for section in ("overview", "regions", "fit", "profiles", "validation", "flow", "scores", "other")
-    }
+    sections = ("overview", "regions", "fit", "profiles", "validation", "flow", "scores", "quality", "other")
+    places: dict[str, list[dict[str, str]]] = {section: [] for section in sections}
     for name, figure in figures.items():
         section, caption = _place(name)
         content = figure if isinstance(figure, bytes) else figure.read_bytes()
@@ -349,7 +288,12 @@ def _place(name: str) -> tuple[str, str]:
     }
     if name in known:
         return known[name]
-    for prefix, section, text in (("region_", "regions", "Region"), ("scores_", "scores", "Scores of stage")):
+    sections = (
+        ("region_", "regions", "Region"),
+        ("scores_", "scores", "Scores of stage"),
+        ("quality_", "quality", "Training of stage"),
+    )
+    for prefix, section, text in sections:
         if name.startswith(prefix):
             return section, f"{text} {name.removeprefix(prefix)}."
     return "other", name

@@ -1,0 +1,5 @@
+"""Results -> one HTML page that stands alone: figures are embedded."""
+
+from cascadebdt.report.page import build, findings, write
+
+__all__ = ["build", "findings", "write"]
