@@ -47,7 +47,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
 def test_products_and_figures_are_written_and_the_headline_is_said(fitted: tuple[Path, Result]) -> None:
     folder, result = fitted
     assert result.exit_code == 0, result.output
-    names = {"fit", "limits", "ranking", "lint", "scan", "validation"}
+    names = {"fit", "limits", "ranking", "lint", "scan"}
     assert {path.stem for path in folder.glob("*.json")} == names
     assert {path.name for path in (folder / "plots").iterdir()} == {
         f"{name}.{suffix}" for name in ("fit", "ranking", "correlations", "scan") for suffix in ("png", "pdf")

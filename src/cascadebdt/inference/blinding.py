@@ -3,14 +3,16 @@
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cascadebdt.inference.likelihood import Likelihood, Objective, objective
 from cascadebdt.inference.minimise import Minimum
 from cascadebdt.inference.search import global_minimum
-from cascadebdt.workspace import Workspace
+
+if TYPE_CHECKING:
+    from cascadebdt.workspace import Workspace
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,12 +76,14 @@ def prepare(workspace: Mapping[str, Any]) -> Target:
     return Target(objective(workspace, skip=blind), is_blind=bool(blind))
 
 
-def conditioned(workspace: Mapping[str, Any]) -> Workspace:
+def conditioned(workspace: Mapping[str, Any]) -> "Workspace":
     """Return the workspace with the background that the open regions predict as observation of the blind ones.
 
     The prediction is that of the fit without signal to the open regions alone; what the blind regions held before
     does not enter. A workspace without blind regions keeps its observation.
     """
+    from cascadebdt.workspace import Workspace  # and with it all that makes yields, which fits do not need
+
     blind: tuple[str, ...] = getattr(workspace, "blind", ())
     target = prepare(workspace)
     expected = {region: target.everything.data[target.likelihood.regions[region]].tolist() for region in blind}

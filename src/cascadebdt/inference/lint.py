@@ -220,7 +220,7 @@ def _degeneracies(likelihood: Likelihood, limits: Thresholds) -> Iterator[Findin
     names = [likelihood.names[index] for index in shown]
     correlation = _correlation(hessian, likelihood, shown)
     if correlation is None:
-        yield Finding("degenerate", f"the regions do not determine all of {', '.join(names)}", number=float("inf"))
+        yield Finding("degenerate", f"the regions do not determine all of {', '.join(names)}")
         return
     eigenvalues = np.linalg.eigvalsh(correlation)
     condition = float(eigenvalues[-1] / max(eigenvalues[0], 1e-300))
