@@ -16,6 +16,7 @@ from cascadebdt.cascade.baseline import Learner
 from cascadebdt.cascade.boosting import Fitted, Runtime, TrainingSample
 from cascadebdt.cascade.folds import Split
 from cascadebdt.cascade.quality import roc_auc
+from cascadebdt.cascade.quantised import Bins
 from cascadebdt.cascade.table import Table
 from cascadebdt.config import BDTConfig, CascadeConfig, ConstraintsConfig, Memory
 from tiny_analysis import toy_cascade
@@ -83,7 +84,7 @@ def test_a_booster_is_what_xgboost_makes_of_the_same_bins(
     sample: TrainingSample, splits: list[Split], fitted: tuple[Fitted, ...]
 ) -> None:
     rows = np.flatnonzero(splits[0].train)
-    cuts = quantised.reference(sample.table, rows, QUICK.max_bin)
+    cuts = Bins.of(sample.table, QUICK.max_bin).cuts
     label = sample.is_signal[rows]
     weights = sample.weights[rows]
     for mask in (label, ~label):

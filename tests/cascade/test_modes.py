@@ -98,12 +98,6 @@ def test_plain_scores_of_a_fold_do_not_know_its_labels_at_the_first_stage(
     assert not np.array_equal(before[1], after[1])  # through the survivors that other folds' models chose
 
 
-def test_nested_and_plain_agree_where_no_survivor_was_chosen_yet(plain: Cascade, nested: Cascade) -> None:
-    assert [bits(plain, fold)[0] for fold in range(FOLDS)] == [bits(nested, fold)[0] for fold in range(FOLDS)]
-    assert plain.stages[0].working_point == nested.stages[0].working_point
-    assert bits(plain, 0)[1] != bits(nested, 0)[1]
-
-
 def test_the_model_of_the_holdout_is_that_of_its_nested_fold(nested: Cascade, held_out: Cascade) -> None:
     assert bits(held_out, 0) == bits(nested, 0)
     assert [len(stage.classifier.boosters) for stage in held_out.stages] == [1, 1]

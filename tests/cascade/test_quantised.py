@@ -9,7 +9,7 @@ from hypothesis import given
 
 from cascadebdt.arrays import FeatureArray
 from cascadebdt.cascade import quantised
-from cascadebdt.cascade.quantised import BEYOND, cuts, reference
+from cascadebdt.cascade.quantised import BEYOND, Bins, cuts
 from cascadebdt.cascade.table import Table
 
 COLUMN = hnp.arrays(np.float32, st.integers(0, 60), elements=st.floats(-1e6, 1e6, width=32) | st.just(np.nan))
@@ -53,11 +53,11 @@ def test_xgboost_bins_by_these_cuts_however_the_rows_come(monkeypatch: pytest.Mo
     x[::7] = np.nan
     table = table_of(x=x, n=rng.integers(0, 5, 3000).astype(np.float32))
     rows = np.arange(0, 3000, 2)
-    carrier = reference(table, rows, 64)
-    wanted = [np.append(cuts(table.column(name, rows), 64)[1:], 2 * BEYOND) for name in table.features]
+    bins = Bins.of(table, 64)
+    wanted = [np.append(cuts(table.column(name), 64)[1:], 2 * BEYOND) for name in table.features]
 
     def booster() -> tuple[list[FeatureArray], bytes]:
-        data = quantised.quantised(table, rows, carrier, 64, threads=1)
+        data = bins.put(rows)
         data.set_info(label=(x[rows] > 0.3).astype(np.float32))
         start, values = data.get_quantile_cut()
         found = [values[start[k] + 1 : start[k + 1]] for k in range(2)]  # the first is below every value

@@ -1,5 +1,6 @@
 import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from cascadebdt import cascade
 from cascadebdt.cascade import Cascade, boosting
 from cascadebdt.cascade.folds import fold_of
-from cascadebdt.config import CascadeConfig
+from cascadebdt.config import NOMINAL, CascadeConfig
 from cascadebdt.errors import ConfigError, TrainingError
 from cascadebdt.events import Events
 from tiny_analysis import toy_cascade, toy_events
@@ -15,12 +16,13 @@ from tiny_analysis import toy_cascade, toy_events
 KEEP_ALL = {"threshold": 0.0}
 
 
-def keep_all() -> CascadeConfig:
+def keep_all(**keys: Any) -> CascadeConfig:
     """Return a cascade whose stages pass everything, so that a change in one fold reaches no other by survivors."""
     stage = {"features": ["x", "y"], "working_point": KEEP_ALL}
     return toy_cascade(
         stages=[{**stage, "name": "zee", "against": "zee"}, {**stage, "name": "wjets", "against": "wjets"}],
         bdt={"n_estimators": 10, "max_depth": 3, "early_stopping_rounds": 3},
+        **keys,
     )
 
 
@@ -29,9 +31,9 @@ def models(trained: Cascade, fold: int) -> list[bytes]:
     return [bytes(classifier.boosters[fold].save_raw("ubj")) for classifier in classifiers]
 
 
-def scrambled(events: Events, fold: int) -> Events:
+def scrambled(events: Events, fold: int, n_folds: int) -> Events:
     """Return the events with the features of one fold shuffled and their labels thereby made wrong."""
-    rows = np.flatnonzero(fold_of(events.event_id, 3) == fold)
+    rows = np.flatnonzero(fold_of(events.event_id, n_folds) == fold)
     shuffled = np.random.default_rng(1).permutation(rows)
     columns = {name: column.copy() for name, column in events.columns.items()}
     for name, column in columns.items():
@@ -39,11 +41,23 @@ def scrambled(events: Events, fold: int) -> Events:
     return replace(events, columns=columns)
 
 
+@pytest.mark.parametrize("fold", [0, 3])
+def test_nested_models_of_a_fold_know_nothing_of_its_events_at_any_stage(fold: int) -> None:
+    events, config = toy_events(), keep_all(mode="nested", folds=4)
+    reference = cascade.train(events, config)
+    changed = cascade.train(scrambled(events, fold, 4), config)
+    assert models(changed, fold) == models(reference, fold)
+    assert models(changed, (fold + 1) % 4) != models(reference, (fold + 1) % 4)
+
+
 @pytest.mark.parametrize("fold", [0, 1, 2])
-def test_the_models_of_a_fold_never_saw_its_events_at_any_stage(fold: int) -> None:
+def test_the_models_of_a_fold_know_of_its_events_no_more_than_the_values_of_features(fold: int) -> None:
+    """Folds share the borders of bins, which are found without labels and weights."""
     events = toy_events()
+    mine = fold_of(events.event_id, 3) == fold
+    weights = events.weights[NOMINAL] * np.where(mine, np.random.default_rng(2).uniform(0.5, 2, len(events)), 1.0)
     reference = cascade.train(events, keep_all())
-    changed = cascade.train(scrambled(events, fold), keep_all())
+    changed = cascade.train(replace(events, weights={NOMINAL: weights}), keep_all())
     assert models(changed, fold) == models(reference, fold)
     assert models(changed, (fold + 1) % 3) != models(reference, (fold + 1) % 3)
 

@@ -22,7 +22,7 @@ import xgboost as xgb
 from cascadebdt.arrays import FEATURE, BoolArray, CodeArray, FeatureArray, FloatArray, IntArray
 from cascadebdt.cascade import decorrelation
 from cascadebdt.cascade.folds import Split
-from cascadebdt.cascade.quantised import BATCH, quantised, reference
+from cascadebdt.cascade.quantised import BATCH, Bins
 from cascadebdt.cascade.table import Table
 from cascadebdt.cascade.weights import balanced
 from cascadebdt.config import BDTConfig, ClassBalance, ConstraintsConfig, DecorrelateConfig, Device, Memory
@@ -93,14 +93,27 @@ Training: TypeAlias = Generator[None, None, Fitted]
 
 
 def fit(sample: TrainingSample, splits: Sequence[Split], config: BDTConfig, runtime: Runtime) -> tuple[Fitted, ...]:
-    """Train one booster per split, each cut to its best iteration; every part needs weight in both classes."""
+    """Train one booster per split, each cut to its best iteration; every part needs weight in both classes.
+
+    All boosters share the cuts of the bins. Those that train one after the other share the bins of all rows, too: rows
+    that are not a booster's own weigh nothing, which changes no bit. Side by side each has its own rows.
+    """
+    with tempfile.TemporaryDirectory(prefix="cascadebdt-") as folder:
+        return _fit(sample, splits, config, runtime, Path(folder) if runtime.memory == "disk" else None)
+
+
+def _fit(
+    sample: TrainingSample, splits: Sequence[Split], config: BDTConfig, runtime: Runtime, cache: Path | None
+) -> tuple[Fitted, ...]:
+    """Do it, with a folder for bins that are not kept in memory."""
     side_by_side = runtime.device == "cpu" and runtime.memory == "ram"
     workers = min(runtime.jobs, len(splits)) if side_by_side else 1
     parameters = _parameters(sample, config, runtime, threads=max(1, runtime.jobs // workers))
-    with tempfile.TemporaryDirectory(prefix="cascadebdt-") as folder:
-        cache = Path(folder) if runtime.memory == "disk" else None
-        trainings = (_train(sample, split, config, parameters, cache) for split in splits)
-        return _in_turns(list(trainings), workers) if side_by_side else tuple(map(_to_the_end, trainings))
+    bins = Bins.of(sample.table, config.max_bin, threads=parameters["nthread"], cache=cache)
+    is_shared = not side_by_side and config.subsample == 1  # rows are drawn by their number in the matrix
+    shared = bins.put(np.arange(len(sample.table))) if is_shared else None
+    trainings = [_train(sample, split, config, parameters, bins, shared) for split in splits]
+    return _in_turns(trainings, workers) if side_by_side else tuple(map(_to_the_end, trainings))
 
 
 def constant(features: Sequence[str]) -> xgb.Booster:
@@ -176,11 +189,16 @@ def _to_the_end(training: Training) -> Fitted:
 
 
 def _train(
-    sample: TrainingSample, split: Split, config: BDTConfig, parameters: dict[str, Any], cache: Path | None
+    sample: TrainingSample,
+    split: Split,
+    config: BDTConfig,
+    parameters: dict[str, Any],
+    bins: Bins,
+    shared: xgb.DMatrix | None,
 ) -> Training:
     """Train a booster, with a pause after every turn."""
     stopping = config.early_stopping_rounds
-    parts = _parts(sample, split, config, parameters["nthread"], cache)
+    parts = _parts(sample, split, bins, shared, early_stopping=stopping is not None)
     booster = _Booster(parameters, [part.data for part in parts.values()])
     curves: dict[str, list[float]] = {name: [] for name in ("round", *parts)}
     best, lowest = 0, math.inf
@@ -204,18 +222,17 @@ def _train(
 
 
 def _parts(
-    sample: TrainingSample, split: Split, config: BDTConfig, threads: int, cache: Path | None
+    sample: TrainingSample, split: Split, bins: Bins, shared: xgb.DMatrix | None, *, early_stopping: bool
 ) -> "dict[str, _Part]":
     """Return the events that train a booster (``train``) and, with early stopping, those that stop it (``stop``)."""
-    rows = np.flatnonzero(split.train)
-    cuts = reference(sample.table, rows, config.max_bin)
-    weighting = _Weighting.of(sample, rows)
-    data = quantised(sample.table, rows, cuts, config.max_bin, threads=threads, cache=cache)
-    parts = {"train": weighting.part(data, rows)}
-    if config.early_stopping_rounds:
-        rows = np.flatnonzero(split.stop)
-        data = _to_stop(sample.table, rows, cuts, config.max_bin, threads=threads, cache=cache)
-        parts["stop"] = weighting.part(data, rows)
+    train, stop = np.flatnonzero(split.train), np.flatnonzero(split.stop)
+    weighting = _Weighting.of(sample, train)
+    parts = {
+        "train": weighting.part(train, bins.put(train) if shared is None else shared, is_shared=shared is not None)
+    }
+    if early_stopping:
+        data = _to_stop(bins, stop) if shared is None else shared
+        parts["stop"] = weighting.part(stop, data, is_shared=shared is not None)
     return parts
 
 
@@ -228,24 +245,48 @@ class _Booster(xgb.Booster):  # type: ignore[misc]  # XGBoost has no types
 
 @dataclass(frozen=True)
 class _Part:
-    """Events that train or stop a booster; with a flatness loss in the place of XGBoost's own, if there is one."""
+    """Events that train or stop a booster; with a flatness loss in the place of XGBoost's own, if there is one.
+
+    `rows` and `weights` are those of this part in data that other parts share; None if the data are its own.
+    """
 
     data: xgb.DMatrix
     flatness: decorrelation.Flatness | None
+    rows: IntArray | None = None
+    weights: FloatArray | None = None
 
     def boost(self, booster: xgb.Booster, iteration: int) -> None:
         """Add a tree."""
         if self.flatness is None:
+            self._weigh()
             booster.update(self.data, iteration)
         else:
-            gradient, curvature = self.flatness.derivatives(booster.predict(self.data, output_margin=True))
+            gradient, curvature = map(self._spread, self.flatness.derivatives(self._margins(booster)))
             booster.boost(self.data, iteration, grad=gradient, hess=curvature)
 
     def loss(self, booster: xgb.Booster) -> float:
         """Return the mean loss; XGBoost tells the logarithmic one in words."""
         if self.flatness is None:
+            self._weigh()
             return float(booster.eval_set([(self.data, "loss")]).rpartition(":")[2])
-        return self.flatness.loss(booster.predict(self.data, output_margin=True))
+        return self.flatness.loss(self._margins(booster))
+
+    def _weigh(self) -> None:
+        """Let no other rows count."""
+        if self.weights is not None:
+            self.data.set_weight(self.weights)
+
+    def _margins(self, booster: xgb.Booster) -> FeatureArray:
+        margins: FeatureArray = booster.predict(self.data, output_margin=True)
+        return margins if self.rows is None else margins[self.rows]
+
+    def _spread(self, values: FeatureArray) -> FeatureArray:
+        """Return values of the rows of this part for all rows of the data, zero elsewhere."""
+        if self.rows is None:
+            return values
+        result = np.zeros(self.data.num_row(), FEATURE)
+        result[self.rows] = values
+        return result
 
 
 @dataclass(frozen=True)
@@ -267,8 +308,8 @@ class _Weighting:
         found = bins.find(sample.spectator[rows])
         return cls(sample, bins, decorrelation.planing(found, sample.is_signal[rows], sample.weights[rows], len(bins)))
 
-    def part(self, data: xgb.DMatrix, rows: IntArray) -> _Part:
-        """Give labels and weights to the data of some rows."""
+    def part(self, rows: IntArray, data: xgb.DMatrix, *, is_shared: bool) -> _Part:
+        """Give labels and weights to the data of some rows, or of all rows if they are shared."""
         is_signal, weights = self.sample.is_signal[rows], self.sample.weights[rows]
         bins = None
         if self.bins is not None and self.sample.spectator is not None:
@@ -276,23 +317,25 @@ class _Weighting:
         if bins is not None and self.factors is not None:
             weights = weights * self.factors[is_signal.astype(np.int64), bins]
         used = balanced(weights, is_signal, self.sample.process[rows], self.sample.class_balance)
-        data.set_info(label=is_signal.astype(np.float32), weight=used)
-        if bins is None or self.factors is not None or self.sample.decorrelate is None:
-            return _Part(data, None)
-        return _Part(data, decorrelation.Flatness(is_signal, used, bins, self.sample.decorrelate.strength))
+        flatness = None
+        if bins is not None and self.factors is None and self.sample.decorrelate is not None:
+            flatness = decorrelation.Flatness(is_signal, used, bins, self.sample.decorrelate.strength)
+        if not is_shared:
+            data.set_info(label=is_signal.astype(FEATURE), weight=used)
+            return _Part(data, flatness)
+        everywhere = np.zeros(len(self.sample.is_signal))
+        everywhere[rows] = used
+        data.set_info(label=self.sample.is_signal.astype(FEATURE))
+        return _Part(data, flatness, rows, everywhere)
 
 
-def _to_stop(
-    table: Table, rows: IntArray, cuts: xgb.QuantileDMatrix, max_bin: int, *, threads: int, cache: Path | None
-) -> xgb.DMatrix:
+def _to_stop(bins: Bins, rows: IntArray) -> xgb.DMatrix:
     """Return the data that only stop a training.
 
     They are faster to score as they are, but take eight times the memory of bins, so that more than one batch is
     binned, too; the loss is the same.
     """
-    if len(rows) > BATCH:
-        return quantised(table, rows, cuts, max_bin, threads=threads, cache=cache)
-    return xgb.DMatrix(table[rows], nthread=threads)
+    return bins.put(rows) if len(rows) > BATCH else xgb.DMatrix(bins.table[rows], nthread=bins.threads)
 
 
 def _parameters(sample: TrainingSample, config: BDTConfig, runtime: Runtime, *, threads: int) -> dict[str, Any]:

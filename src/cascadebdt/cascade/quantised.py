@@ -2,12 +2,12 @@
 
 XGBoost places its cuts by a sketch whose result depends on weights and on how the rows are divided; here the cuts are
 quantiles of unweighted values, found in a third of the time. They are the same for every order and division of the
-rows, and reach XGBoost as a small reference matrix that holds nothing but them. Each model has the cuts of the rows
-that train it, so that it knows nothing at all of an event that it will score.
+rows, and reach XGBoost as a small reference matrix that holds nothing but them. They know neither labels nor weights.
 """
 
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +22,41 @@ CUT_ROWS = 1 << 17  # rows that decide on the cuts, several hundred a bin
 BEYOND = FEATURE(1.7e38)  # above every value; XGBoost doubles the largest value, which must stay finite
 
 
-def reference(table: Table, rows: IntArray, max_bin: int) -> xgb.QuantileDMatrix:
-    """Return the matrix that carries the cuts of some rows of a table, to be the ``ref`` of the matrices to come.
+@dataclass(frozen=True)
+class Bins:
+    """How the rows of a table are put into bins.
 
-    Parameters
+    Attributes
     ----------
     table : (n_rows, n_features) float32
-    rows : (n,) int64; every k-th counts, so that at most `CUT_ROWS` do
+    cuts : a matrix that carries the cuts, and nothing else
     max_bin : bins per feature
+    threads : that bin a batch; they do not change the result
+    cache : folder of files that keep the bins; in memory if None
     """
-    some = rows[:: max(1, -(-len(rows) // CUT_ROWS))]
-    values = np.full((max_bin, len(table.features)), np.nan, FEATURE)
-    for index, name in enumerate(table.features):
-        borders = cuts(table.column(name, some), max_bin)
-        values[: len(borders), index] = borders
-    return xgb.QuantileDMatrix(values, max_bin=max_bin, nthread=1)
+
+    table: Table
+    cuts: xgb.QuantileDMatrix
+    max_bin: int
+    threads: int = 1
+    cache: Path | None = None
+
+    @classmethod
+    def of(cls, table: Table, max_bin: int, *, threads: int = 1, cache: Path | None = None) -> "Bins":
+        """Find the cuts of a table; every k-th row counts, so that at most `CUT_ROWS` do."""
+        some = np.arange(0, len(table), max(1, -(-len(table) // CUT_ROWS)))
+        values = np.full((max_bin, len(table.features)), np.nan, FEATURE)
+        for index, name in enumerate(table.features):
+            borders = cuts(table.column(name, some), max_bin)
+            values[: len(borders), index] = borders
+        return cls(table, xgb.QuantileDMatrix(values, max_bin=max_bin, nthread=1), max_bin, threads, cache)
+
+    def put(self, rows: IntArray) -> xgb.QuantileDMatrix:
+        """Bin some rows, ``(n,) int64``, batch by batch."""
+        kind: Callable[..., xgb.QuantileDMatrix] = xgb.ExtMemQuantileDMatrix if self.cache else xgb.QuantileDMatrix
+        prefix = str(self.cache / uuid.uuid4().hex) if self.cache else None
+        batches = _Batches(self.table, rows, prefix)
+        return kind(batches, ref=self.cuts, max_bin=self.max_bin, nthread=self.threads)
 
 
 def cuts(values: FeatureArray, max_bin: int) -> FeatureArray:
@@ -60,23 +80,6 @@ def cuts(values: FeatureArray, max_bin: int) -> FeatureArray:
         wanted = np.arange(n_bins) / n_bins * counts.sum()
         distinct = distinct[np.unique(np.searchsorted(below, wanted, side="right") - 1)]
     return np.append(distinct, BEYOND)
-
-
-def quantised(
-    table: Table, rows: IntArray, cuts_of: xgb.QuantileDMatrix, max_bin: int, *, threads: int, cache: Path | None = None
-) -> xgb.QuantileDMatrix:
-    """Bin some rows of a table, batch by batch.
-
-    Parameters
-    ----------
-    rows : (n,) int64
-    cuts_of : from `reference`
-    threads : that bin a batch; they do not change the result
-    cache : folder of files that keep the bins; in memory if None
-    """
-    kind: Callable[..., xgb.QuantileDMatrix] = xgb.ExtMemQuantileDMatrix if cache else xgb.QuantileDMatrix
-    prefix = str(cache / uuid.uuid4().hex) if cache else None
-    return kind(_Batches(table, rows, prefix), ref=cuts_of, max_bin=max_bin, nthread=threads)
 
 
 class _Batches(xgb.DataIter):  # type: ignore[misc]  # XGBoost has no types
