@@ -111,7 +111,7 @@ def _fit(
     parameters = _parameters(sample, config, runtime, threads=max(1, runtime.jobs // workers))
     bins = Bins.of(sample.table, config.max_bin, threads=parameters["nthread"], cache=cache)
     is_shared = not side_by_side and config.subsample == 1  # rows are drawn by their number in the matrix
-    shared = bins.put(np.arange(len(sample.table))) if is_shared else None
+    shared = bins.put() if is_shared else None
     trainings = [_train(sample, split, config, parameters, bins, shared) for split in splits]
     return _in_turns(trainings, workers) if side_by_side else tuple(map(_to_the_end, trainings))
 
@@ -247,13 +247,14 @@ class _Booster(xgb.Booster):  # type: ignore[misc]  # XGBoost has no types
 class _Part:
     """Events that train or stop a booster; with a flatness loss in the place of XGBoost's own, if there is one.
 
-    `rows` and `weights` are those of this part in data that other parts share; None if the data are its own.
+    `rows` (with a flatness loss) and `weights` are those of this part in data that other parts share; None if the data
+    are its own.
     """
 
     data: xgb.DMatrix
     flatness: decorrelation.Flatness | None
     rows: IntArray | None = None
-    weights: FloatArray | None = None
+    weights: FeatureArray | None = None
 
     def boost(self, booster: xgb.Booster, iteration: int) -> None:
         """Add a tree."""
@@ -323,10 +324,10 @@ class _Weighting:
         if not is_shared:
             data.set_info(label=is_signal.astype(FEATURE), weight=used)
             return _Part(data, flatness)
-        everywhere = np.zeros(len(self.sample.is_signal))
+        everywhere = np.zeros(len(self.sample.is_signal), FEATURE)
         everywhere[rows] = used
         data.set_info(label=self.sample.is_signal.astype(FEATURE))
-        return _Part(data, flatness, rows, everywhere)
+        return _Part(data, flatness, rows if flatness else None, everywhere)
 
 
 def _to_stop(bins: Bins, rows: IntArray) -> xgb.DMatrix:

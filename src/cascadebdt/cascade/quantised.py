@@ -51,8 +51,8 @@ class Bins:
             values[: len(borders), index] = borders
         return cls(table, xgb.QuantileDMatrix(values, max_bin=max_bin, nthread=1), max_bin, threads, cache)
 
-    def put(self, rows: IntArray) -> xgb.QuantileDMatrix:
-        """Bin some rows, ``(n,) int64``, batch by batch."""
+    def put(self, rows: IntArray | None = None) -> xgb.QuantileDMatrix:
+        """Bin some rows, ``(n,) int64``, or all of them, batch by batch."""
         kind: Callable[..., xgb.QuantileDMatrix] = xgb.ExtMemQuantileDMatrix if self.cache else xgb.QuantileDMatrix
         prefix = str(self.cache / uuid.uuid4().hex) if self.cache else None
         batches = _Batches(self.table, rows, prefix)
@@ -85,7 +85,7 @@ def cuts(values: FeatureArray, max_bin: int) -> FeatureArray:
 class _Batches(xgb.DataIter):  # type: ignore[misc]  # XGBoost has no types
     """Feeds rows of a table to XGBoost, which asks for them more than once."""
 
-    def __init__(self, table: Table, rows: IntArray, cache: str | None) -> None:
+    def __init__(self, table: Table, rows: IntArray | None, cache: str | None) -> None:
         self._table = table
         self._rows = rows
         self._batches: Iterator[FeatureArray] = iter(())
@@ -93,8 +93,9 @@ class _Batches(xgb.DataIter):  # type: ignore[misc]  # XGBoost has no types
 
     def reset(self) -> None:
         """Begin again."""
-        starts = range(0, len(self._rows), BATCH)
-        self._batches = (self._table[self._rows[start : start + BATCH]] for start in starts)
+        rows, n_rows = self._rows, len(self._table if self._rows is None else self._rows)
+        parts = (slice(start, start + BATCH) for start in range(0, n_rows, BATCH))
+        self._batches = (self._table[part if rows is None else rows[part]] for part in parts)
 
     def next(self, input_data: Any) -> bool:
         """Give the next batch, and tell whether there was one."""

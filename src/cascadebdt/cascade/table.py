@@ -32,8 +32,8 @@ class Table:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, rows: IntArray) -> FeatureArray:
-        """Return some rows of the table, ``(len(rows), n_features) float32``."""
+    def __getitem__(self, rows: IntArray | slice) -> FeatureArray:
+        """Return some rows of the table, ``(n, n_features) float32``."""
         return matrix(self.columns, self.features, self.rows[rows])
 
     def column(self, name: str, rows: IntArray | slice = slice(None)) -> FeatureArray:
