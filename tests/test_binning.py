@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cascadebdt import cascade, config, yields
 from cascadebdt.binning import Demand, merge_bins, merge_edges
 from cascadebdt.cascade import Scores
-from cascadebdt.config import RegionsConfig
+from cascadebdt.config import BinningConfig, RegionsConfig
 from cascadebdt.errors import ConfigError
 from cascadebdt.events import Events
 from tiny_analysis import tiny_config, toy_cascade, toy_events
@@ -69,6 +69,16 @@ def test_a_region_may_have_a_binning_of_its_own(scored: tuple[Events, Scores]) -
     assert filled["CR_zee"].axes[2].name == "x"
     assert filled["CR_zee"].axes[2].edges.tolist() == [-1, 0, 2]
     assert filled["CR_wjets"].axes[2].name == "score"
+
+
+def test_a_control_region_may_have_quantiles_of_the_signal(scored: tuple[Events, Scores]) -> None:
+    events, scores = scored
+    binning = BinningConfig(observable="x", n_bins=4, quantiles="signal", min_effective_events=0)
+    edges = yields.fill(events, scores, RegionsConfig(control=binning))["CR_zee"].axes[2].edges
+    rows = events.of_process("signal") & (scores.region == 0) & events.is_nominal
+    parts = np.histogram(events.columns["x"][rows], edges, weights=events.weights["nominal"][rows])[0]
+    assert parts == pytest.approx(parts.sum() / 4, rel=0.2)
+    assert len(parts) == 4
 
 
 def test_validation_regions_are_binned_as_control_regions_unless_told_otherwise() -> None:

@@ -55,7 +55,8 @@ def choose(
         return _merged(edges, [Demand(values[background], weights[background], 0.0)], region)
     if not simulated.any():
         return np.array([0.0, 1.0])
-    reference = simulated & events.of_process(signal) if region == SIGNAL_REGION else background
+    quantiles_of = binning.quantiles or ("signal" if region == SIGNAL_REGION else "background")
+    reference = simulated & events.of_process(signal) if quantiles_of == "signal" else background
     inner = quantile_edges(values[reference], weights[reference], binning.n_bins)
     low, high = float(values[simulated].min()), float(values[simulated].max())
     high = high if high > low else float(np.nextafter(np.float32(low), np.float32(np.inf)))

@@ -15,14 +15,16 @@ class BinningConfig(Section):
     """What a region is binned in, and how.
 
     `observable` is ``score`` (of the stage that made the region; in the signal region of the last stage), ``final``
-    or a feature. `bins` are edges, or ``auto``: at most `n_bins` quantiles, merged until every bin holds
-    `min_effective_events` of simulated background, (sum w)^2 / sum w^2, and of each process named in
+    or a feature. `bins` are edges, or ``auto``: at most `n_bins` quantiles of the signal or of the background
+    (`quantiles`; by default of the signal in the signal region and of the background elsewhere), merged until every bin
+    holds `min_effective_events` of simulated background, (sum w)^2 / sum w^2, and of each process named in
     `min_effective_events_per_process` at least as many as that says.
     """
 
     observable: str = "score"
     bins: Literal["auto"] | tuple[float, ...] = "auto"
     n_bins: int = Field(default=5, ge=1)
+    quantiles: Literal["signal", "background"] | None = None
     min_effective_events: float = Field(default=15.0, ge=0)
     min_effective_events_per_process: dict[Name, Annotated[float, Field(ge=0)]] = {}
 
