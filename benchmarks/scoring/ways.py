@@ -83,8 +83,18 @@ def _proba(model: xgb.Booster) -> Score:
 def _daal4py(model: xgb.Booster) -> Score:
     import daal4py
 
+    read = daal4py.get_gbt_model_from_xgboost
+
+    def read_score(booster: xgb.Booster, parameters: dict[str, Any]) -> Any:
+        """Read the base score as XGBoost has written it since 3.1, "[5E-1]"."""
+        learner = parameters["learner"]["learner_model_param"]
+        learner["base_score"] = learner["base_score"].strip("[]")
+        return read(booster, parameters)
+
     daal4py.daalinit(1)
+    daal4py.mb.model_builders.d4p.get_gbt_model_from_xgboost = read_score
     converted = daal4py.mb.convert_model(model)
+    daal4py.mb.model_builders.d4p.get_gbt_model_from_xgboost = read
     return lambda table: converted.predict_proba(table)[:, 1]
 
 

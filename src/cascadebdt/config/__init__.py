@@ -4,30 +4,32 @@
 the field they limit, and every message starts with the path of what is wrong.
 """
 
+from cascadebdt.config.cascade import (
+    BDTConfig,
+    CascadeConfig,
+    ClassBalance,
+    ConstraintsConfig,
+    DecorrelateConfig,
+    Device,
+    FinalConfig,
+    Memory,
+    Mode,
+    NegativeWeights,
+    StageConfig,
+    WorkingPointConfig,
+)
 from cascadebdt.config.reading import load, parse
 from cascadebdt.config.regions import BinningConfig, RegionsConfig
 from cascadebdt.config.sections import (
     DATA,
     ENTRY,
     NOMINAL,
-    BDTConfig,
-    CascadeConfig,
-    ClassBalance,
     Config,
-    ConstraintsConfig,
     CutConfig,
-    DecorrelateConfig,
-    Device,
-    FinalConfig,
     FitConfig,
-    Memory,
-    Mode,
-    NegativeWeights,
     NtupleConfig,
     ObjectConfig,
     SampleConfig,
-    StageConfig,
-    WorkingPointConfig,
 )
 from cascadebdt.config.systematics import (
     KinematicSystematic,

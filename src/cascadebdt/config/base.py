@@ -21,3 +21,10 @@ def as_list(data: Any, *keys: str) -> Any:
     if not isinstance(data, Mapping):
         return data
     return {key: [value] if key in keys and isinstance(value, str) else value for key, value in data.items()}
+
+
+def require_unique(path: str, names: list[str]) -> None:
+    """Require that no name is there twice."""
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"{path}: names must be unique, got {twice} more than once")
