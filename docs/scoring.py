@@ -67,7 +67,7 @@ def cascade() -> str:
         parts.append(text(132, y + 17, name, 13, "end") + row(140, y, [""] * alive, [BLUE] * alive))
         if stage < 3:
             parts.append(row(140 + 46 * alive, y, [""] * (8 - alive), ["white"] * (8 - alive)))
-    parts.append(text(530, 402, "columns are read where they lie; later stages read the rows of survivors only"))
+    parts.append(text(530, 402, "columns are read where they lie, later on survivors only"))
     parts.append(text(530, 434, "what a stage rejects gets its region and leaves the list"))
     return "".join(parts)
 

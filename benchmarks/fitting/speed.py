@@ -26,7 +26,7 @@ def timed(function: Callable[[], Any]) -> tuple[float, Any]:
     start = time.perf_counter()
     try:
         result = function()
-    except Exception as error:
+    except Exception as error:  # whatever ends a program is its row of the table
         result = f"{type(error).__name__}: {error}"[:70]
     return time.perf_counter() - start, result
 

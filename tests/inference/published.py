@@ -247,7 +247,7 @@ def control_regions() -> Iterator[Row]:
         data = [{"name": region, "data": rates[bins].tolist()} for region, bins in likelihood.regions.items()]
         _, down, up = _interval({**content, "observations": data}, "r")
         # Statistical uncertainties of simulation are multiplicative here, additive there
-        yield row("r = 1, Asimov" + (", no control regions" if name == "nocrs" else ""), theirs, (down, up), 0.03)
+        yield row("r = 1, Asimov" + (", no control regions" if name == "nocrs" else ""), theirs, (down, up), 0.01)
 
 
 MODELS: dict[str, Callable[[], Iterator[Row]]] = {

@@ -31,7 +31,7 @@ from cascadebdt.errors import ConfigError
 log = logging.getLogger(__name__)
 
 TURN = 50  # rounds that a booster trains before it is the next one's turn
-LOOKS = 4  # at the losses while early stopping waits for a better one; each look costs half a round
+LOOKS = 4  # at the losses while early stopping waits for a better one; a look costs time, too
 PERIOD = 10  # rounds between two looks without early stopping
 NO_CONSTRAINTS = ConstraintsConfig()
 
@@ -199,7 +199,7 @@ def _train(
     """Train a booster, with a pause after every turn."""
     stopping = config.early_stopping_rounds
     parts = _parts(sample, split, bins, shared, early_stopping=stopping is not None)
-    booster = _Booster(parameters, [part.data for part in parts.values()])
+    booster = xgb.Booster(parameters, [part.data for part in parts.values()])
     curves: dict[str, list[float]] = {name: [] for name in ("round", *parts)}
     best, lowest = 0, math.inf
     period = max(1, stopping // LOOKS) if stopping else PERIOD
@@ -234,13 +234,6 @@ def _parts(
         data = _to_stop(bins, stop) if shared is None else shared
         parts["stop"] = weighting.part(stop, data, is_shared=shared is not None)
     return parts
-
-
-class _Booster(xgb.Booster):  # type: ignore[misc]  # XGBoost has no types
-    """A booster that does not compare the names of its features with those of its data at every round."""
-
-    def _assign_dmatrix_features(self, data: xgb.DMatrix) -> None:
-        pass
 
 
 @dataclass(frozen=True)

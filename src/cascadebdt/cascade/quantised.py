@@ -1,7 +1,7 @@
 """The features of a stage in bins, as XGBoost trains on them.
 
 XGBoost places its cuts by a sketch whose result depends on weights and on how the rows are divided; here the cuts are
-quantiles of unweighted values, found in a third of the time. They are the same for every order and division of the
+quantiles of unweighted values. They are the same for every order and division of the
 rows, and reach XGBoost as a small reference matrix that holds nothing but them. They know neither labels nor weights.
 """
 
