@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from cascadebdt import cascade, config, pipeline
+from cascadebdt import config, pipeline, training
 from cascadebdt.arrays import FeatureArray
 from cascadebdt.cascade import Cascade
-from cascadebdt.cascade.folds import fold_of
-from cascadebdt.cascade.quality import roc_auc
 from cascadebdt.config import NOMINAL, CascadeConfig
 from cascadebdt.events import Events
+from cascadebdt.events.folds import fold_of
 from cascadebdt.resources import available_cpus
+from cascadebdt.training.quality import roc_auc
 
 CONFIG = Path(__file__).parents[1] / "configs" / "wh_dark_photon.yaml"
 FOLD = 0
@@ -62,9 +62,9 @@ def main() -> None:
     for mode in ("cross_fit", "nested"):
         asked = settings.cascade.model_copy(update={"mode": mode})
 
-        models[mode] = cascade.train(events, asked, seed=settings.seed, jobs=available_cpus())
+        models[mode] = training.train(events, asked, seed=settings.seed, jobs=available_cpus())
         for share in SHARES:
-            changed = cascade.train(permuted(events, asked, share), asked, seed=settings.seed, jobs=available_cpus())
+            changed = training.train(permuted(events, asked, share), asked, seed=settings.seed, jobs=available_cpus())
             print(f"\nmode {mode}: scores of fold {FOLD}, {share:.0%} of its labels permuted")
             compare(models[mode], changed, events.take(in_fold), asked.signal)
     print("\nAUC out of fold, all events with their true labels")

@@ -20,8 +20,9 @@ from cascadebdt.expression import Value, build, parse
 sys.stdin.readline()  # all start together
 program = build(features=[parse("sqrt(x) + 2 * y", path="x")], values=[Value("x"), Value("y")])
 found = program.run(3, np.arange(6.0).reshape(2, 3))[1]
-from cascadebdt.expression import generated
-stats = generated.load(program.source).stats
+from cascadebdt.expression.compiler import KERNELS
+from cascadebdt.kernels import generated
+stats = generated.load(program.source, KERNELS).stats
 print(found.tobytes().hex(), sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
 """
 

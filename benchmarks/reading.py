@@ -182,7 +182,7 @@ def speed(path: Path, jobs: int, n_events: int) -> None:
     import uproot
 
     from cascadebdt import ntuple, pipeline
-    from cascadebdt.pipeline.sources import all_sources
+    from cascadebdt.events.sources import all_sources
 
     config = configuration(path)
     source = all_sources(config, nominal_only=True)[0]

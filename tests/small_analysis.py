@@ -8,7 +8,7 @@ import numpy as np
 
 from cascadebdt import config as configuration
 from cascadebdt.config import Config
-from cascadebdt.yields import Histogram
+from cascadebdt.histograms.yields import Histogram
 
 VARIATIONS = ["nominal", "scale_up", "scale_down", "generator_up"]
 NOMINAL: dict[str, dict[str, list[float]]] = {

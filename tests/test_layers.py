@@ -7,38 +7,31 @@ SOURCE = Path(__file__).parents[1] / "src" / "cascadebdt"
 
 # Top to bottom; names on one line do not import each other.
 LAYERS = [
-    ["errors", "resources"],
-    ["arrays", "progress", "regions"],
-    ["kernels.jit"],
+    ["errors", "arrays", "progress", "resources", "atomic"],
+    ["config"],
     ["kernels"],
     ["expression"],
-    ["config"],
     ["ntuple"],
     ["features"],
-    ["selection"],
     ["events"],
-    ["stored"],
+    ["forest"],
     ["cascade"],
-    ["systematics"],
-    ["binning", "migration"],
-    ["yields"],
-    ["templates"],
-    ["treatment"],
+    ["training"],
+    ["histograms"],
     ["workspace"],
     ["inference"],
-    ["diagnostics"],
-    ["store"],
     ["interchange"],
     ["plots"],
-    ["tables"],
+    ["products"],
     ["report"],
     ["simulation"],
     ["pipeline"],
+    ["_api"],
     ["cli"],
     ["__main__"],
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
-STANDS_APART = {"simulation": {"kernels", "kernels.jit", "errors", "arrays"}}
+STANDS_APART = {"simulation": {"kernels", "errors", "arrays", "atomic"}}
 
 
 def layer(module: str) -> str:

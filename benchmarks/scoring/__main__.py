@@ -21,7 +21,8 @@ import toy
 import uproot
 import ways
 
-from cascadebdt.kernels import cpu, forest_source
+from cascadebdt.forest import source
+from cascadebdt.kernels import cpu
 
 COMPRESSIONS = {"zlib": uproot.ZLIB(1), "zstd": uproot.ZSTD(5), "lz4": uproot.LZ4(4)}
 
@@ -72,7 +73,7 @@ def from_files(cascades: dict[int, Any], columns: toy.Columns, rounds: int) -> N
             with uproot.recreate(path, compression=compression) as file:
                 file.mktree("Events", columns)
             for depth, cascade in cascades.items():
-                levels = {"plain": ways.compiled(cascade, forest_source.plain)}
+                levels = {"plain": ways.compiled(cascade, source.plain)}
                 if cpu.instructions():
                     levels[cpu.instructions()] = ways.compiled(cascade, None)
                 cases = {"reading alone": (lambda path=path: list(map(len, chunks(path))), n_events)}

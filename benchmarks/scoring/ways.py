@@ -8,7 +8,8 @@ import xgboost as xgb
 from toy import Columns
 
 from cascadebdt.cascade import Cascade
-from cascadebdt.kernels import cpu, forest_source
+from cascadebdt.forest import source
+from cascadebdt.kernels import cpu
 
 Way = Callable[[Columns], np.ndarray]
 Score = Callable[[np.ndarray], np.ndarray]
@@ -26,7 +27,7 @@ def all_ways(cascade: Cascade) -> dict[str, tuple[Way, int]]:
             ways[f"{name}, survivors"] = on_survivors(cascade, [convert(model) for model in models]), 20
         except ImportError:
             print(f"({name} is not installed)")
-    ways["cascadebdt, plain"] = compiled(cascade, forest_source.plain), 1
+    ways["cascadebdt, plain"] = compiled(cascade, source.plain), 1
     if cpu.instructions():
         ways[f"cascadebdt, {cpu.instructions()}"] = compiled(cascade, None), 1
     return ways

@@ -9,12 +9,12 @@ import time
 
 import numpy as np
 
-from cascadebdt.cascade import boosting, decorrelation
-from cascadebdt.cascade.boosting import Runtime, TrainingSample
-from cascadebdt.cascade.folds import Split
-from cascadebdt.cascade.quality import roc_auc
-from cascadebdt.cascade.table import Table
 from cascadebdt.config import BDTConfig, DecorrelateConfig
+from cascadebdt.events.folds import Split
+from cascadebdt.training import boosting, decorrelation
+from cascadebdt.training.boosting import Runtime, TrainingSample
+from cascadebdt.training.quality import roc_auc
+from cascadebdt.training.table import Table
 
 N_TRAIN, N_TEST = 40_000, 100_000
 WAYS = (("none", 1.0), ("planing", 1.0), ("flatness", 1.0), ("flatness", 3.0), ("flatness", 10.0), ("flatness", 30.0))

@@ -10,12 +10,12 @@ import time
 
 import numpy as np
 
-from cascadebdt.cascade import boosting
-from cascadebdt.cascade.boosting import Runtime, TrainingSample
-from cascadebdt.cascade.folds import Split
-from cascadebdt.cascade.quality import roc_auc
-from cascadebdt.cascade.table import Table
 from cascadebdt.config import BDTConfig
+from cascadebdt.events.folds import Split
+from cascadebdt.training import boosting
+from cascadebdt.training.boosting import Runtime, TrainingSample
+from cascadebdt.training.quality import roc_auc
+from cascadebdt.training.table import Table
 
 FEATURES = tuple(f"x{k}" for k in range(20))
 

@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 import uproot
 
-from cascadebdt.cascade import boosting
-from cascadebdt.cascade.boosting import Runtime, TrainingSample
-from cascadebdt.cascade.folds import Split
-from cascadebdt.cascade.table import Table
 from cascadebdt.config import BDTConfig
-from cascadebdt.stored import StoredColumns
+from cascadebdt.events.disk import StoredColumns
+from cascadebdt.events.folds import Split
+from cascadebdt.training import boosting
+from cascadebdt.training.boosting import Runtime, TrainingSample
+from cascadebdt.training.table import Table
 
 CHUNK = 1_000_000
 

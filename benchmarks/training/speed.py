@@ -15,8 +15,8 @@ import numpy as np
 import xgboost as xgb
 
 import cascadebdt as cb
-from cascadebdt.cascade import boosting
-from cascadebdt.cascade.weights import balanced
+from cascadebdt.training import boosting
+from cascadebdt.training.weights import balanced
 
 Stage = tuple[boosting.TrainingSample, Any, Any, boosting.Runtime]
 

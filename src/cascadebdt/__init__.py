@@ -1,60 +1,89 @@
 """Event classification in high-energy physics with cascading boosted decision trees.
 
-Modules load when they are first used, so that importing the package costs nothing::
+The names below are the public interface; everything else is private and may move. Each loads when it is first used, so
+that importing the package costs nothing::
 
     import cascadebdt as cb
 
-    config = cb.config.load("configs/wh_dark_photon.yaml")
+    config = cb.load_config("configs/wh_dark_photon.yaml")
+    events = cb.select(config)
+    cascade = cb.train(events, config)
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cascadebdt import (
-        cascade,
-        config,
-        diagnostics,
-        errors,
-        inference,
-        pipeline,
-        plots,
-        report,
-        simulation,
-        store,
-        workspace,
-        yields,
-    )
-    from cascadebdt.cascade import Cascade
+    from cascadebdt import plots
+    from cascadebdt._api import fill, train
+    from cascadebdt.cascade import Cascade, Scores
+    from cascadebdt.config import Config
+    from cascadebdt.config import load as load_config
+    from cascadebdt.errors import CascadeBDTError
+    from cascadebdt.events import Events
+    from cascadebdt.events.loading import select
     from cascadebdt.expression import register
+    from cascadebdt.inference import FitResult, fit, limit, ranking, scan, significance, toys
+    from cascadebdt.pipeline import run
+    from cascadebdt.workspace import Workspace
+    from cascadebdt.workspace import build as build_workspace
 
 __version__ = "0.1.0"
+
+_HOME = {  # public name -> its module, and its name there
+    "Cascade": ("cascade", "Cascade"),
+    "CascadeBDTError": ("errors", "CascadeBDTError"),
+    "Config": ("config", "Config"),
+    "Events": ("events", "Events"),
+    "FitResult": ("inference", "FitResult"),
+    "Scores": ("cascade", "Scores"),
+    "Workspace": ("workspace", "Workspace"),
+    "build_workspace": ("workspace", "build"),
+    "fill": ("_api", "fill"),
+    "fit": ("inference", "fit"),
+    "limit": ("inference", "limit"),
+    "load_config": ("config", "load"),
+    "plots": ("plots", ""),
+    "ranking": ("inference", "ranking"),
+    "register": ("expression", "register"),
+    "run": ("pipeline", "run"),
+    "scan": ("inference", "scan"),
+    "select": ("events.loading", "select"),
+    "significance": ("inference", "significance"),
+    "toys": ("inference", "toys"),
+    "train": ("_api", "train"),
+}
 __all__ = [
     "Cascade",
-    "cascade",
-    "config",
-    "diagnostics",
-    "errors",
-    "inference",
-    "pipeline",
+    "CascadeBDTError",
+    "Config",
+    "Events",
+    "FitResult",
+    "Scores",
+    "Workspace",
+    "build_workspace",
+    "fill",
+    "fit",
+    "limit",
+    "load_config",
     "plots",
+    "ranking",
     "register",
-    "report",
-    "simulation",
-    "store",
-    "workspace",
-    "yields",
+    "run",
+    "scan",
+    "select",
+    "significance",
+    "toys",
+    "train",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Cascade":
-        return importlib.import_module("cascadebdt.cascade").Cascade
-    if name == "register":
-        return importlib.import_module("cascadebdt.expression").register
-    if name in __all__:
-        return importlib.import_module(f"cascadebdt.{name}")
-    raise AttributeError(f"module 'cascadebdt' has no attribute '{name}'")
+    if name not in _HOME:
+        raise AttributeError(f"module 'cascadebdt' has no attribute '{name}'")
+    home, attribute = _HOME[name]
+    module = importlib.import_module(f"cascadebdt.{home}")
+    return getattr(module, attribute) if attribute else module
 
 
 def __dir__() -> list[str]:

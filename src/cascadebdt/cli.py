@@ -19,7 +19,7 @@ from cascadebdt.resources import available_cpus
 
 if TYPE_CHECKING:
     from cascadebdt.config import Config
-    from cascadebdt.store import Products
+    from cascadebdt.products.store import Products
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -83,7 +83,8 @@ class _Job:
         unblind: str | None,
         quiet: bool,
     ) -> None:
-        from cascadebdt import config, store
+        from cascadebdt import config
+        from cascadebdt.products import store
 
         _log_to_stderr(quiet=quiet)
         if unblind is not None and not unblind.strip():
@@ -233,8 +234,8 @@ def _fit_file(options: dict[str, Any], **question: Any) -> None:
     if options["unblind"] is not None:
         raise click.UsageError("--unblind goes with a configuration; a workspace is open but for its --blind regions")
     _log_to_stderr(quiet=options["quiet"])
-    from cascadebdt import store
     from cascadebdt.pipeline.fits import Question, fit_file
+    from cascadebdt.products import store
 
     path = options["config_path"]
     products = store.Products(options["output"] or Path("results") / path.stem)

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cascadebdt import cascade
+from cascadebdt import training
 from cascadebdt.cascade import BLINDED, Cascade
 from cascadebdt.errors import InputError
 from tiny_analysis import toy_cascade, toy_events
@@ -12,7 +12,7 @@ from tiny_analysis import toy_cascade, toy_events
 
 @pytest.fixture(scope="module")
 def trained() -> Cascade:
-    return cascade.train(toy_events(), toy_cascade())
+    return training.train(toy_events(), toy_cascade())
 
 
 def test_a_saved_cascade_scores_plain_columns_alone(trained: Cascade, tmp_path: Path) -> None:

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cascadebdt import cascade
+from cascadebdt import training
 from cascadebdt.cascade import Cascade, Scores, model
-from cascadebdt.cascade.engines import XGBoost
-from cascadebdt.cascade.scorer import Scorer
 from cascadebdt.config import CascadeConfig
 from cascadebdt.events import identify
-from cascadebdt.kernels import forest_source
+from cascadebdt.forest import source
+from cascadebdt.forest.engines import XGBoost
+from cascadebdt.forest.scorer import Scorer
 from tiny_analysis import toy_cascade, toy_events
 
 
@@ -36,12 +36,12 @@ BOTH = {"signal_efficiency": 0.9, "validation_efficiency": 0.97}
 
 @pytest.fixture(scope="module")
 def plain() -> Cascade:
-    return cascade.train(toy_events(), configured(PLAIN, PLAIN))
+    return training.train(toy_events(), configured(PLAIN, PLAIN))
 
 
 @pytest.fixture(scope="module")
 def validated() -> Cascade:
-    return cascade.train(toy_events(), configured(BOTH, PLAIN))
+    return training.train(toy_events(), configured(BOTH, PLAIN))
 
 
 def by_definition(trained: Cascade, scores: Scores) -> list[str]:
@@ -101,7 +101,7 @@ def test_regions_alone_are_those_of_the_scores_with_memory_for_some_events_at_a_
 def test_plain_kernels_and_xgboost_itself_give_the_same_regions(validated: Cascade) -> None:
     events = toy_events()
     expected = validated.score(events).region
-    for scorer in (validated.compiled(forest_source.plain), slow(validated)):
+    for scorer in (validated.compiled(source.plain), slow(validated)):
         found = scorer.run(events.columns, events.event_id, jobs=1, with_margins=True)
         codes = validated._codes(found.region, found.margins)
         blind = np.where(events.is_data & (codes == 3), -1, codes)
@@ -146,7 +146,7 @@ def test_every_event_is_in_exactly_one_region_for_any_fixed_thresholds(tight: fl
 
 @functools.cache
 def trained_once() -> Cascade:
-    return cascade.train(toy_events(600, 1), configured({"threshold": 0.5, "validation_threshold": 0.2}, PLAIN))
+    return training.train(toy_events(600, 1), configured({"threshold": 0.5, "validation_threshold": 0.2}, PLAIN))
 
 
 def with_thresholds(trained: Cascade, tight: np.float32, loose: np.float32) -> Cascade:

@@ -3,15 +3,16 @@
 import numpy as np
 import pytest
 
-from cascadebdt import cascade, yields
+from cascadebdt import training
 from cascadebdt.cascade import BLINDED, Cascade, Scores
 from cascadebdt.config import Config
 from cascadebdt.events import Events
+from cascadebdt.histograms import yields
 
 
 @pytest.fixture(scope="module")
 def trained(tiny: Config, tiny_events: Events) -> Cascade:
-    return cascade.train(tiny_events, tiny.cascade)
+    return training.train(tiny_events, tiny.cascade)
 
 
 @pytest.fixture(scope="module")

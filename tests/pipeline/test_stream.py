@@ -10,21 +10,22 @@ import pytest
 import uproot
 from click.testing import CliRunner, Result
 
-from cascadebdt import cascade, pipeline, yields
 from cascadebdt import config as configuration
+from cascadebdt import pipeline, training
 from cascadebdt.cascade import Cascade
 from cascadebdt.cli import main
 from cascadebdt.config import Config
 from cascadebdt.errors import ConfigError, InputError
 from cascadebdt.events import Events
+from cascadebdt.histograms import yields
 from cascadebdt.pipeline import Request
-from cascadebdt.store import Products
+from cascadebdt.products.store import Products
 from tiny_analysis import tiny_config
 
 
 @pytest.fixture(scope="module")
 def trained(tiny: Config, tiny_events: Events) -> Cascade:
-    return cascade.train(tiny_events, tiny.cascade)
+    return training.train(tiny_events, tiny.cascade)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +83,7 @@ def test_an_aborted_run_leaves_no_score_file_behind(
     abandoned = tmp_path / "scores" / f".zee.root.{platform.node()}.999999999"
     abandoned.parent.mkdir()
     abandoned.write_bytes(b"of a process that was killed")
-    monkeypatch.setattr("cascadebdt.pipeline.stream.diagnostics.score_histograms", fails)
+    monkeypatch.setattr("cascadebdt.pipeline.stream.contents.score_histograms", fails)
     with pytest.raises(KeyboardInterrupt):
         pipeline.apply_files(tiny, Products(tmp_path), trained, request_all(ntuples, whole, scores=True))
     assert list((tmp_path / "scores").iterdir()) == []

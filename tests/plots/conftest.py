@@ -7,7 +7,7 @@ import hist
 import numpy as np
 import pytest
 
-from cascadebdt.yields import Histogram, Yields
+from cascadebdt.histograms.yields import Histogram, Yields
 
 SIMULATED = {
     "CR_zee": {"signal": [0.5, 0.2], "zee": [900.0, 400.0], "ttbar": [50.0, 30.0]},

@@ -4,13 +4,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cascadebdt import cascade, plots
+from cascadebdt import plots
+from cascadebdt.training import train
 from tiny_analysis import toy_cascade, toy_events
 
 
 @pytest.fixture(scope="module")
 def trained() -> dict[str, Any]:
-    return dict(cascade.train(toy_events(), toy_cascade()).stages[0].classifier.summary)
+    return dict(train(toy_events(), toy_cascade()).stages[0].classifier.summary)
 
 
 @pytest.fixture

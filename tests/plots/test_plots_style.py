@@ -6,8 +6,8 @@ import pytest
 from hist.intervals import poisson_interval
 
 from cascadebdt import plots
+from cascadebdt.histograms.yields import Yields
 from cascadebdt.plots import style
-from cascadebdt.yields import Yields
 
 
 def test_colours_follow_the_first_appearance_and_are_never_used_twice() -> None:

@@ -6,8 +6,8 @@ import pytest
 from matplotlib.patches import StepPatch
 
 from cascadebdt import plots
+from cascadebdt.histograms.yields import Histogram
 from cascadebdt.plots.training import _percent, _spread
-from cascadebdt.yields import Histogram
 
 FLOW = {"steps": ["zee", "ttbar", "SR"], "yields": {"signal": [10.0, 9.0, 8.0], "zee": [1000.0, 50.0, 0.0]}}
 

@@ -11,9 +11,9 @@ from matplotlib.patches import StepPatch
 from cascadebdt import plots
 from cascadebdt.arrays import FloatArray
 from cascadebdt.errors import FitError
+from cascadebdt.histograms.yields import Histogram, Yields
 from cascadebdt.plots import style
 from cascadebdt.plots.inference import Fit
-from cascadebdt.yields import Histogram, Yields
 
 
 def panels(figure: Figure) -> tuple[list[Axes], list[Axes], list[Axes]]:

@@ -9,11 +9,11 @@ from dataclasses import replace
 import numpy as np
 
 from cascadebdt.arrays import BoolArray
-from cascadebdt.cascade.folds import fold_of
 from cascadebdt.config import NOMINAL
 from cascadebdt.errors import InputError
 from cascadebdt.events import Events
-from cascadebdt.selection import UNSEEN, Counts
+from cascadebdt.events.folds import fold_of
+from cascadebdt.events.selection import UNSEEN, Counts
 
 HELD_OUT = 0
 

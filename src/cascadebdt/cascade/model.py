@@ -11,18 +11,19 @@ from typing import Any
 import numpy as np
 import xgboost as xgb
 
-from cascadebdt import regions
 from cascadebdt.arrays import EVENT_ID, REGION, AnyArray, FeatureArray, IdArray, RegionArray
-from cascadebdt.cascade import holdout, scorer
-from cascadebdt.cascade.engines import Member
-from cascadebdt.cascade.logistic import margin_cut
-from cascadebdt.cascade.scorer import Scorer
-from cascadebdt.cascade.scoring import BLINDED, Scores
-from cascadebdt.config import Mode
+from cascadebdt.atomic import write_bytes, write_text
+from cascadebdt.cascade import holdout
+from cascadebdt.cascade.scores import BLINDED, Scores
+from cascadebdt.config import Mode, region_names
 from cascadebdt.errors import InputError
 from cascadebdt.events import Events
-from cascadebdt.kernels.forest_source import Level
-from cascadebdt.selection import UNSEEN
+from cascadebdt.events.selection import UNSEEN
+from cascadebdt.forest import scorer
+from cascadebdt.forest.engines import Member
+from cascadebdt.forest.logistic import margin_cut
+from cascadebdt.forest.scorer import Scorer
+from cascadebdt.forest.source import Level
 
 FORMAT = 2
 SLICE = 1 << 20  # events whose margins are held at a time where only regions are wanted
@@ -95,7 +96,7 @@ class Cascade:
     @property
     def regions(self) -> tuple[str, ...]:
         """Names of the regions: what each stage rejects, then the signal region."""
-        return regions.names(
+        return region_names.names(
             (stage.name, stage.working_point.validation_threshold is not None) for stage in self.stages
         )
 
@@ -103,7 +104,7 @@ class Cascade:
     def empty_regions(self) -> tuple[str, ...]:
         """Regions of stages that everything passes, because there was too little to train them with."""
         untrained = [stage.name for stage in self.stages if "untrained" in stage.classifier.summary]
-        return tuple(name for name in self.regions if regions.stage_of(name) in untrained)
+        return tuple(name for name in self.regions if region_names.stage_of(name) in untrained)
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -197,7 +198,7 @@ class Cascade:
         """
         if len(self.regions) == len(self.stages) + 1:
             return rejected
-        control = [self.regions.index(f"{regions.CONTROL}{stage.name}") for stage in self.stages]
+        control = [self.regions.index(f"{region_names.CONTROL}{stage.name}") for stage in self.stages]
         codes = np.array([*control, len(self.regions) - 1], REGION)[rejected]
         for k, stage in enumerate(self.stages):
             if stage.working_point.validation_threshold is not None:
@@ -233,7 +234,7 @@ class Cascade:
             "final": _save(self.final, directory) if self.final else None,
             "provenance": dict(provenance or {}),
         }
-        (directory / "cascade.json").write_text(json.dumps(content, indent=2) + "\n")
+        write_text(directory / "cascade.json", json.dumps(content, indent=2) + "\n")
 
     @classmethod
     def load(cls, directory: Path | str) -> "Cascade":
@@ -314,12 +315,11 @@ def _read_exact(threshold: Mapping[str, Any]) -> np.float32:
 
 def _save(classifier: Classifier, directory: Path) -> dict[str, Any]:
     folder = directory / classifier.name
-    folder.mkdir(parents=True, exist_ok=True)
     models = []
     for fold, booster in enumerate(classifier.boosters):
         raw = bytes(booster.save_raw("ubj"))
         path = folder / f"fold_{fold}.ubj"
-        path.write_bytes(raw)
+        write_bytes(path, raw)
         models.append({"file": str(path.relative_to(directory)), "sha256": hashlib.sha256(raw).hexdigest()})
     return {
         "name": classifier.name,

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from cascadebdt import regions
+from cascadebdt.config import region_names
 from cascadebdt.config.base import Fraction, Name, Positive, Section, as_list, require_unique
 from cascadebdt.errors import did_you_mean
 
@@ -197,4 +197,4 @@ class CascadeConfig(Section):
     @property
     def regions(self) -> tuple[str, ...]:
         """Names of the regions that the stages make."""
-        return regions.names((stage.name, stage.working_point.is_validated) for stage in self.stages)
+        return region_names.names((stage.name, stage.working_point.is_validated) for stage in self.stages)

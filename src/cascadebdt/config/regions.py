@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from cascadebdt.config.base import Name, Section
-from cascadebdt.regions import CONTROL, SIGNAL_REGION, VALIDATION, is_validation
+from cascadebdt.config.region_names import CONTROL, SIGNAL_REGION, VALIDATION, is_validation
 
 EmptyBins = Literal["floor", "merge", "error"]
 

@@ -82,7 +82,7 @@ def conditioned(workspace: Mapping[str, Any]) -> "Workspace":
     The prediction is that of the fit without signal to the open regions alone; what the blind regions held before
     does not enter. A workspace without blind regions keeps its observation.
     """
-    from cascadebdt.workspace import Workspace  # and with it all that makes yields, which fits do not need
+    from cascadebdt.workspace import Workspace
 
     blind: tuple[str, ...] = getattr(workspace, "blind", ())
     target = prepare(workspace)

@@ -11,8 +11,8 @@ import numpy as np
 
 from cascadebdt.arrays import FloatArray
 from cascadebdt.errors import FitError
-from cascadebdt.kernels import histfactory
-from cascadebdt.kernels.histfactory import Cells
+from cascadebdt.inference import histfactory
+from cascadebdt.inference.histfactory import Cells
 
 Json = Mapping[str, Any]
 

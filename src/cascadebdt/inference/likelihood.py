@@ -17,10 +17,10 @@ from scipy.special import gammaln, xlogy
 
 from cascadebdt.arrays import BoolArray, FloatArray, IntArray
 from cascadebdt.errors import FitError, did_you_mean
+from cascadebdt.inference import histfactory
 from cascadebdt.inference.checks import check_model, check_observation, check_parts
 from cascadebdt.inference.flatten import flatten
-from cascadebdt.kernels import histfactory
-from cascadebdt.kernels.histfactory import Cells
+from cascadebdt.inference.histfactory import Cells
 
 # Events that an empty bin counts as. They change -2 ln L by about 1e-5, and let a fit that prefers a negative rate
 # approach zero smoothly, where the likelihood without them would end in a wall.

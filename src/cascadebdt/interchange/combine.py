@@ -32,9 +32,9 @@ import numpy as np
 import uproot
 
 from cascadebdt.arrays import FloatArray
+from cascadebdt.atomic import write_text
 from cascadebdt.errors import FitError
 from cascadebdt.inference import check
-from cascadebdt.store import write_text
 
 Json = Mapping[str, Any]
 

@@ -1,6 +1,6 @@
 """The steps in order: select, train, apply, fit, report."""
 
-from cascadebdt.pipeline.select import require_trainable, select, select_for_training
+from cascadebdt.events.loading import require_trainable, select, select_for_training
 from cascadebdt.pipeline.steps import apply, fit, load_cascade, report, run, train
 from cascadebdt.pipeline.stream import Request, apply_files
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from cascadebdt import inference
+from cascadebdt.config.region_names import SIGNAL_REGION
 from cascadebdt.interchange import read_workspace
-from cascadebdt.regions import SIGNAL_REGION
-from cascadebdt.store import Products
+from cascadebdt.products.store import Products
 from cascadebdt.workspace import Workspace
 
 
@@ -81,7 +81,7 @@ def fit_file(path: Path, products: Products, question: Question) -> dict[str, An
     InputError, FitError
         If a file is wrong, or a fit is not to be trusted.
     """
-    from cascadebdt import plots  # matplotlib loads when the fit is done
+    from cascadebdt import plots
 
     blind = question.blind or ((SIGNAL_REGION,) if _is_of_blind_run(path) else ())
     model = read_workspace(path, patch=question.patch, measurement=question.measurement, poi=question.poi, blind=blind)

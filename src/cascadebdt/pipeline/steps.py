@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cascadebdt import cascade, diagnostics, features, migration, yields
+from cascadebdt import features, training
 from cascadebdt.cascade import BLINDED, Cascade, Scores
-from cascadebdt.cascade.inputs import data_ranges, require_alive
 from cascadebdt.config import Config, RegionsConfig
+from cascadebdt.config.region_names import SIGNAL_REGION, is_validation
 from cascadebdt.errors import InputError
 from cascadebdt.events import Events
-from cascadebdt.pipeline.select import require_trainable, select
+from cascadebdt.events.loading import require_trainable, select
+from cascadebdt.events.selection import Cutflow
+from cascadebdt.histograms import contents, migration, yields
+from cascadebdt.histograms.yields import Histogram, Yields
+from cascadebdt.products.store import Products, cutflow_content, manifest, versions, yields_content
 from cascadebdt.progress import Progress, silent
-from cascadebdt.regions import SIGNAL_REGION, is_validation
 from cascadebdt.resources import Meter
-from cascadebdt.selection import Cutflow
-from cascadebdt.store import Products, cutflow_content, manifest, versions, yields_content
-from cascadebdt.yields import Histogram, Yields
+from cascadebdt.training.inputs import data_ranges, require_alive
 
 if TYPE_CHECKING:
     from cascadebdt.workspace import Workspace
@@ -49,7 +50,7 @@ def run(config: Config, products: Products, *, jobs: int = 1, progress: Progress
 def train(config: Config, products: Products, events: Events, *, jobs: int = 1, progress: Progress = silent) -> Cascade:
     """Train the cascade and write it."""
     require_trainable(events, config)
-    model = cascade.train(events, config.cascade, seed=config.seed, jobs=jobs, progress=progress)
+    model = training.train(events, config.cascade, seed=config.seed, jobs=jobs, progress=progress)
     provenance = {
         "config_hash": config.hash,
         "seed": config.seed,
@@ -102,7 +103,7 @@ def apply(config: Config, products: Products, events: Events, model: Cascade, *,
         "cutflow",
         {
             **cutflow_content(cutflow, {sample.name: sample.process for sample in config.samples}),
-            "cascade": diagnostics.flow(events, scores),
+            "cascade": contents.flow(events, scores),
             "events": {
                 "read": cutflow.read,
                 "selected": cutflow.selected,
@@ -118,7 +119,7 @@ def apply(config: Config, products: Products, events: Events, model: Cascade, *,
     )
     products.write("yields", yields_content(filled))
     products.write("migration", migration.content(migration.table(events, scores, config.systematics)))
-    products.write_histograms(filled, diagnostics.score_histograms(events, scores))
+    products.write_histograms(filled, contents.score_histograms(events, scores))
 
 
 def without(filled: Yields, regions: Sequence[str]) -> Yields:
@@ -153,7 +154,7 @@ def fit(config: Config, products: Products) -> dict[str, Any]:
     InputError
         If the fit is to be unblinded, but the histograms were filled blind.
     """
-    from cascadebdt import inference, workspace  # pyhf loads with this step
+    from cascadebdt import inference, workspace
     from cascadebdt.pipeline.fits import fit_workspace
 
     filled, _ = products.read_histograms()
@@ -164,7 +165,7 @@ def fit(config: Config, products: Products) -> dict[str, Any]:
     products.write("treatment", {"merged": _merged(filled, config.regions), **everything.notes.to_json()})
     fitted = fit_workspace(model, products)
     against = {stage.name: stage.against for stage in config.cascade.stages}
-    regions = diagnostics.region_table(filled, against, config.cascade.signal)
+    regions = contents.region_table(filled, against, config.cascade.signal)
     if not config.fit.unblind:
         regions[SIGNAL_REGION]["data"] = None
     summary = {
@@ -209,6 +210,6 @@ def _require_unblinded(config: Config, products: Products) -> None:
 
 def report(config: Config, products: Products) -> None:
     """Draw the figures and write the HTML page, from the products of the other steps alone."""
-    from cascadebdt import report as page  # matplotlib loads with this step
+    from cascadebdt import report as page
 
     page.write(products, signal=config.cascade.signal)

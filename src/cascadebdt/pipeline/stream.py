@@ -6,20 +6,21 @@ from pathlib import Path
 
 import numpy as np
 
-from cascadebdt import diagnostics, migration, ntuple, yields
+from cascadebdt import ntuple
 from cascadebdt.arrays import FloatArray
 from cascadebdt.cascade import Cascade, Scores
-from cascadebdt.cascade.inputs import Range, data_ranges, require_alive
 from cascadebdt.config import Config, SampleConfig, SampleSystematic
 from cascadebdt.errors import ConfigError, InputError, did_you_mean
 from cascadebdt.events import Events
-from cascadebdt.pipeline.select import stream
+from cascadebdt.events.loading import stream
+from cascadebdt.events.selection import Cutflow
+from cascadebdt.events.variations import alternative_samples
+from cascadebdt.histograms import contents, migration, yields
+from cascadebdt.histograms.yields import Histogram
 from cascadebdt.pipeline.steps import visible_cutflow, without
+from cascadebdt.products.store import Products, ScoreFiles, cutflow_content, yields_content
 from cascadebdt.progress import Progress, silent
-from cascadebdt.selection import Cutflow
-from cascadebdt.store import Products, ScoreFiles, cutflow_content, yields_content
-from cascadebdt.systematics import alternative_samples
-from cascadebdt.yields import Histogram
+from cascadebdt.training.inputs import Range, data_ranges, require_alive
 
 N_BINS = 50  # of a score without configured bins
 
@@ -98,7 +99,7 @@ class _Total:
         _merge(self.regions, yields.fill(events, scores, self.config.regions, edges=self.edges))
         moved = migration.table(events, scores, self.config.systematics)
         self.migrations = migration.merge(self.migrations, moved) if self.migrations else moved
-        _merge(self.scores, diagnostics.score_histograms(events, scores))
+        _merge(self.scores, contents.score_histograms(events, scores))
 
 
 def _merge(total: dict[str, Histogram], part: Mapping[str, Histogram]) -> None:

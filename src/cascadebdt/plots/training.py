@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from cascadebdt.arrays import FloatArray
 from cascadebdt.config import DATA
+from cascadebdt.histograms.yields import Histogram
 from cascadebdt.plots import style
-from cascadebdt.yields import Histogram
 
 
 def scores(

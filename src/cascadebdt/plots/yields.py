@@ -16,11 +16,11 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from cascadebdt.arrays import AnyArray, FloatArray
 from cascadebdt.config import DATA, NOMINAL
+from cascadebdt.config.region_names import SIGNAL_REGION, is_validation
 from cascadebdt.errors import FitError, did_you_mean
+from cascadebdt.histograms.yields import Histogram, Yields
 from cascadebdt.plots import style
 from cascadebdt.plots.inference import Fit
-from cascadebdt.regions import SIGNAL_REGION, is_validation
-from cascadebdt.yields import Histogram, Yields
 
 BINS_PER_ROW = 46
 BIN_WIDTH = 0.3  # inches, in the overview

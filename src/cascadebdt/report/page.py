@@ -9,13 +9,14 @@ from typing import Any, cast
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
-from cascadebdt import plots, tables
+from cascadebdt import plots
+from cascadebdt.atomic import write_text
+from cascadebdt.config.region_names import SIGNAL_REGION
 from cascadebdt.plots.inference import SIMULATION_STATISTICS, Fit
 from cascadebdt.plots.style import significant
-from cascadebdt.regions import SIGNAL_REGION
-from cascadebdt.report import training
+from cascadebdt.products.store import Products
+from cascadebdt.report import tables, training
 from cascadebdt.report.training import percent
-from cascadebdt.store import Products, write_text
 
 Json = Mapping[str, Any]
 
@@ -83,7 +84,7 @@ def build(
     warnings : sentences to show before those found here
     """
     environment = Environment(
-        loader=PackageLoader("cascadebdt"),
+        loader=PackageLoader("cascadebdt.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

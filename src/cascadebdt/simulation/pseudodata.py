@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from cascadebdt.arrays import AnyArray, FloatArray, IntArray
+from cascadebdt.atomic import write_text
 from cascadebdt.simulation import files
 from cascadebdt.simulation.blocks import Sample, random_numbers
 from cascadebdt.simulation.processes import Process
@@ -85,5 +86,5 @@ def write_data(path: Path, drawn: Sequence[Columns], *, seed: int) -> Path:
 def write_truth(path: Path, processes: dict[str, dict[str, object]], *, luminosity_fb: float, seed: int) -> Path:
     """Write what the data were made of."""
     content = {"luminosity_fb": luminosity_fb, "seed": seed, "samples": processes}
-    path.write_text(json.dumps(content, indent=2) + "\n")
+    write_text(path, json.dumps(content, indent=2) + "\n")
     return path

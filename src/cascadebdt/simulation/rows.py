@@ -11,12 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cascadebdt.arrays import AnyArray, BoolArray, FloatArray, IntArray
-from cascadebdt.simulation.detector import (
-    MASSES,
-    UNDERLYING_EVENT,
-    Objects,
-    event_index,
-)
+from cascadebdt.simulation.detector import MASSES, UNDERLYING_EVENT, Objects, event_index
 from cascadebdt.simulation.hypotheses import (
     JET_AS_LEPTON,
     JET_AS_PHOTON,

@@ -1,0 +1,78 @@
+"""What scoring gives: the margins, scores and regions of events."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from cascadebdt.arrays import REGION, BoolArray, FeatureArray, IntArray, RegionArray
+from cascadebdt.config import region_names
+from cascadebdt.forest.logistic import probability
+
+BLINDED = -1
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The margins and the region of each event; its scores are a view of the margins.
+
+    A margin is the float32 sum of an event's leaves, a score its probability, as XGBoost gives it. Where only margins
+    and regions are looked at, no probability is computed.
+
+    Attributes
+    ----------
+    margins : (n_events, n_stages) float32, NaN at stages that an event does not reach
+    final_margin : (n_events,) float32, of the final discriminant of what passes every stage, NaN elsewhere; None
+        without one
+    region : (n_events,) int8, the code of the region: without validation regions k if stage k (from 0) rejects the
+        event, n_stages for the signal region; `BLINDED` for data that would land there while blind: nothing else of
+        them is kept
+    regions : names, ``regions[region[i]]`` is the region of event i
+    signal : name of the signal process
+    """
+
+    margins: FeatureArray
+    final_margin: FeatureArray | None
+    region: RegionArray
+    regions: tuple[str, ...]
+    signal: str
+
+    @cached_property
+    def scores(self) -> FeatureArray:
+        """The score of each event at each stage: (n_events, n_stages) float32 in [0, 1], NaN where not reached."""
+        return probability(self.margins)
+
+    @cached_property
+    def final(self) -> FeatureArray | None:
+        """The final discriminant: (n_events,) float32 in [0, 1], NaN outside the signal region; None without one."""
+        return None if self.final_margin is None else probability(self.final_margin)
+
+    @cached_property
+    def stages(self) -> tuple[str, ...]:
+        """Names of the stages."""
+        return tuple(
+            dict.fromkeys(stage for name in self.regions if (stage := region_names.stage_of(name)) is not None)
+        )
+
+    @cached_property
+    def stage_of_region(self) -> IntArray:
+        """The stage (from 0) that rejects the events of each region, n_stages for the signal region: (n_regions,)."""
+        order = [*self.stages, None]
+        return np.array([order.index(region_names.stage_of(name)) for name in self.regions])
+
+    @property
+    def signal_region(self) -> int:
+        """The code of the signal region."""
+        return len(self.regions) - 1
+
+    def blinded(self, is_data: BoolArray) -> "Scores":
+        """Return the scores with the data of the signal region dropped."""
+        hidden = is_data & (self.region == self.signal_region)
+        if not hidden.any():
+            return self
+        return replace(
+            self,
+            margins=np.where(hidden[:, None], np.float32(np.nan), self.margins),
+            final_margin=None if self.final_margin is None else np.where(hidden, np.float32(np.nan), self.final_margin),
+            region=np.where(hidden, REGION(BLINDED), self.region),
+        )

@@ -1,0 +1,171 @@
+"""Samples -> sources: which files are read, how they are normalised, and what is computed from their events."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from cascadebdt import features, ntuple
+from cascadebdt.config import NOMINAL, Config, SampleConfig, SampleSystematic, applies
+from cascadebdt.errors import FileError, InputError
+from cascadebdt.events.variations import alternative_samples, shifts, weight_factors
+from cascadebdt.features import FeaturePlan
+from cascadebdt.ntuple import NtupleFile
+
+PB_PER_FB = 1000.0
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A sample ready to be read: its files, its normalisation, and one plan per variation of its events.
+
+    Attributes
+    ----------
+    scale : what event weights are multiplied by, from the files in `files` alone
+    skipped : location -> reason, of files left out
+    """
+
+    name: str
+    process: str
+    is_data: bool
+    files: tuple[NtupleFile, ...]
+    scale: float
+    plans: Mapping[str, FeaturePlan]
+    cross_section_pb: float | None = None
+    skipped: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def branches(self) -> frozenset[str]:
+        """Branches that its plans need."""
+        return frozenset().union(*(plan.branches for plan in self.plans.values()))
+
+    @property
+    def exact(self) -> frozenset[str]:
+        """Branches that weights use."""
+        return frozenset().union(*(plan.exact for plan in self.plans.values()))
+
+
+def all_sources(config: Config, *, nominal_only: bool) -> list[Source]:
+    """Open the files of every sample, normalise it and plan its variations.
+
+    Raises
+    ------
+    ConfigError
+        If an expression is wrong or names what the files do not hold.
+    InputError
+        If a file is not usable and may not be skipped.
+    """
+    alternatives = {} if nominal_only else alternative_samples(config)
+    found = [_source(config, sample, NOMINAL, with_shifts=not nominal_only) for sample in config.samples]
+    found += [_source(config, sample, variation, with_shifts=False) for variation, sample in alternatives.items()]
+    ntuple.require_matches([file for source in found for file in source.files], config.ntuples)
+    return found
+
+
+def sources_of(
+    config: Config, samples: Sequence[SampleConfig | SampleSystematic], *, nominal_only: bool
+) -> list[Source]:
+    """Do the same for some samples, alternative ones included, with the variations of their own events or without."""
+    variations = {sample.name: variation for variation, sample in alternative_samples(config).items()}
+    found = [
+        _source(config, sample, NOMINAL, with_shifts=not nominal_only)
+        if isinstance(sample, SampleConfig)
+        else _source(config, sample, variations[sample.name], with_shifts=False)
+        for sample in samples
+    ]
+    ntuple.require_matches([file for source in found for file in source.files], config.ntuples)
+    return found
+
+
+def without(source: Source, error: FileError, config: Config) -> Source:
+    """Return the source without the file that cannot be read, its normalisation corrected.
+
+    Raises
+    ------
+    FileError
+        The error itself, if the file may not be skipped.
+    InputError
+        If no file is left.
+    """
+    _require_skippable(error, config, is_simulation=not source.is_data, cross_section_pb=source.cross_section_pb)
+    log.warning("skipped: %s", error)
+    skipped = {**source.skipped, error.location: str(error)}
+    files = _some([file for file in source.files if file.location != error.location], source.name, skipped)
+    return replace(source, files=files, scale=_scale(config, files, source.cross_section_pb), skipped=skipped)
+
+
+def _source(config: Config, sample: SampleConfig | SampleSystematic, variation: str, *, with_shifts: bool) -> Source:
+    is_data = isinstance(sample, SampleConfig) and sample.is_data
+    files, skipped = _files(config, sample, is_simulation=not is_data)
+    branches = set.intersection(*(set(file.branches) for file in files))
+    weights = {} if is_data else _weight_expressions(config, sample, with_factors=variation == NOMINAL)
+
+    def plan(replaced: Mapping[str, str]) -> FeaturePlan:
+        return features.plan(
+            objects=config.objects,
+            selection=config.selection,
+            features=config.features,
+            weights=weights,
+            branches=branches,
+            shifts=replaced,
+        )
+
+    shifted = shifts(config, sample.process) if with_shifts and not is_data else {}
+    plans = {variation: plan({}), **{name: plan(by) for name, by in shifted.items()}}
+    scale = _scale(config, files, sample.cross_section_pb)
+    return Source(sample.name, sample.process, is_data, files, scale, plans, sample.cross_section_pb, skipped)
+
+
+def _files(
+    config: Config, sample: SampleConfig | SampleSystematic, *, is_simulation: bool
+) -> tuple[tuple[NtupleFile, ...], dict[str, str]]:
+    """Return the usable files of a sample, and why the others are skipped."""
+    files: list[NtupleFile] = []
+    skipped: dict[str, str] = {}
+    for location in ntuple.find(sample.files, directory=config.directory):
+        try:
+            is_normalised = sample.cross_section_pb is not None
+            files.append(ntuple.describe(location, config.ntuples, tree=sample.tree, is_normalised=is_normalised))
+        except FileError as error:
+            _require_skippable(error, config, is_simulation=is_simulation, cross_section_pb=sample.cross_section_pb)
+            log.warning("skipped: %s", error)
+            skipped[location] = str(error)
+    return _some(files, sample.name, skipped), skipped
+
+
+def _some(files: list[NtupleFile], sample: str, skipped: Mapping[str, str]) -> tuple[NtupleFile, ...]:
+    if not files:
+        raise InputError(f"sample '{sample}': every file was skipped, the first because {next(iter(skipped.values()))}")
+    return tuple(files)
+
+
+def _require_skippable(
+    error: FileError, config: Config, *, is_simulation: bool, cross_section_pb: float | None
+) -> None:
+    """Raise the error, unless its file may be left out because the normalisation is corrected for it."""
+    if config.ntuples.on_bad_file == "error":
+        raise error
+    if is_simulation and cross_section_pb is not None:
+        return
+    why = "a sample without cross_section_pb cannot be corrected for it" if is_simulation else "data cannot do without"
+    raise type(error)(f"{error}; on_bad_file: skip does not apply, {why}", location=error.location) from error
+
+
+def _scale(config: Config, files: tuple[NtupleFile, ...], cross_section_pb: float | None) -> float:
+    """Return cross section times luminosity over the sum of weights of `files`, 1 without a cross section."""
+    if cross_section_pb is None:
+        return 1.0
+    return cross_section_pb * config.luminosity_fb * PB_PER_FB / ntuple.sum_of_weights(files)
+
+
+def _weight_expressions(
+    config: Config, sample: SampleConfig | SampleSystematic, *, with_factors: bool
+) -> dict[str, str]:
+    """Return the nominal weight of a sample, and its weight variations as factors on it."""
+    nominal = sample.weight or config.ntuples.weight
+    expressions = {NOMINAL: nominal} if nominal else {}
+    if with_factors:
+        for variation, (systematic, expression) in weight_factors(config).items():
+            if applies(systematic, sample.process):
+                expressions[variation] = expression
+    return expressions

@@ -1,0 +1,1 @@
+"""Forests: trained boosters -> tables -> margins, bit for bit as XGBoost computes them."""

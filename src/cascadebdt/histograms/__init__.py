@@ -1,0 +1,1 @@
+"""Histograms: what regions contain, their bins, and how events migrate between them."""

@@ -1,0 +1,5 @@
+"""Training: how a cascade comes to be, from the samples of a stage to its boosters and their quality."""
+
+from cascadebdt.training.trainer import train
+
+__all__ = ["train"]

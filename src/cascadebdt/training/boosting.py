@@ -1,0 +1,362 @@
+"""Boosted decision trees of one stage by XGBoost: its parameters, its device, and the boosters of all folds.
+
+The boosters of a stage train side by side, some rounds each in turn, so that no core idles while the last fold ends.
+Never do more threads work than there are jobs.
+"""
+
+import ctypes
+import json
+import logging
+import math
+import tempfile
+from collections import deque
+from collections.abc import Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+import xgboost as xgb
+
+from cascadebdt.arrays import FEATURE, BoolArray, CodeArray, FeatureArray, FloatArray, IntArray
+from cascadebdt.config import BDTConfig, ClassBalance, ConstraintsConfig, DecorrelateConfig, Device, Memory
+from cascadebdt.errors import ConfigError
+from cascadebdt.events.folds import Split
+from cascadebdt.training import decorrelation
+from cascadebdt.training.quantised import BATCH, Bins
+from cascadebdt.training.table import Table
+from cascadebdt.training.weights import balanced
+
+log = logging.getLogger(__name__)
+
+TURN = 50  # rounds that a booster trains before it is the next one's turn
+LOOKS = 4  # at the losses while early stopping waits for a better one; a look costs time, too
+PERIOD = 10  # rounds between two looks without early stopping
+NO_CONSTRAINTS = ConstraintsConfig()
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """How to train: the seed is part of the analysis, jobs, device and memory are not."""
+
+    seed: int
+    jobs: int
+    device: str
+    memory: Memory = "ram"
+
+
+@dataclass(frozen=True)
+class TrainingSample:
+    """The events of one stage.
+
+    Attributes
+    ----------
+    table : (n_events, n_features) float32, the features
+    is_signal : (n_events,) bool
+    weights : (n_events,) float64, none negative; an event of weight zero moves no split, but is there to be counted
+    process : (n_events,) codes
+    class_balance : how the weights of the classes are scaled, see `weights.balanced`
+    constraints : what the trees may do
+    decorrelate : how the score is kept from following the spectator, if it is
+    spectator : (n_events,) float32, with `decorrelate` only
+    """
+
+    table: Table
+    is_signal: BoolArray
+    weights: FloatArray
+    process: CodeArray
+    class_balance: ClassBalance
+    constraints: ConstraintsConfig = NO_CONSTRAINTS
+    decorrelate: DecorrelateConfig | None = None
+    spectator: FeatureArray | None = None
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained booster, cut to its best iteration, and how its loss went.
+
+    `curves` holds three sequences of equal length: the number of rounds (``round``), and after as many the mean
+    logarithmic loss of the events that train (``train``) and of those that stop the training (``stop``, with early
+    stopping only). They go on beyond the best round.
+    """
+
+    booster: xgb.Booster
+    curves: Mapping[str, Sequence[float]]
+
+    def predict(self, table: FeatureArray) -> FeatureArray:
+        """Return the scores of events, ``(n_events,) float32`` in [0, 1], from ``(n_events, n_features)``."""
+        return cast(FeatureArray, self.booster.inplace_predict(table))
+
+
+Training: TypeAlias = Generator[None, None, Fitted]
+
+
+def fit(sample: TrainingSample, splits: Sequence[Split], config: BDTConfig, runtime: Runtime) -> tuple[Fitted, ...]:
+    """Train one booster per split, each cut to its best iteration; every part needs weight in both classes.
+
+    All boosters share the cuts of the bins. Those that train one after the other share the bins of all rows, too: rows
+    that are not a booster's own weigh nothing, which changes no bit. Side by side each has its own rows.
+    """
+    with tempfile.TemporaryDirectory(prefix="cascadebdt-") as folder:
+        return _fit(sample, splits, config, runtime, Path(folder) if runtime.memory == "disk" else None)
+
+
+def _fit(
+    sample: TrainingSample, splits: Sequence[Split], config: BDTConfig, runtime: Runtime, cache: Path | None
+) -> tuple[Fitted, ...]:
+    """Do it, with a folder for bins that are not kept in memory."""
+    side_by_side = runtime.device == "cpu" and runtime.memory == "ram"
+    workers = min(runtime.jobs, len(splits)) if side_by_side else 1
+    parameters = _parameters(sample, config, runtime, threads=max(1, runtime.jobs // workers))
+    bins = Bins.of(sample.table, config.max_bin, threads=parameters["nthread"], cache=cache)
+    is_shared = not side_by_side and config.subsample == 1  # rows are drawn by their number in the matrix
+    shared = bins.put() if is_shared else None
+    trainings = [_train(sample, split, config, parameters, bins, shared) for split in splits]
+    return _in_turns(trainings, workers) if side_by_side else tuple(map(_to_the_end, trainings))
+
+
+def constant(features: Sequence[str]) -> xgb.Booster:
+    """Return a booster that learned nothing: one tree of one leaf, and the score 0.5 for every event."""
+    nothing = np.full((2, len(features)), np.nan, FEATURE)
+    data = xgb.DMatrix(nothing, label=np.array([0.0, 1.0]), feature_names=list(features), nthread=1)
+    return xgb.train({"objective": "binary:logistic", "base_score": 0.5, "nthread": 1}, data, 1)
+
+
+def resolve_device(wanted: Device) -> str:
+    """Resolve ``auto`` to what this machine has.
+
+    Raises
+    ------
+    ConfigError
+        If CUDA is asked for and there is none.
+    """
+    if wanted == "cpu":
+        return "cpu"
+    if xgb.build_info().get("USE_CUDA") and _n_cuda_devices() > 0:
+        return "cuda"
+    if wanted == "cuda":
+        raise ConfigError(
+            "cascade.device: 'cuda' was asked for, but XGBoost finds no CUDA device here; use 'auto' or 'cpu'"
+        )
+    log.info("no CUDA device found: training on the CPU")
+    return "cpu"
+
+
+def _n_cuda_devices() -> int:
+    """Ask the CUDA driver how many devices it has; 0 without a driver."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return 0
+    count = ctypes.c_int(0)
+    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+        return 0
+    return count.value
+
+
+def _in_turns(trainings: Sequence[Training], workers: int) -> tuple[Fitted, ...]:
+    """Run trainings to their ends, each a turn at a time, as many side by side as there are workers."""
+    done: dict[int, Fitted] = {}
+    waiting = deque(enumerate(trainings))
+
+    def work() -> None:
+        while waiting:
+            try:
+                index, training = waiting.popleft()
+            except IndexError:  # another worker was faster
+                return
+            try:
+                next(training)
+            except StopIteration as end:
+                done[index] = end.value
+            else:
+                waiting.append((index, training))
+
+    with ThreadPoolExecutor(workers) as pool:
+        for future in [pool.submit(work) for _ in range(workers)]:
+            future.result()
+    return tuple(done[index] for index in range(len(trainings)))
+
+
+def _to_the_end(training: Training) -> Fitted:
+    """Run a training to its end at once."""
+    while True:
+        try:
+            next(training)
+        except StopIteration as end:
+            return cast(Fitted, end.value)
+
+
+def _train(
+    sample: TrainingSample,
+    split: Split,
+    config: BDTConfig,
+    parameters: dict[str, Any],
+    bins: Bins,
+    shared: xgb.DMatrix | None,
+) -> Training:
+    """Train a booster, with a pause after every turn."""
+    stopping = config.early_stopping_rounds
+    parts = _parts(sample, split, bins, shared, early_stopping=stopping is not None)
+    booster = xgb.Booster(parameters, [part.data for part in parts.values()])
+    curves: dict[str, list[float]] = {name: [] for name in ("round", *parts)}
+    best, lowest = 0, math.inf
+    period = max(1, stopping // LOOKS) if stopping else PERIOD
+    for n_rounds in range(1, config.n_estimators + 1):
+        parts["train"].boost(booster, n_rounds - 1)
+        if n_rounds % period == 0 or n_rounds == config.n_estimators:
+            curves["round"].append(n_rounds)
+            for name, part in parts.items():
+                curves[name].append(part.loss(booster))
+            if stopping and curves["stop"][-1] < lowest:
+                best, lowest = n_rounds, curves["stop"][-1]
+            if stopping and n_rounds - best >= stopping:
+                break
+        if n_rounds % TURN == 0:
+            yield
+    booster.feature_names = list(sample.table.features)
+    trained = booster[: best or config.n_estimators]
+    trained.set_param({"device": "cpu"})  # where events are scored, whatever trained it
+    return Fitted(trained, curves)
+
+
+def _parts(
+    sample: TrainingSample, split: Split, bins: Bins, shared: xgb.DMatrix | None, *, early_stopping: bool
+) -> "dict[str, _Part]":
+    """Return the events that train a booster (``train``) and, with early stopping, those that stop it (``stop``)."""
+    train, stop = np.flatnonzero(split.train), np.flatnonzero(split.stop)
+    weighting = _Weighting.of(sample, train)
+    parts = {
+        "train": weighting.part(train, bins.put(train) if shared is None else shared, is_shared=shared is not None)
+    }
+    if early_stopping:
+        data = _to_stop(bins, stop) if shared is None else shared
+        parts["stop"] = weighting.part(stop, data, is_shared=shared is not None)
+    return parts
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Events that train or stop a booster; with a flatness loss in the place of XGBoost's own, if there is one.
+
+    `rows` (with a flatness loss) and `weights` are those of this part in data that other parts share; None if the data
+    are its own.
+    """
+
+    data: xgb.DMatrix
+    flatness: decorrelation.Flatness | None
+    rows: IntArray | None = None
+    weights: FeatureArray | None = None
+
+    def boost(self, booster: xgb.Booster, iteration: int) -> None:
+        """Add a tree."""
+        if self.flatness is None:
+            self._weigh()
+            booster.update(self.data, iteration)
+        else:
+            gradient, curvature = map(self._spread, self.flatness.derivatives(self._margins(booster)))
+            booster.boost(self.data, iteration, grad=gradient, hess=curvature)
+
+    def loss(self, booster: xgb.Booster) -> float:
+        """Return the mean loss; XGBoost tells the logarithmic one in words."""
+        if self.flatness is None:
+            self._weigh()
+            return float(booster.eval_set([(self.data, "loss")]).rpartition(":")[2])
+        return self.flatness.loss(self._margins(booster))
+
+    def _weigh(self) -> None:
+        """Let no other rows count."""
+        if self.weights is not None:
+            self.data.set_weight(self.weights)
+
+    def _margins(self, booster: xgb.Booster) -> FeatureArray:
+        margins: FeatureArray = booster.predict(self.data, output_margin=True)
+        return margins if self.rows is None else margins[self.rows]
+
+    def _spread(self, values: FeatureArray) -> FeatureArray:
+        """Return values of the rows of this part for all rows of the data, zero elsewhere."""
+        if self.rows is None:
+            return values
+        result = np.zeros(self.data.num_row(), FEATURE)
+        result[self.rows] = values
+        return result
+
+
+@dataclass(frozen=True)
+class _Weighting:
+    """How the events of a model are weighted; the events that train it decide, those that stop it follow."""
+
+    sample: TrainingSample
+    bins: decorrelation.Bins | None
+    factors: FloatArray | None
+
+    @classmethod
+    def of(cls, sample: TrainingSample, rows: IntArray) -> "_Weighting":
+        """Look at the rows that train."""
+        if sample.decorrelate is None or sample.spectator is None or sample.decorrelate.method == "none":
+            return cls(sample, None, None)
+        bins = decorrelation.Bins.of(sample.spectator[rows], sample.decorrelate.bins)
+        if sample.decorrelate.method == "flatness":
+            return cls(sample, bins, None)
+        found = bins.find(sample.spectator[rows])
+        return cls(sample, bins, decorrelation.planing(found, sample.is_signal[rows], sample.weights[rows], len(bins)))
+
+    def part(self, rows: IntArray, data: xgb.DMatrix, *, is_shared: bool) -> _Part:
+        """Give labels and weights to the data of some rows, or of all rows if they are shared."""
+        is_signal, weights = self.sample.is_signal[rows], self.sample.weights[rows]
+        bins = None
+        if self.bins is not None and self.sample.spectator is not None:
+            bins = self.bins.find(self.sample.spectator[rows])
+        if bins is not None and self.factors is not None:
+            weights = weights * self.factors[is_signal.astype(np.int64), bins]
+        used = balanced(weights, is_signal, self.sample.process[rows], self.sample.class_balance)
+        flatness = None
+        if bins is not None and self.factors is None and self.sample.decorrelate is not None:
+            flatness = decorrelation.Flatness(is_signal, used, bins, self.sample.decorrelate.strength)
+        if not is_shared:
+            data.set_info(label=is_signal.astype(FEATURE), weight=used)
+            return _Part(data, flatness)
+        everywhere = np.zeros(len(self.sample.is_signal), FEATURE)
+        everywhere[rows] = used
+        data.set_info(label=self.sample.is_signal.astype(FEATURE))
+        return _Part(data, flatness, rows if flatness else None, everywhere)
+
+
+def _to_stop(bins: Bins, rows: IntArray) -> xgb.DMatrix:
+    """Return the data that only stop a training.
+
+    They are faster to score as they are, but take eight times the memory of bins, so that more than one batch is
+    binned, too; the loss is the same.
+    """
+    return bins.put(rows) if len(rows) > BATCH else xgb.DMatrix(bins.table[rows], nthread=bins.threads)
+
+
+def _parameters(sample: TrainingSample, config: BDTConfig, runtime: Runtime, *, threads: int) -> dict[str, Any]:
+    """Translate the configuration to XGBoost's parameters."""
+    return {
+        **config.model_dump(exclude={"n_estimators", "early_stopping_rounds"}),
+        **_constraints(sample.constraints, sample.table.features),
+        "objective": "binary:logistic",
+        "base_score": 0.5,
+        "eval_metric": "logloss",
+        "tree_method": "hist",
+        "device": runtime.device,
+        "nthread": threads,
+        "seed": runtime.seed,
+    }
+
+
+def _constraints(constraints: ConstraintsConfig, features: Sequence[str]) -> dict[str, Any]:
+    """Translate constraints to XGBoost's parameters; a feature of no group gets one of its own."""
+    found: dict[str, Any] = {}
+    if constraints.monotone:
+        sign = {"increasing": 1, "decreasing": -1}
+        directions = [sign.get(constraints.monotone.get(name, ""), 0) for name in features]
+        found["monotone_constraints"] = f"({','.join(map(str, directions))})"
+    if constraints.interactions:
+        groups = [[features.index(name) for name in group] for group in constraints.interactions]
+        grouped = {index for group in groups for index in group}
+        alone = [[index] for index in range(len(features)) if index not in grouped]
+        found["interaction_constraints"] = json.dumps([*groups, *alone])
+    return found

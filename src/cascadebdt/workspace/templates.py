@@ -1,0 +1,205 @@
+"""Nominal yields -> templates that a fit can digest: no bin without a positive expectation, and every edit on record.
+
+- A bin of a background without positive yield gets a thousandth of that background's mean weight, and the variance
+  that one event of mean weight would have if it could be in any of the process's empty bins of that region.
+- A bin without positive total background gets the background it cannot exclude: its own uncertainty, +- 100 %.
+- A negative signal bin is set to zero. A process without any event in a region is left out of that region.
+
+Each is logged with region, process and bins: the first, which is common in the tails, as information, the others as
+warnings. Where ``regions.empty_bins`` is ``error``, a bin without positive total background and a negative background
+are errors instead.
+"""
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import numpy as np
+
+from cascadebdt.arrays import BoolArray, FloatArray
+from cascadebdt.config import DATA, NOMINAL
+from cascadebdt.errors import YieldError
+from cascadebdt.histograms.yields import Histogram
+
+logger = logging.getLogger(__name__)
+
+FLOOR = 1e-3
+
+
+@dataclass(frozen=True)
+class BinNote:
+    """What was done to bins of a process in a region.
+
+    Attributes
+    ----------
+    action : ``floored`` (background without positive yield), ``filled`` (no background at all), ``set to zero``
+        (negative signal)
+    added : sum of the expectation after less before
+    uncertainty : of each bin afterwards
+    """
+
+    region: str
+    process: str
+    bins: tuple[int, ...]
+    action: str
+    added: float
+    uncertainty: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Template:
+    """The simulated yields of one process in one region, ready for a fit.
+
+    `values` and `variances` are (n_bins,) float64; `edited` marks bins that the policy changed; `varied` has the raw
+    yields per variation.
+    """
+
+    values: FloatArray
+    variances: FloatArray
+    edited: BoolArray
+    varied: Mapping[str, FloatArray]
+
+
+Templates = dict[str, Template]
+
+
+def of_region(region: str, histogram: Histogram, *, signal: str, strict: bool) -> tuple[Templates, list[BinNote]]:
+    """Return the templates of every simulated process that has events in a region, and what was done to their bins.
+
+    Parameters
+    ----------
+    strict : whether bins that would be edited in a way that hides a problem are errors
+
+    Raises
+    ------
+    YieldError
+        If there is no positive background, or if `strict` and a bin has none or a background is negative in it.
+    """
+    found: Templates = {}
+    notes: list[BinNote] = []
+    for process in names(histogram, "process"):
+        if process == DATA:
+            continue
+        values, variances = content(histogram, process, NOMINAL)
+        variations = [name for name in names(histogram, "variation") if name != NOMINAL]
+        varied = {name: content(histogram, process, name)[0] for name in variations}
+        if not values.any() and not variances.any():
+            only = [name for name, values in varied.items() if values.any()]
+            logger.info(
+                "region '%s': process '%s' has no events%s and is left out",
+                region, process, f" but in the variations {only}" if only else "",
+            )  # fmt: skip
+            continue
+        found[process] = Template(values, variances, np.zeros(len(values), np.bool_), varied)
+    backgrounds = {name: template for name, template in found.items() if name != signal}
+    _require_background(region, backgrounds, strict=strict)
+    for process, template in found.items():
+        edit = _without_negative_signal if process == signal else _floored
+        found[process], made = edit(region, process, template)
+        notes += made
+    filled, made = _filled(region, {name: found[name] for name in backgrounds})
+    return found | filled, notes + made
+
+
+def names(histogram: Histogram, axis: str) -> list[str]:
+    """Return the categories of an axis."""
+    return [str(name) for name in histogram.axes[axis]]
+
+
+def content(histogram: Histogram, process: str, variation: str) -> tuple[FloatArray, FloatArray]:
+    """Return the sum of weights and of squared weights per bin, zeros if the variation is not filled."""
+    if variation not in names(histogram, "variation"):
+        empty = np.zeros(histogram.axes[2].size)
+        return empty, empty
+    view = cast("Any", histogram[{"process": process, "variation": variation}]).view()
+    return np.array(view["value"], dtype=np.float64), np.array(view["variance"], dtype=np.float64)
+
+
+def _require_background(region: str, backgrounds: Templates, *, strict: bool) -> None:
+    """Require something to fit; if `strict`, in every bin."""
+    total = np.sum([template.values for template in backgrounds.values()], axis=0)
+    if not np.any(total > 0):
+        raise YieldError(
+            f"region '{region}': no bin has a positive background, processes {list(backgrounds) or 'none'}; "
+            "merge regions or simulate more events"
+        )
+    if not strict:
+        return
+    wrong = [(name, template.values < 0) for name, template in backgrounds.items()]
+    for process, bad in [*wrong, ("all backgrounds", ~(total > 0))]:
+        if bad.any():
+            raise YieldError(
+                f"region '{region}', process '{process}', bin {int(np.argmax(bad))}: no positive expectation, and "
+                "regions.empty_bins is 'error'; give other bins, or allow 'merge' or 'floor'"
+            )
+
+
+def _without_negative_signal(region: str, process: str, template: Template) -> tuple[Template, list[BinNote]]:
+    """Set negative bins of the signal to zero."""
+    edited = template.values < 0
+    if not edited.any():
+        return template, []
+    values = np.where(edited, 0.0, template.values)
+    note = _note(region, process, "set to zero", template, values, template.variances, edited)
+    logger.warning(
+        "region '%s', process '%s', bins %s: negative signal is set to zero, which adds %.3g",
+        region, process, list(note.bins), note.added,
+    )  # fmt: skip
+    return replace(template, values=values, edited=edited), [note]
+
+
+def _floored(region: str, process: str, template: Template) -> tuple[Template, list[BinNote]]:
+    """Give bins without positive yield a tiny one with the uncertainty of an event that could be in any of them."""
+    edited = template.values <= 0
+    if not edited.any():
+        return template, []
+    weight = _mean_weight(template)
+    unseen = weight**2 / edited.sum()
+    values = np.where(edited, FLOOR * weight, template.values)
+    variances = np.where(edited, np.maximum(template.variances, unseen), template.variances)
+    note = _note(region, process, "floored", template, values, variances, edited)
+    logger.info(
+        "region '%s', process '%s', bins %s: no positive yield; set to %.3g with uncertainty of at least %.3g",
+        region, process, list(note.bins), FLOOR * weight, math.sqrt(unseen),
+    )  # fmt: skip
+    return replace(template, values=values, variances=variances, edited=edited), [note]
+
+
+def _mean_weight(template: Template) -> float:
+    """Return the mean weight of a process, sum w^2 / sum w; where cancellation spoils it, the error of the sum."""
+    total, squared = float(template.values.sum()), float(template.variances.sum())
+    return min(squared / total, math.sqrt(squared)) if total > 0 and squared > 0 else math.sqrt(squared) or abs(total)
+
+
+def _filled(region: str, backgrounds: Templates) -> tuple[Templates, list[BinNote]]:
+    """Give bins in which every background was floored a background as large as its uncertainty."""
+    found, notes = dict(backgrounds), []
+    for index in np.flatnonzero(np.all([template.edited for template in backgrounds.values()], axis=0)):
+        process = max(found, key=lambda name: float(found[name].variances[index]))
+        error = math.sqrt(sum(float(template.variances[index]) for template in found.values()))
+        logger.warning(
+            "region '%s', process '%s', bin %d: no background at all; set to %.3g +- 100 %%",
+            region, process, index, error,
+        )  # fmt: skip
+        template = found[process]
+        here = np.arange(len(template.values)) == index
+        values = np.where(here, error, template.values)
+        notes.append(_note(region, process, "filled", template, values, template.variances, here))
+        found[process] = replace(template, values=values)
+    return found, notes
+
+
+def _note(
+    region: str,
+    process: str,
+    action: str,
+    before: Template,
+    values: FloatArray,
+    variances: FloatArray,
+    bins: BoolArray,
+) -> BinNote:
+    added = float((values - before.values)[bins].sum())
+    where: Sequence[int] = np.flatnonzero(bins).tolist()
+    return BinNote(region, process, tuple(where), action, added, tuple(np.sqrt(variances[bins]).tolist()))

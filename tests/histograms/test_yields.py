@@ -1,0 +1,97 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cascadebdt import training
+from cascadebdt.cascade import Scores
+from cascadebdt.config import BinningConfig, RegionsConfig
+from cascadebdt.errors import YieldError
+from cascadebdt.events import Events
+from cascadebdt.histograms import yields
+from cascadebdt.histograms.binning import Demand, merge_edges, quantile_edges
+from cascadebdt.histograms.yields import total
+from tiny_analysis import toy_cascade, toy_events
+
+REGIONS = RegionsConfig(signal=BinningConfig(observable="final", n_bins=6))
+
+
+@pytest.fixture(scope="module")
+def scored() -> tuple[Events, Scores]:
+    events = toy_events()
+    return events, training.train(events, toy_cascade()).score(events)
+
+
+def test_region_yields_sum_to_the_selected_yield_for_every_process_and_variation(scored: tuple[Events, Scores]) -> None:
+    events, scores = scored
+    filled = yields.fill(events, scores, REGIONS)
+    for name in ("signal", "zee", "wjets"):
+        for variation, weight in events.weights.items():
+            found = sum(total(histogram, name, variation)[0] for histogram in filled.values())
+            assert found == pytest.approx(weight[events.of_process(name)].sum(), rel=1e-12)
+
+
+def test_the_uncertainty_is_the_root_of_the_sum_of_squared_weights(scored: tuple[Events, Scores]) -> None:
+    events, scores = scored
+    rows = events.of_process("zee") & (scores.region == 0)
+    weight = events.weights["nominal"][rows]
+    found = total(yields.fill(events, scores, REGIONS)["CR_zee"], "zee")
+    assert found == pytest.approx((weight.sum(), np.sqrt((weight**2).sum())))
+
+
+def test_blinded_data_are_in_no_histogram(scored: tuple[Events, Scores]) -> None:
+    filled = yields.fill(*scored, REGIONS)
+    assert total(filled["SR"], "data") == (0, 0)
+    assert total(filled["CR_zee"], "data")[0] > 0
+
+
+def test_every_automatic_bin_has_enough_background(scored: tuple[Events, Scores]) -> None:
+    for histogram in yields.fill(*scored, REGIONS).values():
+        cells = histogram.view()[1:3, 0].sum(axis=0)
+        assert (cells["value"] ** 2 / cells["variance"] >= 15 - 1e-9).all()
+
+
+def test_data_have_no_say_in_the_edges(scored: tuple[Events, Scores]) -> None:
+    events, scores = scored
+    simulation = ~events.is_data
+    alone = replace(scores, margins=scores.margins[simulation], region=scores.region[simulation])
+    alone = replace(alone, final_margin=None if scores.final_margin is None else scores.final_margin[simulation])
+    with_data, without = yields.fill(events, scores, REGIONS), yields.fill(events.take(simulation), alone, REGIONS)
+    assert all((with_data[name].axes[2].edges == without[name].axes[2].edges).all() for name in with_data)
+
+
+def test_values_outside_the_edges_count_in_the_outermost_bins(scored: tuple[Events, Scores]) -> None:
+    events, scores = scored
+    binning = BinningConfig(observable="x", bins=(0.0, 1.0, 2.0))
+    filled = yields.fill(events, scores, RegionsConfig(control=binning, signal=binning))
+    weight = events.weights["nominal"]
+    low = events.of_process("zee") & (scores.region == 0) & (events.columns["x"] < 1)
+    assert filled["CR_zee"].view()[1, 0, 0]["value"] == pytest.approx(weight[low].sum())
+
+
+def test_an_observable_without_a_value_is_an_error_that_names_it(scored: tuple[Events, Scores]) -> None:
+    config = RegionsConfig(control=BinningConfig(observable="y"))
+    with pytest.raises(YieldError, match=r"region CR_zee: observable 'y' has no value for \d+ events"):
+        yields.fill(*scored, config)
+
+
+@given(st.integers(0, 2**31), st.integers(1, 12))
+def test_quantile_edges_cut_into_parts_of_equal_weight(seed: int, n_bins: int) -> None:
+    rng = np.random.default_rng(seed)
+    values, weights = rng.random(4000).astype(np.float32), rng.uniform(0.5, 1, 4000)
+    edges = np.array([0.0, *quantile_edges(values, weights, n_bins), 1.0])
+    parts = np.histogram(values, edges, weights=weights)[0]
+    np.testing.assert_allclose(parts, weights.sum() / n_bins, rtol=0.02)
+
+
+@given(st.integers(0, 2**31), st.floats(0, 200))
+def test_merged_bins_hold_enough_or_there_is_one(seed: int, minimum: float) -> None:
+    rng = np.random.default_rng(seed)
+    values, weights = rng.beta(1, 4, 300).astype(np.float32), rng.normal(1, 1, 300)
+    edges = merge_edges(np.linspace(0, 1, 21), [Demand(values, weights, minimum)])
+    assert (edges[0], edges[-1]) == (0.0, 1.0)
+    sums = np.histogram(values, edges, weights=weights)[0]
+    squares = np.histogram(values, edges, weights=weights**2)[0]
+    assert len(sums) == 1 or ((sums > 0) & (sums**2 / squares >= minimum * (1 - 1e-9))).all()

@@ -1,0 +1,459 @@
+import base64
+import copy
+from pathlib import Path
+from typing import Any
+
+import hist
+import numpy as np
+import pytest
+
+from cascadebdt import report
+from cascadebdt.errors import InputError
+from cascadebdt.histograms.yields import Histogram
+from cascadebdt.products.store import Products
+
+PNG = b"\x89PNG\r\n\x1a\n"
+STAGE = {
+    "name": "zee",
+    "against": ["zee"],
+    "features": ["met", "m_lg"],
+    "models": [],
+    "threshold": {"value": 0.4213, "hex": "0x1.af6944673p-2"},
+    "signal_efficiency": 0.95,
+    "efficiencies": {"signal": 0.951, "zee": 0.0413},
+    "training": {
+        "auc": 0.97345,
+        "best_iterations": [1, 0, 1],
+        "effective_events": {"signal": 2000.0, "zee": 1500.0},
+        "negative_weights": {
+            "policy": "absolute",
+            "processes": {
+                "signal": {
+                    "events": 2000,
+                    "negative_events": 0,
+                    "used_events": 2000,
+                    "sum_true": 41.0,
+                    "sum_negative": 0.0,
+                    "sum_used": 41.0,
+                    "bias": 0.0,
+                },
+                "zee": {
+                    "events": 1500,
+                    "negative_events": 77,
+                    "used_events": 1499,
+                    "sum_true": 900.0,
+                    "sum_negative": -30.0,
+                    "sum_used": 960.0,
+                    "bias": 0.0667,
+                },
+            },
+        },
+        "auc_uncertainty": 0.00123,
+        "auc_of_folds": [0.97, 0.98, 0.97],
+        "auc_spread": 0.00456,
+        "average_precision": 0.1234,
+        "curve": {
+            "signal_efficiency": [0.5, 1.0],
+            "background_efficiency": [0.1, 1.0],
+            "precision": [0.3, 0.1],
+        },
+        "learning_curves": [{"round": [1, 2], "train": [0.6, 0.5], "stop": [0.6, 0.55]}] * 3,
+        "overtraining": {
+            "auc": {"train": 0.98, "out_of_fold": 0.97, "difference": 0.0111, "uncertainty": 0.0007},
+            "signal_efficiency": {"train": 0.9, "out_of_fold": 0.9, "difference": -0.0021, "uncertainty": 0.0013},
+            "background_efficiency": {"train": None, "out_of_fold": 0.1, "difference": None, "uncertainty": 0.0},
+            "distance": {
+                "signal": {"distance": 0.02, "p_value": 0.37},
+                "background": {"distance": None, "p_value": None},
+            },
+            "scores": {
+                name: {
+                    which: {"shares": [0.4, 0.6], "uncertainties": [0.01, 0.02]} for which in ("train", "out_of_fold")
+                }
+                for name in ("signal", "background")
+            },
+        },
+        "importance": {"met": 0.75, "m_lg": 0.25},
+        "leaks": [],
+        "constant": {},
+        "hyperparameters": {"n_estimators": 400, "early_stopping_rounds": 20},
+        "device": "cpu",
+    },
+}
+FINAL = {key: STAGE[key] for key in ("name", "against", "features", "models", "training")} | {"name": "final"}
+CONTENT: dict[str, Any] = {
+    "summary": {
+        "analysis": "wh_dark_photon",
+        "events": {"read": 1234567, "selected": 20450, "lost": 0},
+        "regions": {
+            "CR_zee": {"yields": {"signal": [0.7, 0.08], "zee": [1300.0, 51.0]}, "purity": 0.9994, "data": 1400},
+            "SR": {"yields": {"signal": [7.5, 0.27], "zee": [412.0, 28.7]}, "purity": 0.0179, "data": None},
+        },
+        "fit": {"mu": [0.0, 1.572], "normalisation": {"zee": [1.081, 0.0123]}, "goodness_of_fit": 0.43, "blind": True},
+        "limit": {"expected": [1.61, 2.21, 3.12, 4.52, 6.33], "observed": None},
+        "significance": {"expected": 0.664, "observed": None},
+        "resources": {"wall_s": 61.2, "cpu_s": 118.0, "peak_memory_mb": 1432.1, "events_per_s": 20000.0},
+    },
+    "manifest": {
+        "analysis": "wh_dark_photon",
+        "config": {"luminosity_fb": 139.0},
+        "config_hash": "0123456789abcdef",
+        "seed": 7,
+        "unblind": None,
+        "versions": {"python": "3.11.2", "xgboost": "3.0.1"},
+        "files": [{"sample": "zee", "file": "zee.root", "entries": 54321, "size_bytes": 2_500_000, "identity": "x"}],
+    },
+    "cascade": {"format": 2, "signal": "signal", "mode": "cross_fit", "folds": 3, "stages": [STAGE], "final": FINAL},
+    "cutflow": {
+        "cuts": ["all events", "met > 40"],
+        "samples": {"zee": {"entries": [54321, 2345], "sumw": [9000.0, 1712.0], "uncertainty": [90.0, 35.0]}},
+        "cascade": {"steps": ["zee", "SR"], "yields": {"signal": [8.2, 7.5], "zee": [1712.0, 412.0]}},
+    },
+    "fit": {
+        "blind": True,
+        "mu": [0.0, 1.572],
+        "normalisation": {"zee": [1.081, 0.0123]},
+        "pulls": {"lumi": [0.1, 0.95], "mcstat_SR[0]": [3.0, 1.0]},
+        "postfit": {
+            "CR_zee": {"signal": [0.0, 0.0], "zee": [1000.0, 405.0]},
+            "SR": {"signal": [0.0, 0.0], "zee": [400.0, 45.0]},
+        },
+        "total": {"CR_zee": [1000.0, 405.0], "SR": [400.0, 45.0]},
+        "total_uncertainty": {"CR_zee": [30.0, 20.0], "SR": [20.0, 5.0]},
+        "at_bound": [],
+        "parameters": ["mu", "norm_zee", "lumi"],
+        "correlation": [[1.0, -0.3, 0.1], [-0.3, 1.0, -0.5], [0.1, -0.5, 1.0]],
+        "intervals": {"mu": [-1.5, 1.61], "norm_zee": [1.0688, 1.0941]},
+    },
+    "lint": {
+        "counts": {"no effect": 1},
+        "findings": [{"check": "no effect", "text": "region 'SR', process 'zee': 'lumi' has no effect"}],
+    },
+    "ranking": {
+        "mu": [0.0, 1.572],
+        "impacts": [
+            {
+                "parameter": "norm_zee",
+                "value": [1.081, 0.012],
+                "pull": None,
+                "postfit": [0.2, -0.19],
+                "prefit": None,
+            },
+            {
+                "parameter": "lumi",
+                "value": [0.1, 0.95],
+                "pull": [0.1, 0.95],
+                "postfit": [0.1, None],
+                "prefit": [0.11, -0.1],
+            },
+        ],
+    },
+    "scan": {"parameters": ["mu"], "values": [[-3.0, 0.0, 3.0]], "increases": [None, 0.0, 3.6], "best": [0.0]},
+    "validation": {"regions": {}, "p_value": None},
+    "treatment": {
+        "merged": {"CR_zee": [0.0, 0.5, 1.0]},
+        "bins": [
+            {
+                "region": "SR",
+                "process": "zee",
+                "bins": [1, 4],
+                "action": "floored",
+                "added": 0.002,
+                "uncertainty": [0.7],
+            }
+        ],
+        "variations": [
+            {
+                "region": region,
+                "process": "zee",
+                "systematic": "jet_scale",
+                "parameter": "jet_scale",
+                "normalisation": [1.03, size],
+                "shape": [0.011, 0.0123],
+                "actions": ["353QH smoothing", "shape pruned"],
+            }
+            for region, size in (("CR_zee", 0.98), ("SR", 0.957))
+        ],
+    },
+    "migration": {
+        "jet_scale_up": {
+            "zee": {
+                "regions": ["CR_zee", "SR", "not selected"],
+                "entries": [[8, 1, 1], [2, 8, 0], [3, 0, 0]],
+                "sumw": [[8.0, 1.0, 1.0], [2.0, 8.0, 0.0], [3.0, 0.0, 0.0]],
+                "reweighted": [0.0, 0.0, 0.0],
+            }
+        }
+    },
+}
+
+
+@pytest.fixture
+def content() -> dict[str, Any]:
+    return copy.deepcopy(CONTENT)
+
+
+def build(content: dict[str, Any], **more: Any) -> str:
+    shown = {name: part for name, part in content.items() if name not in ("ranking", "scan")}
+    return report.build(**{"figures": {}, **shown, **more})
+
+
+def findings(content: dict[str, Any]) -> list[str]:
+    return report.findings(summary=content["summary"], cascade=content["cascade"], fit=content["fit"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<b>± 1.57</b>",
+        "<b>3.12</b>",
+        "68 %: 2.21 – 4.52, 95 %: 1.61 – 6.33",
+        "<b>0.66 σ</b>",
+        "<b>0.43</b>",
+        '412 <span class="pm">± 29</span>',
+        "99.9 %",
+        "1,400",
+        '1.081 <span class="pm">± 0.012</span>',
+        "0.4213",
+        "0.9735",
+        "0 – 1",
+        "met, m_lg",
+        "54,321",
+        "0.9735 ± 0.0012",
+        "0.0046",
+        "0.0111 ± 0.0007",
+        "-0.0021 ± 0.0013",
+        "0.37",
+        "met 75.0 %, m_lg 25.0 %",
+        "signal 2,000, zee 1,500",
+        "<td>6.7 %</td>",
+        "Every event is scored by the model that never saw its fold.",
+        "1,712",
+        "xgboost 3.0.1",
+        "0123456789abcdef",
+        "139 fb⁻¹",
+        "edges left:\n0.0, 0.5, 1.0",
+        '<td class="text">1, 4</td>\n<td class="text">floored</td><td>0.002</td>',
+        '<td>4.3 %</td><td class="text">zee in SR</td>',
+        "353QH smoothing (2 ×), shape pruned (2 ×)",
+        "<td>15.0 %</td><td>5.0 %</td>\n<td>15.0 %</td>",
+    ],
+)
+def test_the_page_has_every_number(content: dict[str, Any], text: str) -> None:
+    assert text in build(content)
+
+
+def test_a_blind_page_explains_what_blind_means_and_shows_no_data_of_the_signal_region(content: dict[str, Any]) -> None:
+    page = build(content)
+    assert "<strong>Blind.</strong>" in page
+    assert "<td>blinded</td>" in page
+
+
+def test_an_unblinded_page_shows_observed_results_and_the_reason(content: dict[str, Any]) -> None:
+    content["summary"]["fit"] |= {"blind": False, "mu": [1.31, 1.2]}
+    content["summary"]["limit"]["observed"] = 4.05
+    content["summary"]["significance"]["observed"] = 1.13
+    content["summary"]["regions"]["SR"]["data"] = 431
+    content["manifest"]["unblind"] = "approved by the group"
+    page = build(content)
+    for text in ("<b>1.3 ± 1.2</b>", "<b>4.05</b>", "<b>1.13 σ</b>", "<td>431</td>", "approved by the group"):
+        assert text in page
+    assert "blinded</td>" not in page
+
+
+def test_text_from_outside_is_escaped(content: dict[str, Any]) -> None:
+    content["cutflow"]["cuts"][1] = "<script>alert(1)</script>"
+    page = build(content, warnings=["a < b"])
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+    assert "a &lt; b" in page
+
+
+def test_figures_are_embedded_so_that_the_page_stands_alone(content: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "flow.png"
+    path.write_bytes(PNG + b"flow")
+    page = build(content, figures={"regions": PNG, "flow": path, "own": PNG + b"own"})
+    for image in (PNG, PNG + b"flow", PNG + b"own"):
+        assert f"data:image/png;base64,{base64.b64encode(image).decode()}" in page
+    assert "src=" not in page.replace('src="data:', "")
+    assert "href=" not in page
+
+
+def test_nothing_to_say_is_no_warning(content: dict[str, Any]) -> None:
+    assert findings(content) == []
+    assert "Warnings" not in build(content)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "warning"),
+    [
+        (("summary", "events", "lost"), 1200, "1,200 events were lost"),
+        (("summary", "regions", "CR_zee", "purity"), 0.31, "Region CR_zee: only 31.0 %"),
+        (("summary", "fit", "goodness_of_fit"), 0.003, "p-value is 0.003"),
+        (("fit", "at_bound"), ["norm_zee"], "norm_zee is at its bound"),
+        (("fit", "pulls", "lumi"), [-2.6, 0.9], "lumi is pulled by -2.6"),
+        (("cascade", "stages", 0, "training", "best_iterations"), [399, 20, 399], "Stage zee: 2 of 3 boosters"),
+        (
+            ("cascade", "stages", 0, "training", "negative_weights", "processes", "zee", "sum_negative"),
+            -300.0,
+            "33.3 % of the yield of zee",
+        ),
+        (("cascade", "stages", 0, "training", "untrained"), "process zee has 3 events", "zee has 3 events."),
+        (("cascade", "stages", 0, "training", "leaks"), ["met"], "Stage zee: feature met alone separates signal from"),
+        (
+            ("cascade", "stages", 0, "training", "constant"),
+            {"met": [0, 2]},
+            "Stage zee: feature met has one value in all events that train the models of folds 0, 2.",
+        ),
+    ],
+)
+def test_what_casts_doubt_on_a_result_is_a_warning(
+    content: dict[str, Any], path: tuple[str | int, ...], value: object, warning: str
+) -> None:
+    place: Any = content
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    (found,) = [text for text in dict.fromkeys(findings(content)) if "Stage final" not in text]
+    assert warning in found
+
+
+def test_data_that_contradict_the_prediction_of_a_validation_region_are_a_warning(content: dict[str, Any]) -> None:
+    region = {"data": [80, 40], "total": 91.3, "total_uncertainty": 4.2, "total_p_value": 0.02, "p_value": 0.0013}
+    page = build(content, validation={"regions": {"VR_zee": region}, "p_value": 0.0013})
+    assert "Region VR_zee: the other regions predict 91.3 events, 120 are seen; the p-value of all its bins" in page
+    assert '<td>91.3 <span class="pm">± 4.2</span></td><td>120</td>' in page
+
+
+def test_the_looser_threshold_stands_beside_the_threshold(content: dict[str, Any]) -> None:
+    assert "validation from" not in build(content)
+    content["cascade"]["stages"][0]["validation_threshold"] = {"value": 0.3125, "hex": "0x1.4p-2"}
+    assert "0.4213 (validation from 0.3125)" in build(content)
+
+
+def test_a_stage_with_a_spectator_tells_how_far_its_cut_sculpts_it(content: dict[str, Any]) -> None:
+    assert "Spectators" not in build(content)
+    found = {
+        "spectator": "m_lg",
+        "method": "flatness",
+        "bins": 20,
+        "jensen_shannon": 0.01234,
+        "kolmogorov_smirnov": None,
+    }
+    content["cascade"]["stages"][0]["training"]["sculpting"] = found
+    page = build(content)
+    assert '<td class="text">m_lg</td><td class="text">flatness</td><td>0.0123</td><td>–</td>' in page.replace("\n", "")
+
+
+def test_numbers_that_do_not_exist_are_dashes(content: dict[str, Any]) -> None:
+    content["summary"]["fit"] |= {"goodness_of_fit": None, "normalisation": {}}
+    content["summary"]["regions"]["CR_zee"]["purity"] = None
+    content["cascade"]["stages"][0]["training"]["auc"] = None
+    page = build(content)
+    assert "<td>nan" not in page
+    assert "<b>–</b>" in page
+    assert "No background floats." in page
+
+
+def test_the_page_is_written_from_the_products_alone(content: dict[str, Any], tmp_path: Path) -> None:
+    products = write_products(content, tmp_path)
+    assert report.write(products, signal="signal") == products.report
+    page = products.report.read_text()
+    drawn = {path.name for path in products.plots.iterdir()}
+    names = ["regions", "regions_before_fit", "region_CR_zee", "region_SR", "fit", "flow"]
+    names += [f"{what}_{stage}" for what in ("scores", "quality") for stage in ("zee", "final")]
+    names += ["ranking", "correlations", "scan"]
+    assert drawn == {f"{name}.{suffix}" for name in names for suffix in ("png", "pdf")}
+    assert page.count("<img ") == len(names)
+
+
+def test_a_missing_product_is_named_with_the_command_that_makes_it(content: dict[str, Any], tmp_path: Path) -> None:
+    products = write_products(content, tmp_path)
+    products.json("fit").unlink()
+    with pytest.raises(InputError, match=r"fit\.json: no such product; make it with 'cascadebdt fit'"):
+        report.write(products, signal="signal")
+
+
+def write_products(content: dict[str, Any], directory: Path) -> Products:
+    products = Products(directory)
+    for name, part in content.items():
+        products.write("cascade/cascade" if name == "cascade" else name, part)
+    processes = {"signal": [0.4, 0.3], "zee": [900.0, 400.0]}
+    control, signal = (filled({**processes, "data": data}, nominal=True) for data in ([950.0, 450.0], [0.0, 0.0]))
+    scores = {name: filled(processes, nominal=False) for name in ("zee", "final")}
+    products.write_histograms({"CR_zee": control, "SR": signal}, scores)
+    return products
+
+
+def filled(values: dict[str, list[float]], *, nominal: bool) -> Histogram:
+    axes: list[Any] = [
+        hist.axis.StrCategory(list(values), name="process"),
+        hist.axis.Regular(2, 0, 1, name="score", flow=False),
+    ]
+    if nominal:
+        axes.insert(1, hist.axis.StrCategory(["nominal"], name="variation"))
+    histogram: Histogram = hist.Hist(*axes, storage=hist.storage.Weight())
+    view: Any = histogram.view()
+    numbers = np.array(list(values.values()))
+    view["value"] = view["variance"] = numbers[:, None] if nominal else numbers
+    return histogram
+
+
+def test_a_skipped_file_is_a_warning_and_processes_have_their_own_sums(content: dict[str, Any]) -> None:
+    content["cutflow"]["skipped"] = [{"sample": "zee", "file": "/d/zee_1.root", "reason": "not a readable ROOT file"}]
+    content["cutflow"]["processes"] = content["cutflow"]["samples"]
+    page = build(content)
+    assert "Sample zee was normalised without zee_1.root, which was skipped: not a readable ROOT file." in page
+    assert "<th>Process</th>" in page
+
+
+def test_the_page_tells_what_became_of_events_that_only_trained(content: dict[str, Any]) -> None:
+    content["cascade"]["mode"] = "holdout"
+    content["summary"]["events"]["used_in_training"] = 12345
+    assert "12,345 selected events only trained" in build(content)
+    content["cascade"]["mode"] = "nested"
+    assert "nor did the models that chose what this one trained on" in build(content)
+
+
+def test_a_stage_that_everything_passes_has_a_row_of_dashes(content: dict[str, Any]) -> None:
+    content["cascade"]["stages"][0]["training"] = {"untrained": "process zee has 3 events", "best_iterations": []}
+    page = build(content)
+    assert "Stage zee was not trained and passes everything: process zee has 3 events." in page
+    assert "<td>zee</td><td>–</td>" in page
+
+
+def test_the_lint_and_the_intervals_of_normalisations_are_on_the_page(content: dict[str, Any]) -> None:
+    page = build(content)
+    assert "<td>-0.012 / +0.013</td>" in page
+    assert "no effect (1 ×)" in page
+    assert "<li>region &#39;SR&#39;, process &#39;zee&#39;: &#39;lumi&#39; has no effect</li>" in page
+    content["lint"] = {"counts": {}, "findings": []}
+    assert "The lint of the model has no findings." in build(content)
+
+
+def test_validation_regions_have_a_table_where_there_are_any(content: dict[str, Any], tmp_path: Path) -> None:
+    assert "Validation regions" not in build(content)
+    region = {
+        "data": [110.0, 90.0],
+        "predicted": [100.0, 95.0],
+        "uncertainty": [5.0, 4.0],
+        "processes": {"zee": [90.0, 80.0], "wjets": [10.0, 15.0]},
+        "pulls": [0.9, -0.5],
+        "total": 195.0,
+        "total_uncertainty": 8.0,
+        "total_p_value": 0.77,
+        "p_value": 0.42,
+    }
+    content["validation"] = {"regions": {"VR_zee": region, "VR_ttbar": region}, "p_value": 0.31}
+    page = build(content)
+    for text in (
+        "<td>VR_zee</td><td>195.0 <",
+        "<td>200</td>",
+        "<td>0.77</td><td>0.42</td>",
+        "<td>together</td>",
+        "0.31",
+    ):
+        assert text in page
+    products = write_products(content, tmp_path)
+    report.write(products, signal="signal")
+    assert (products.plots / "validation.png").stat().st_size > 5000

@@ -1,0 +1,70 @@
+"""Cuts: what they are, and that XGBoost takes them as they are."""
+
+import hypothesis.extra.numpy as hnp
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+import xgboost as xgb
+from hypothesis import given
+
+from cascadebdt.arrays import FeatureArray
+from cascadebdt.training import quantised
+from cascadebdt.training.quantised import BEYOND, Bins, cuts
+from cascadebdt.training.table import Table
+
+COLUMN = hnp.arrays(np.float32, st.integers(0, 60), elements=st.floats(-1e6, 1e6, width=32) | st.just(np.nan))
+
+
+def table_of(**columns: FeatureArray) -> Table:
+    return Table(columns, tuple(columns), np.arange(len(next(iter(columns.values())))))
+
+
+@given(COLUMN, st.integers(2, 20), st.randoms(use_true_random=False))
+def test_cuts_increase_and_know_no_order(values: FeatureArray, max_bin: int, random: object) -> None:
+    found = cuts(values, max_bin)
+    assert len(found) <= max_bin
+    assert (np.diff(found) > 0).all()
+    np.testing.assert_array_equal(found, cuts(values[::-1], max_bin))
+
+
+@given(COLUMN)
+def test_few_values_have_a_bin_each(values: FeatureArray) -> None:
+    distinct = np.unique(values[~np.isnan(values)])
+    np.testing.assert_array_equal(cuts(values, 256), np.append(distinct, BEYOND))
+
+
+def test_bins_of_a_continuous_feature_hold_equally_many_rows() -> None:
+    values = np.random.default_rng(0).normal(size=25500).astype(np.float32)
+    counts = np.histogram(values, cuts(values, 256))[0]
+    assert len(counts) == 255
+    assert counts.min() >= 99
+    assert counts.max() <= 101
+
+
+def test_a_value_that_fills_many_bins_leaves_the_others_to_the_rest() -> None:
+    rng = np.random.default_rng(0)
+    values = np.where(rng.random(10000) < 0.75, 0, rng.exponential(50, 10000)).astype(np.float32)
+    assert len(cuts(values, 256)) > 245
+
+
+def test_xgboost_bins_by_these_cuts_however_the_rows_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=3000).astype(np.float32)
+    x[::7] = np.nan
+    table = table_of(x=x, n=rng.integers(0, 5, 3000).astype(np.float32))
+    rows = np.arange(0, 3000, 2)
+    bins = Bins.of(table, 64)
+    wanted = [np.append(cuts(table.column(name), 64)[1:], 2 * BEYOND) for name in table.features]
+
+    def booster() -> tuple[list[FeatureArray], bytes]:
+        data = bins.put(rows)
+        data.set_info(label=(x[rows] > 0.3).astype(np.float32))
+        start, values = data.get_quantile_cut()
+        found = [values[start[k] + 1 : start[k + 1]] for k in range(2)]  # the first is below every value
+        return found, bytes(xgb.train({"max_depth": 3, "max_bin": 64, "nthread": 1}, data, 5).save_raw("ubj"))
+
+    at_once, model = booster()
+    for found, expected in zip(at_once, wanted, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    monkeypatch.setattr(quantised, "BATCH", 101)
+    assert booster()[1] == model
