@@ -1,0 +1,94 @@
+"""From what each step makes its products: the parts of the configuration it reads, the files, the steps before it.
+
+The keys follow from configuration, files and versions alone, so that they are known before anything runs. A model
+depends on the stages before it with their working points, and on its own stage without it: a threshold changes the
+stages after it, not the models of its own.
+"""
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+from cascadebdt.config import CascadeConfig, Config
+from cascadebdt.expression import registered
+from cascadebdt.products.keys import Origin
+
+FORMATS = {"train": 1, "apply": 1, "fit": 1, "report": 1}
+LEARNING = ("cascadebdt", "numpy", "xgboost")  # packages whose versions change the bits of models and scores
+FITTING = ("cascadebdt", "iminuit", "numpy", "scipy")
+# Where and how a step runs, which changes no bit of what it makes.
+EXECUTION = {"ntuples": {"chunk_entries", "retries", "retry_seconds"}, "cascade": {"device", "memory", "bdt"}}
+BEFORE_TRAINING = ("luminosity_fb", "seed", "ntuples", "samples", "objects", "selection")
+
+Files = Mapping[str, Mapping[str, str]]  # sample -> location, relative to the configuration -> identity
+
+
+def of_models(config: Config, files: Files) -> dict[str, Origin]:
+    """Return the origin of the models of every stage, and of ``final`` where there is one."""
+    common = _parts(config, _nominal(config, files), BEFORE_TRAINING, LEARNING)
+    shared = _cascade(config.cascade)
+    origins: dict[str, Origin] = {}
+    before: dict[str, Any] = {}
+    used: dict[str, str] = {}
+    for stage in config.cascade.stages:
+        content = stage.model_dump(mode="json")
+        used |= {name: config.features[name] for name in stage.features}
+        own = {name: value for name, value in content.items() if name != "working_point"}
+        stages = {**before, stage.name: own}
+        parts = {**common, "features": dict(used), "cascade": {**shared, "stages": stages}}
+        origins[stage.name] = Origin("train", FORMATS["train"], parts, {})
+        before[stage.name] = content
+    if config.cascade.final:
+        used |= {name: config.features[name] for name in config.cascade.final.features}
+        final = config.cascade.final.model_dump(mode="json")
+        parts = {**common, "features": dict(used), "cascade": {**shared, "stages": before, "final": final}}
+        origins["final"] = Origin("train", FORMATS["train"], parts, {})
+    return origins
+
+
+def of_steps(config: Config, files: Files) -> dict[str, Origin]:
+    """Return the origins of ``train``, ``apply``, ``fit`` and ``report``, in this order."""
+    stages = {stage.name: stage.model_dump(mode="json") for stage in config.cascade.stages}
+    final = config.cascade.final.model_dump(mode="json") if config.cascade.final else None
+    whole = {**_cascade(config.cascade), "stages": stages, "final": final}
+    learnt = {name for stage in config.cascade.stages for name in stage.features}
+    learnt |= set(config.cascade.final.features if config.cascade.final else ())
+    trained = {
+        **_parts(config, _nominal(config, files), BEFORE_TRAINING, LEARNING),
+        "features": {name: text for name, text in config.features.items() if name in learnt},
+        "cascade": whole,
+    }
+    train = Origin("train", FORMATS["train"], trained, {})
+    filled = _parts(config, files, (*BEFORE_TRAINING, "features", "pass_through", "systematics", "regions"), LEARNING)
+    filled["unblind"] = config.fit.unblind or None
+    apply = Origin("apply", FORMATS["apply"], filled, {"train": train.key})
+    asked = _parts(config, {}, ("analysis", "systematics", "regions", "fit"), FITTING)
+    fit = Origin("fit", FORMATS["fit"], asked, {"apply": apply.key})
+    inputs = {"train": train.key, "apply": apply.key, "fit": fit.key}
+    report = Origin("report", FORMATS["report"], _parts(config, {}, (), ("cascadebdt",)), inputs)
+    return {origin.step: origin for origin in (train, apply, fit, report)}
+
+
+def _parts(config: Config, files: Files, names: tuple[str, ...], packages: tuple[str, ...]) -> dict[str, Any]:
+    """Return parts of a configuration with names in the place of numbers, so that a change can be told."""
+    content = config.model_dump(mode="json", by_alias=True, include=set(names), exclude=EXECUTION)
+    for name in ("samples", "systematics", "selection"):
+        if name in content:
+            content[name] = {entry["name"]: {**entry, "position": k} for k, entry in enumerate(content[name])}
+    own = {name: function.digest for name, function in sorted(registered().items())}
+    return {
+        **content,
+        **({"files": files} if files else {}),
+        **({"functions": own} if own else {}),
+        "versions": {name: version(name) for name in packages},
+    }
+
+
+def _cascade(config: CascadeConfig) -> dict[str, Any]:
+    """Return what all stages share."""
+    return config.model_dump(mode="json", exclude={"device", "memory", "bdt", "stages", "final"})
+
+
+def _nominal(config: Config, files: Files) -> Files:
+    """Return the files without those of alternative samples, which train nothing."""
+    return {sample.name: files[sample.name] for sample in config.samples if sample.name in files}
