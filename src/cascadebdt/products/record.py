@@ -1,0 +1,121 @@
+"""What the manifest says of the products: from what each was made, and what it holds.
+
+The manifest is written after the products, in one piece. A product whose content is not the one recorded, because
+something was killed between two writes or somebody changed a file, is therefore noticed, and never used.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from cascadebdt.atomic import write_text
+from cascadebdt.errors import InputError
+from cascadebdt.ntuple.fingerprints import Fingerprint
+from cascadebdt.products.keys import Origin
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Made:
+    """A product: the key of what it was made from, and the SHA-256 of its bytes."""
+
+    key: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """The products of a folder.
+
+    Attributes
+    ----------
+    folder : of the products
+    steps : step -> what its products were made from
+    products : path in the folder -> what is known of it
+    inputs : location -> fingerprint of an input file when it was last looked at
+    about : everything else the manifest tells
+    """
+
+    folder: Path
+    steps: Mapping[str, Origin] = field(default_factory=dict)
+    products: Mapping[str, Made] = field(default_factory=dict)
+    inputs: Mapping[str, Fingerprint] = field(default_factory=dict)
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, folder: Path) -> "Record":
+        """Return the record of a folder, an empty one if there is no manifest.
+
+        Raises
+        ------
+        InputError
+            If the manifest cannot be understood.
+        """
+        path = folder / MANIFEST
+        try:
+            content = json.loads(path.read_text())
+            steps, products, inputs = (content.pop(name, {}) for name in ("steps", "products", "inputs"))
+            return cls(
+                folder,
+                {name: Origin.from_json(name, origin) for name, origin in steps.items()},
+                {name: Made(**made) for name, made in products.items()},
+                {name: Fingerprint(**found) for name, found in inputs.items()},
+                content,
+            )
+        except FileNotFoundError:
+            return cls(folder)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise InputError(f"{path}: not a manifest ({error}); remove it and run the analysis again") from None
+
+    def write(self) -> None:
+        """Write the manifest."""
+        content = {
+            **self.about,
+            "inputs": {name: asdict(found) for name, found in sorted(self.inputs.items())},
+            "steps": {name: origin.to_json() for name, origin in self.steps.items()},
+            "products": {name: asdict(made) for name, made in sorted(self.products.items())},
+        }
+        write_text(self.folder / MANIFEST, json.dumps(content, indent=2) + "\n")
+
+    def with_step(self, origin: Origin, paths: Iterable[Path]) -> "Record":
+        """Return the record after a step has made its products, which replace those it made before."""
+        before = self.steps.get(origin.step)
+        others = {name: made for name, made in self.products.items() if before is None or made.key != before.key}
+        made = {path.relative_to(self.folder).as_posix(): Made(origin.key, sha256(path)) for path in paths}
+        return replace(self, steps={**self.steps, origin.step: origin}, products={**others, **made})
+
+    def fault(self, origin: Origin) -> str | None:
+        """Return why the products of a step cannot be used, in words; None if they can.
+
+        Parameters
+        ----------
+        origin : what they would be made from now
+        """
+        earlier = self.steps.get(origin.step)
+        if earlier is None:
+            return f"'{origin.step}' has not been done"
+        if change := origin.change_since(earlier):
+            return f"{change} since '{origin.step}'"
+        for name, made in self.products.items():
+            if made.key == origin.key and (fault := self._altered(name, made)):
+                return fault
+        return None
+
+    def _altered(self, name: str, made: Made) -> str | None:
+        try:
+            found = sha256(self.folder / name)
+        except FileNotFoundError:
+            return f"{name} is missing"
+        except OSError as error:
+            return f"{name} cannot be read ({error.strerror})"
+        return None if found == made.sha256 else f"{name} was altered or only half written"
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
