@@ -13,6 +13,7 @@ from cascadebdt.events.folds import fold_of
 from cascadebdt.forest.reference import out_of_fold
 from cascadebdt.training import inputs
 from cascadebdt.training.boosting import Fitted, Runtime
+from cascadebdt.training.kept import Kept
 from cascadebdt.training.problem import Problem
 
 
@@ -25,6 +26,7 @@ class Context:
     events : nominal simulation, in order
     folds : (n_events,) int64
     repetition : feature -> share of its most frequent value, see `inputs.repetition`
+    kept : models that need not be trained again
     """
 
     events: Events
@@ -32,15 +34,16 @@ class Context:
     config: CascadeConfig
     runtime: Runtime
     repetition: Mapping[str, float]
+    kept: Kept
 
     @classmethod
-    def of(cls, events: Events, problems: list[Problem], config: CascadeConfig, runtime: Runtime) -> Self:
+    def of(cls, events: Events, problems: list[Problem], config: CascadeConfig, runtime: Runtime, kept: Kept) -> Self:
         """Return the context of some problems."""
         used = dict.fromkeys(name for problem in problems for name in problem.features)
         columns = {name: events.columns[name] for name in used}
         masks = [events.of_process(name) for name in events.processes]
         repetition = inputs.repetition(columns, masks)
-        return cls(events, fold_of(events.event_id, config.folds), config, runtime, repetition)
+        return cls(events, fold_of(events.event_id, config.folds), config, runtime, repetition, kept)
 
     @property
     def weights(self) -> FloatArray:

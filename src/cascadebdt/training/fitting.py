@@ -8,6 +8,9 @@ from cascadebdt.arrays import FeatureArray
 from cascadebdt.training import boosting, preparation
 from cascadebdt.training.boosting import Fitted
 from cascadebdt.training.context import Context
+from cascadebdt.training.kept import Place
+from cascadebdt.training.lineage import Lineage
+from cascadebdt.training.preparation import Prepared
 from cascadebdt.training.problem import Problem
 from cascadebdt.training.survivors import Survivors
 
@@ -38,8 +41,7 @@ def fit(problem: Problem, survivors: Survivors, context: Context, *, deployed_on
     for lineage in survivors.lineages:
         members = lineage.deployed if deployed_only else lineage.members
         prepared = preparation.prepare(problem, lineage, members, context.events, context.folds, context.config)
-        fitted = boosting.fit(prepared.sample, list(prepared.splits.values()), problem.bdt, context.runtime)
-        models.append(dict(zip(prepared.splits, fitted, strict=True)))
+        models.append(_fit(problem, lineage, prepared, context))
         summaries.append(prepared.summary)
         for name, folds in prepared.constant.items():
             constant.setdefault(name, []).extend(fold for fold in folds if fold in lineage.deployed)
@@ -50,3 +52,16 @@ def fit(problem: Problem, survivors: Survivors, context: Context, *, deployed_on
     }
     summary = {**summaries[0], "constant": {name: folds for name, folds in constant.items() if folds}}
     return Trained(tuple(models), deployed, context.scores(deployed, problem, survivors.unseen), summary)
+
+
+def _fit(problem: Problem, lineage: Lineage, prepared: Prepared, context: Context) -> dict[int, Fitted]:
+    """Return the models of a lineage, fold -> model: those kept from an earlier training, the others trained."""
+    places = {fold: Place(problem.name, fold, lineage.held_out) for fold in prepared.splits}
+    models = {fold: fitted for fold, place in places.items() if (fitted := context.kept.recall(place)) is not None}
+    left = {fold: split for fold, split in prepared.splits.items() if fold not in models}
+    if left:
+        trained = boosting.fit(prepared.sample, list(left.values()), problem.bdt, context.runtime)
+        for fold, fitted in zip(left, trained, strict=True):
+            context.kept.keep(places[fold], fitted)
+            models[fold] = fitted
+    return {fold: models[fold] for fold in prepared.splits}

@@ -20,15 +20,24 @@ from cascadebdt.training import boosting, fitting, preparation, thresholds
 from cascadebdt.training.boosting import Runtime, resolve_device
 from cascadebdt.training.context import Context
 from cascadebdt.training.fitting import Trained
+from cascadebdt.training.kept import Kept, Nothing
 from cascadebdt.training.problem import Problem, problems
 from cascadebdt.training.summary import circumstances, summarise
 from cascadebdt.training.survivors import Survivors
 
 log = logging.getLogger(__name__)
 
+NOTHING = Nothing()
+
 
 def train(
-    events: Events, config: CascadeConfig, *, seed: int = 1, jobs: int = 1, progress: Progress = silent
+    events: Events,
+    config: CascadeConfig,
+    *,
+    seed: int = 1,
+    jobs: int = 1,
+    kept: Kept = NOTHING,
+    progress: Progress = silent,
 ) -> Cascade:
     """Train the stages in order, and the final discriminant on what passes them all.
 
@@ -38,6 +47,7 @@ def train(
     config : stages, folds, hyperparameters
     seed : for row and column sampling, where a stage uses it
     jobs : number of folds trained at a time; it does not change the result
+    kept : models of an earlier training that need not be trained again
     progress : told of every stage, the final discriminant included
 
     Raises
@@ -53,7 +63,7 @@ def train(
     for problem in to_learn:
         preparation.require_varying(problem, simulation)
     runtime = Runtime(seed, jobs, resolve_device(config.device), config.memory)
-    context = Context.of(simulation, to_learn, config, runtime)
+    context = Context.of(simulation, to_learn, config, runtime, kept)
     survivors = Survivors.of_no_stage(config, context.folds)
     stages: list[Stage] = []
     final = None

@@ -1,0 +1,99 @@
+"""Trained models in the folder of a run that need not be trained again.
+
+They are those of the trained cascade of which the key is still right, and those that an interrupted training left in
+``.training``: a folder per key and a file per fold, with its hash and learning curves beside it.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import xgboost as xgb
+
+from cascadebdt.atomic import write_bytes, write_text
+from cascadebdt.products.keys import Origin
+from cascadebdt.products.record import Record
+from cascadebdt.training.boosting import Fitted
+from cascadebdt.training.kept import Place
+
+FOLDER = ".training"
+CASCADE = "cascade"
+
+
+class KeptModels:
+    """The models of a folder, as `training.kept.Kept` wants them.
+
+    Parameters
+    ----------
+    record : of the folder
+    origins : stage (or ``final``) -> what its models are made from now
+    """
+
+    def __init__(self, record: Record, origins: Mapping[str, Origin]) -> None:
+        self.record = record
+        self.origins = origins
+        self.drafts = record.folder / FOLDER
+        self._curves = _curves(record.folder / CASCADE / "cascade.json")
+
+    def recall(self, place: Place) -> Fitted | None:
+        """Return a model of the trained cascade or of an interrupted training; None if there is none to be trusted."""
+        return self._finished(place) or self._interrupted(place)
+
+    def keep(self, place: Place, fitted: Fitted) -> None:
+        """Write a model."""
+        raw = bytes(fitted.booster.save_raw("ubj"))
+        path = write_bytes(self._path(place), raw)
+        curves = {name: [float(value) for value in curve] for name, curve in fitted.curves.items()}
+        # Written after the model: without it the model does not count.
+        write_text(path.with_suffix(".json"), json.dumps({"sha256": _sha256(raw), "curves": curves}))
+
+    def forget(self) -> None:
+        """Remove what an interrupted training left."""
+        shutil.rmtree(self.drafts, ignore_errors=True)
+
+    def _path(self, place: Place) -> Path:
+        lineage = "" if place.held_out is None else f"_without_{place.held_out}"
+        return self.drafts / self.origins[place.stage].key / f"{place.stage}{lineage}_fold_{place.fold}.ubj"
+
+    def _interrupted(self, place: Place) -> Fitted | None:
+        path = self._path(place)
+        try:
+            raw, about = path.read_bytes(), json.loads(path.with_suffix(".json").read_text())
+        except (OSError, ValueError):
+            return None
+        return Fitted(_booster(raw), about["curves"]) if _sha256(raw) == about["sha256"] else None
+
+    def _finished(self, place: Place) -> Fitted | None:
+        """Return a deployed model; those of other lineages are not part of a cascade."""
+        name = f"{CASCADE}/{place.stage}/fold_{place.fold}.ubj"
+        made = self.record.products.get(name)
+        curves = self._curves.get(place.stage, ())
+        is_deployed = place.held_out in (None, place.fold) and place.fold < len(curves)
+        if made is None or made.key != self.origins[place.stage].key or not is_deployed:
+            return None
+        try:
+            raw = (self.record.folder / name).read_bytes()
+        except OSError:
+            return None
+        return Fitted(_booster(raw), curves[place.fold]) if _sha256(raw) == made.sha256 else None
+
+
+def _curves(path: Path) -> dict[str, Sequence[Mapping[str, Sequence[float]]]]:
+    """Return the learning curves that a saved cascade tells: stage -> per fold; empty if there is none to be read."""
+    try:
+        content: Any = json.loads(path.read_text())
+        classifiers = [*content["stages"], *([content["final"]] if content["final"] else [])]
+        return {entry["name"]: entry["training"].get("learning_curves", ()) for entry in classifiers}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return {}
+
+
+def _booster(raw: bytes) -> xgb.Booster:
+    return xgb.Booster(model_file=bytearray(raw))
+
+
+def _sha256(raw: bytes) -> str:
+    return hashlib.sha256(raw).hexdigest()
