@@ -17,7 +17,7 @@ from cascadebdt.config import Config
 from cascadebdt.errors import ConfigError, InputError
 from cascadebdt.events import Events, loading
 from cascadebdt.histograms import yields
-from cascadebdt.pipeline import Request
+from cascadebdt.pipeline import Request, steps
 from cascadebdt.products import Products
 from tiny_analysis import tiny_config
 
@@ -31,7 +31,7 @@ def trained(tiny: Config, tiny_events: Events) -> Cascade:
 def whole(tiny: Config, tiny_events: Events, trained: Cascade, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Products of `apply` to the whole analysis."""
     folder = tmp_path_factory.mktemp("whole")
-    pipeline.apply(tiny, Products(folder), tiny_events, trained)
+    steps.apply(tiny, Products(folder), tiny_events, trained)
     trained.save(folder / "cascade")
     return folder
 

@@ -44,11 +44,9 @@ def check_command(**options: Unpack[Options]) -> None:
 def train_command(**options: Unpack[Options]) -> None:
     """Select events and train the cascade."""
     from cascadebdt import pipeline
-    from cascadebdt.events import loading
 
     job = Job.of(options)
-    events = loading.select_for_training(job.config, job.products.training, jobs=job.jobs, progress=job.progress)
-    pipeline.train(job.config, job.products, events, jobs=job.jobs, progress=job.progress)
+    pipeline.train(job.config, job.products, jobs=job.jobs, progress=job.progress)
     job.say(f"wrote {job.products.cascade}")
 
 
@@ -63,12 +61,11 @@ def apply_command(
 ) -> None:
     """Score events with the trained cascade and fill the regions."""
     from cascadebdt import pipeline
-    from cascadebdt.events import loading
 
     job = Job.of(options)
-    folder = cascade or job.products.cascade
-    model = pipeline.load_cascade(job.config, folder)
     if files:
+        folder = cascade or job.products.cascade
+        model = pipeline.load_cascade(job.config, folder)
         request = pipeline.Request(files, sample, folder.parent, scores)
         products = job.products.applied
         pipeline.apply_files(job.config, products, model, request, jobs=job.jobs, progress=job.progress)
@@ -76,8 +73,7 @@ def apply_command(
         return
     if sample or scores:
         raise click.UsageError("--sample and --scores go with --files")
-    events = loading.select(job.config, jobs=job.jobs, progress=job.progress)
-    pipeline.apply(job.config, job.products, events, model, jobs=job.jobs)
+    pipeline.apply(job.config, job.products, cascade=cascade, jobs=job.jobs, progress=job.progress)
     job.say(f"wrote {job.products.json('histograms')}")
 
 

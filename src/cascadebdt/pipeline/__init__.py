@@ -1,6 +1,7 @@
 """The steps in order: select, train, apply, fit, report."""
 
-from cascadebdt.pipeline.steps import apply, fit, load_cascade, report, run, train
+from cascadebdt.pipeline.runs import apply, fit, report, run, train
+from cascadebdt.pipeline.steps import load_cascade
 from cascadebdt.pipeline.stream import Request, apply_files
 
 __all__ = [

@@ -46,8 +46,15 @@ def of_models(config: Config, files: Files) -> dict[str, Origin]:
     return origins
 
 
-def of_steps(config: Config, files: Files) -> dict[str, Origin]:
-    """Return the origins of ``train``, ``apply``, ``fit`` and ``report``, in this order."""
+def of_steps(config: Config, files: Files, *, cascade: str | None = None) -> dict[str, Origin]:
+    """Return the origins of ``train``, ``apply``, ``fit`` and ``report``, in this order.
+
+    Parameters
+    ----------
+    config : the analysis
+    files : that it reads
+    cascade : key of a cascade that was trained elsewhere; then there is no step ``train``
+    """
     stages = {stage.name: stage.model_dump(mode="json") for stage in config.cascade.stages}
     final = config.cascade.final.model_dump(mode="json") if config.cascade.final else None
     whole = {**_cascade(config.cascade), "stages": stages, "final": final}
@@ -61,12 +68,13 @@ def of_steps(config: Config, files: Files) -> dict[str, Origin]:
     train = Origin("train", FORMATS["train"], trained, {})
     filled = _parts(config, files, (*BEFORE_TRAINING, "features", "pass_through", "systematics", "regions"), LEARNING)
     filled["unblind"] = config.fit.unblind or None
-    apply = Origin("apply", FORMATS["apply"], filled, {"train": train.key})
+    before = {"train": train.key} if cascade is None else {"cascade": cascade}
+    apply = Origin("apply", FORMATS["apply"], filled, before)
     asked = _parts(config, {}, ("analysis", "systematics", "regions", "fit"), FITTING)
     fit = Origin("fit", FORMATS["fit"], asked, {"apply": apply.key})
-    inputs = {"train": train.key, "apply": apply.key, "fit": fit.key}
+    inputs = {**before, "apply": apply.key, "fit": fit.key}
     report = Origin("report", FORMATS["report"], _parts(config, {}, (), ("cascadebdt",)), inputs)
-    return {origin.step: origin for origin in (train, apply, fit, report)}
+    return {origin.step: origin for origin in (train, apply, fit, report) if cascade is None or origin is not train}
 
 
 def _parts(config: Config, files: Files, names: tuple[str, ...], packages: tuple[str, ...]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from cascadebdt.config import Config, RegionsConfig
 from cascadebdt.config.region_names import SIGNAL_REGION, is_validation
 from cascadebdt.errors import InputError
 from cascadebdt.events import Events
-from cascadebdt.events.loading import require_trainable, select
+from cascadebdt.events.loading import require_trainable
 from cascadebdt.events.selection import Cutflow
 from cascadebdt.histograms import contents, migration, yields
 from cascadebdt.histograms.yields import Histogram, Yields
@@ -21,38 +21,29 @@ from cascadebdt.products import Products
 from cascadebdt.products.contents import cutflow_content, yields_content
 from cascadebdt.products.manifest import manifest, versions
 from cascadebdt.progress import Progress, silent
-from cascadebdt.resources import Meter
 from cascadebdt.training.inputs import data_ranges, require_alive
+from cascadebdt.training.kept import Kept, Nothing
 
 if TYPE_CHECKING:
     from cascadebdt.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
-
-def run(config: Config, products: Products, *, jobs: int = 1, progress: Progress = silent) -> dict[str, Any]:
-    """Do everything: select, train, apply, fit, report.
-
-    Returns
-    -------
-    The content of ``summary.json``
-    """
-    meter = Meter()
-    events = select(config, jobs=jobs, progress=progress)
-    model = train(config, products, events, jobs=jobs, progress=progress)
-    apply(config, products, events, model, jobs=jobs)
-    summary = fit(config, products)
-    report(config, products)
-    used = meter.read()
-    summary["resources"] = {**used, "events_per_s": events.cutflow.read / used["wall_s"]}
-    products.write("summary", summary)
-    return summary
+NOTHING = Nothing()
 
 
-def train(config: Config, products: Products, events: Events, *, jobs: int = 1, progress: Progress = silent) -> Cascade:
-    """Train the cascade and write it."""
+def train(
+    config: Config,
+    products: Products,
+    events: Events,
+    *,
+    kept: Kept = NOTHING,
+    jobs: int = 1,
+    progress: Progress = silent,
+) -> Cascade:
+    """Train the cascade and write it; models that are kept need no training."""
     require_trainable(events, config)
-    model = training.train(events, config.cascade, seed=config.seed, jobs=jobs, progress=progress)
+    model = training.train(events, config.cascade, seed=config.seed, jobs=jobs, kept=kept, progress=progress)
     provenance = {
         "config_hash": config.hash,
         "seed": config.seed,
@@ -84,10 +75,14 @@ def load_cascade(config: Config, folder: Path) -> Cascade:
     return model
 
 
-def apply(config: Config, products: Products, events: Events, model: Cascade, *, jobs: int = 1) -> None:
-    """Score the events; write the manifest, the cutflow, the yields, the migrations and the histograms.
+def apply(config: Config, products: Products, events: Events, model: Cascade, *, jobs: int = 1) -> dict[str, Any]:
+    """Score the events; write the cutflow, the yields, the migrations and the histograms.
 
     Simulation that took part in training where there is a holdout is left out, and accounted for.
+
+    Returns
+    -------
+    What the manifest tells of the events
 
     Raises
     ------
@@ -100,7 +95,6 @@ def apply(config: Config, products: Products, events: Events, model: Cascade, *,
     filled = without(yields.fill(events, scores, config.regions), model.empty_regions)
     cutflow = visible_cutflow(events, scores)
     lost = sum(file.entries for sample in cutflow.samples for file in events.files[sample]) - events.cutflow.read
-    products.write("manifest", manifest(config, events))
     products.write(
         "cutflow",
         {
@@ -122,6 +116,7 @@ def apply(config: Config, products: Products, events: Events, model: Cascade, *,
     products.write("yields", yields_content(filled))
     products.write("migration", migration.content(migration.table(events, scores, config.systematics)))
     products.write_histograms(filled, contents.score_histograms(events, scores))
+    return manifest(config, events)
 
 
 def without(filled: Yields, regions: Sequence[str]) -> Yields:
@@ -150,17 +145,11 @@ def fit(config: Config, products: Products) -> dict[str, Any]:
     Returns
     -------
     The content of ``summary.json``, without the resources
-
-    Raises
-    ------
-    InputError
-        If the fit is to be unblinded, but the histograms were filled blind.
     """
     from cascadebdt import inference, workspace
     from cascadebdt.pipeline.fits import fit_workspace
 
     filled, _ = products.read_histograms()
-    _require_unblinded(config, products)
     everything = workspace.build(filled, config, with_validation=True)
     model = inference.conditioned(everything.fitted())
     products.write("workspace", model)
@@ -199,15 +188,6 @@ def _merged(filled: Mapping[str, Histogram], config: RegionsConfig) -> dict[str,
     edges = {region: histogram.axes[2].edges.tolist() for region, histogram in filled.items()}
     configured = {region: config.binning(region).bins for region in filled}
     return {name: found for name, found in edges.items() if configured[name] not in ("auto", tuple(found))}
-
-
-def _require_unblinded(config: Config, products: Products) -> None:
-    """Require that an unblinded fit finds the signal region's data: filled blind, it would take them for zero."""
-    if config.fit.unblind and products.read("manifest", made_by="apply")["unblind"] is None:
-        raise InputError(
-            f"{products.json('histograms')}: filled while blind, without the data of the signal region; fill them "
-            "again with 'cascadebdt apply --unblind REASON' before an unblinded fit"
-        )
 
 
 def report(config: Config, products: Products) -> None:

@@ -31,6 +31,30 @@ class Products:
         """The features of the events that train, where they do not stay in memory."""
         return self.directory / "training.root"
 
+    def of_train(self) -> list[Path]:
+        """Return the products of training that are there."""
+        return sorted([self.cascade / "cascade.json", *self.cascade.glob("*/fold_*.ubj")])
+
+    def of_apply(self) -> list[Path]:
+        """Return the products of filling the regions that are there."""
+        return self._present("cutflow", "yields", "migration", "histograms")
+
+    def of_fit(self) -> list[Path]:
+        """Return the products of the fit that are there."""
+        names = ("workspace", "treatment", "lint", "fit", "limits", "ranking", "scan", "summary")
+        return self._present(*names, "workspace_validation", "validation")
+
+    def of_report(self) -> list[Path]:
+        """Return the figures and the page."""
+        return [
+            self.json("figures"),
+            self.report,
+            *(self.plots / name for name in self.read("figures", made_by="report")),
+        ]
+
+    def _present(self, *names: str) -> list[Path]:
+        return [self.json(name) for name in names if self.has(name)]
+
     @property
     def applied(self) -> "Products":
         """Products of `apply` to chosen files."""

@@ -15,8 +15,8 @@ from cascadebdt.expression import registered
 PACKAGES = ("cascadebdt", "awkward", "hist", "iminuit", "numba", "numpy", "pyhf", "uproot", "xgboost")
 
 
-def manifest(config: Config, events: Events) -> dict[str, Any]:
-    """Return what a result was made from: configuration, versions, input files."""
+def description(config: Config) -> dict[str, Any]:
+    """Return what the manifest tells of a configuration: itself, the seed, versions, registered functions."""
     return {
         "analysis": config.analysis,
         "config": config.model_dump(mode="json", by_alias=True),
@@ -25,6 +25,13 @@ def manifest(config: Config, events: Events) -> dict[str, Any]:
         "unblind": config.fit.unblind or None,
         "versions": versions(),
         "functions": {name: function.digest for name, function in registered().items()},
+    }
+
+
+def manifest(config: Config, events: Events) -> dict[str, Any]:
+    """Return what a result was made from: configuration, versions, input files."""
+    return {
+        **description(config),
         "files": [_file_content(record, config, events) for record in events.ledger],
         "missing": missing(config, events),
         "used_in_training": events.cutflow.used_in_training,

@@ -21,8 +21,9 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class Made:
-    """A product: the key of what it was made from, and the SHA-256 of its bytes."""
+    """A product: the step that made it, the key of what it was made from, and the SHA-256 of its bytes."""
 
+    step: str
     key: str
     sha256: str
 
@@ -81,11 +82,20 @@ class Record:
         }
         write_text(self.folder / MANIFEST, json.dumps(content, indent=2) + "\n")
 
-    def with_step(self, origin: Origin, paths: Iterable[Path]) -> "Record":
-        """Return the record after a step has made its products, which replace those it made before."""
-        before = self.steps.get(origin.step)
-        others = {name: made for name, made in self.products.items() if before is None or made.key != before.key}
-        made = {path.relative_to(self.folder).as_posix(): Made(origin.key, sha256(path)) for path in paths}
+    def with_step(self, origin: Origin, paths: Iterable[Path], *, keys: Mapping[str, str] | None = None) -> "Record":
+        """Return the record after a step has made its products, which replace those it made before.
+
+        Parameters
+        ----------
+        origin : what the products were made from
+        paths : of the products
+        keys : path in the folder -> key, of products made from less than the others, such as the models of a stage
+        """
+        made = {}
+        for path in paths:
+            name = path.relative_to(self.folder).as_posix()
+            made[name] = Made(origin.step, (keys or {}).get(name, origin.key), sha256(path))
+        others = {name: product for name, product in self.products.items() if product.step != origin.step}
         return replace(self, steps={**self.steps, origin.step: origin}, products={**others, **made})
 
     def fault(self, origin: Origin) -> str | None:
@@ -101,7 +111,7 @@ class Record:
         if change := origin.change_since(earlier):
             return f"{change} since '{origin.step}'"
         for name, made in self.products.items():
-            if made.key == origin.key and (fault := self._altered(name, made)):
+            if made.step == origin.step and (fault := self._altered(name, made)):
                 return fault
         return None
 

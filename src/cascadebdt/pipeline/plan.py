@@ -1,0 +1,109 @@
+"""The plan: which steps there are, from what each makes its products, and which products can be used as they are."""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from cascadebdt import ntuple
+from cascadebdt.config import Config
+from cascadebdt.errors import InputError
+from cascadebdt.events.variations import alternative_samples
+from cascadebdt.ntuple.fingerprints import Fingerprint, fingerprints
+from cascadebdt.pipeline import origins
+from cascadebdt.products.keys import Origin
+from cascadebdt.products.record import Record
+
+STEPS = ("train", "apply", "fit", "report")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps of an analysis in a folder.
+
+    Attributes
+    ----------
+    record : of the products that are there
+    steps : step -> what its products are to be made from
+    models : stage (or ``final``) -> what its models are to be made from
+    """
+
+    record: Record
+    steps: Mapping[str, Origin]
+    models: Mapping[str, Origin]
+
+    @classmethod
+    def of(cls, config: Config, folder: Path, *, cascade: str | None = None, jobs: int = 1) -> "Plan":
+        """Look at the input files and at what is in the folder.
+
+        Parameters
+        ----------
+        config : the analysis
+        folder : of its products
+        cascade : key of a cascade that was trained elsewhere, if it is to be applied
+        jobs : files looked at at a time
+
+        Raises
+        ------
+        InputError
+            If an input file is not there, or the manifest cannot be understood.
+        """
+        record = Record.read(folder)
+        patterns = {sample.name: sample.files for sample in config.samples}
+        patterns |= {sample.name: sample.files for sample in alternative_samples(config).values()}
+        locations = {name: ntuple.find(files, directory=config.directory) for name, files in patterns.items()}
+        wanted = dict.fromkeys(location for of_sample in locations.values() for location in of_sample)
+        inputs = fingerprints(wanted, config.ntuples, known=record.inputs, jobs=jobs)
+        files = {
+            name: {_relative(location, config.directory): inputs[location].identity for location in of_sample}
+            for name, of_sample in locations.items()
+        }
+        own = replace(record, inputs=inputs)
+        return cls(own, origins.of_steps(config, files, cascade=cascade), origins.of_models(config, files))
+
+    def fault(self, step: str) -> str | None:
+        """Return why the products of a step cannot be used, in words; None if they can.
+
+        Those of the steps before it are looked at first: a change is told where it begins.
+        """
+        for name in self._until(step):
+            if fault := self.record.fault(self.steps[name]):
+                return fault
+        return None
+
+    def require(self, step: str) -> None:
+        """Require that the products of a step can be used.
+
+        Raises
+        ------
+        InputError
+            Naming what has changed, and the command that cures it.
+        """
+        for name in self._until(step):
+            if fault := self.record.fault(self.steps[name]):
+                raise InputError(f"{self.record.folder}: {fault}; do it with 'cascadebdt {name}', or all with 'run'")
+
+    def _until(self, step: str) -> list[str]:
+        return [name for name in STEPS[: STEPS.index(step) + 1] if name in self.steps]
+
+    def done(self, step: str, paths: Iterable[Path], *, about: Mapping[str, Any] | None = None) -> "Plan":
+        """Write into the manifest that a step has made its products, and return the plan after it."""
+        keys = {
+            f"cascade/{stage}/{path.name}": origin.key
+            for stage, origin in self.models.items()
+            for path in (self.record.folder / "cascade" / stage).glob("fold_*.ubj")
+        }
+        record = self.record.with_step(self.steps[step], paths, keys=keys)
+        record = replace(record, about={**record.about, **(about or {})})
+        record.write()
+        return replace(self, record=record)
+
+
+def _relative(location: str, directory: Path) -> str:
+    return location if "://" in location else os.path.relpath(location, directory)
+
+
+def changed_inputs(before: Mapping[str, Fingerprint], now: Mapping[str, Fingerprint]) -> list[str]:
+    """Return the locations of files that are not what they were."""
+    return [name for name, found in now.items() if name in before and before[name].content != found.content]
