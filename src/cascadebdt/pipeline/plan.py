@@ -13,7 +13,7 @@ from cascadebdt.events.variations import alternative_samples
 from cascadebdt.ntuple.fingerprints import Fingerprint, fingerprints
 from cascadebdt.pipeline import origins
 from cascadebdt.products.keys import Origin
-from cascadebdt.products.record import Record
+from cascadebdt.products.inventory import Inventory
 
 STEPS = ("train", "apply", "fit", "report")
 
@@ -24,12 +24,12 @@ class Plan:
 
     Attributes
     ----------
-    record : of the products that are there
+    inventory : of the products that are there
     steps : step -> what its products are to be made from
     models : stage (or ``final``) -> what its models are to be made from
     """
 
-    record: Record
+    inventory: Inventory
     steps: Mapping[str, Origin]
     models: Mapping[str, Origin]
 
@@ -49,17 +49,17 @@ class Plan:
         InputError
             If an input file is not there, or the manifest cannot be understood.
         """
-        record = Record.read(folder)
+        inventory = Inventory.read(folder)
         patterns = {sample.name: sample.files for sample in config.samples}
         patterns |= {sample.name: sample.files for sample in alternative_samples(config).values()}
         locations = {name: ntuple.find(files, directory=config.directory) for name, files in patterns.items()}
         wanted = dict.fromkeys(location for of_sample in locations.values() for location in of_sample)
-        inputs = fingerprints(wanted, config.ntuples, known=record.inputs, jobs=jobs)
+        inputs = fingerprints(wanted, config.ntuples, known=inventory.inputs, jobs=jobs)
         files = {
             name: {_relative(location, config.directory): inputs[location].identity for location in of_sample}
             for name, of_sample in locations.items()
         }
-        own = replace(record, inputs=inputs)
+        own = replace(inventory, inputs=inputs)
         return cls(own, origins.of_steps(config, files, cascade=cascade), origins.of_models(config, files))
 
     def fault(self, step: str) -> str | None:
@@ -68,7 +68,7 @@ class Plan:
         Those of the steps before it are looked at first: a change is told where it begins.
         """
         for name in self._until(step):
-            if fault := self.record.fault(self.steps[name]):
+            if fault := self.inventory.fault(self.steps[name]):
                 return fault
         return None
 
@@ -81,8 +81,8 @@ class Plan:
             Naming what has changed, and the command that cures it.
         """
         for name in self._until(step):
-            if fault := self.record.fault(self.steps[name]):
-                raise InputError(f"{self.record.folder}: {fault}; do it with 'cascadebdt {name}', or all with 'run'")
+            if fault := self.inventory.fault(self.steps[name]):
+                raise InputError(f"{self.inventory.folder}: {fault}; do it with 'cascadebdt {name}', or all with 'run'")
 
     def _until(self, step: str) -> list[str]:
         return [name for name in STEPS[: STEPS.index(step) + 1] if name in self.steps]
@@ -92,12 +92,12 @@ class Plan:
         keys = {
             f"cascade/{stage}/{path.name}": origin.key
             for stage, origin in self.models.items()
-            for path in (self.record.folder / "cascade" / stage).glob("fold_*.ubj")
+            for path in (self.inventory.folder / "cascade" / stage).glob("fold_*.ubj")
         }
-        record = self.record.with_step(self.steps[step], paths, keys=keys)
-        record = replace(record, about={**record.about, **(about or {})})
-        record.write()
-        return replace(self, record=record)
+        inventory = self.inventory.with_step(self.steps[step], paths, keys=keys)
+        inventory = replace(inventory, about={**inventory.about, **(about or {})})
+        inventory.write()
+        return replace(self, inventory=inventory)
 
 
 def _relative(location: str, directory: Path) -> str:

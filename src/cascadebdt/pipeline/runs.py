@@ -18,7 +18,7 @@ from cascadebdt.products import Products
 from cascadebdt.products.lock import locked
 from cascadebdt.products.manifest import description
 from cascadebdt.products.models import KeptModels
-from cascadebdt.products.record import Record, sha256
+from cascadebdt.products.inventory import Inventory, sha256
 from cascadebdt.progress import Progress, silent
 from cascadebdt.resources import Meter
 
@@ -128,7 +128,7 @@ def report(config: Config, products: Products) -> None:
 
 def _plan_of_what_was_applied(config: Config, products: Products) -> Plan:
     """Return the plan with the cascade that was applied, which may have been trained elsewhere."""
-    applied = Record.read(products.directory).steps.get("apply")
+    applied = Inventory.read(products.directory).steps.get("apply")
     return Plan.of(config, products.directory, cascade=applied.inputs.get("cascade") if applied else None)
 
 
@@ -144,7 +144,7 @@ def _train(
     """Return the cascade, trained where it is not there already, and the plan after it."""
     if plan.fault("train") is None:
         return plan, steps.load_cascade(config, products.cascade)
-    kept = KeptModels(plan.record, plan.models)
+    kept = KeptModels(plan.inventory, plan.models)
     model = steps.train(config, products, events(), kept=kept, jobs=jobs, progress=progress)
     plan = plan.done("train", products.of_train(), about=description(config))
     kept.forget()

@@ -15,7 +15,7 @@ import xgboost as xgb
 
 from cascadebdt.atomic import write_bytes, write_text
 from cascadebdt.products.keys import Origin
-from cascadebdt.products.record import Record
+from cascadebdt.products.inventory import Inventory
 from cascadebdt.training.boosting import Fitted
 from cascadebdt.training.kept import Place
 
@@ -28,15 +28,15 @@ class KeptModels:
 
     Parameters
     ----------
-    record : of the folder
+    inventory : of the folder
     origins : stage (or ``final``) -> what its models are made from now
     """
 
-    def __init__(self, record: Record, origins: Mapping[str, Origin]) -> None:
-        self.record = record
+    def __init__(self, inventory: Inventory, origins: Mapping[str, Origin]) -> None:
+        self.inventory = inventory
         self.origins = origins
-        self.drafts = record.folder / FOLDER
-        self._curves = _curves(record.folder / CASCADE / "cascade.json")
+        self.drafts = inventory.folder / FOLDER
+        self._curves = _curves(inventory.folder / CASCADE / "cascade.json")
 
     def recall(self, place: Place) -> Fitted | None:
         """Return a model of the trained cascade or of an interrupted training; None if there is none to be trusted."""
@@ -69,13 +69,13 @@ class KeptModels:
     def _finished(self, place: Place) -> Fitted | None:
         """Return a deployed model; those of other lineages are not part of a cascade."""
         name = f"{CASCADE}/{place.stage}/fold_{place.fold}.ubj"
-        made = self.record.products.get(name)
+        made = self.inventory.products.get(name)
         curves = self._curves.get(place.stage, ())
         is_deployed = place.held_out in (None, place.fold) and place.fold < len(curves)
         if made is None or made.key != self.origins[place.stage].key or not is_deployed:
             return None
         try:
-            raw = (self.record.folder / name).read_bytes()
+            raw = (self.inventory.folder / name).read_bytes()
         except OSError:
             return None
         return Fitted(_booster(raw), curves[place.fold]) if _sha256(raw) == made.sha256 else None

@@ -6,55 +6,55 @@ import pytest
 from cascadebdt.errors import InputError
 from cascadebdt.ntuple.fingerprints import Fingerprint
 from cascadebdt.products.keys import Origin
-from cascadebdt.products.record import MANIFEST, Record
+from cascadebdt.products.inventory import MANIFEST, Inventory
 
 FILL = Origin("apply", 1, {"luminosity_fb": 5.0}, {"train": "a"})
 FIT = Origin("fit", 1, {}, {"apply": FILL.key})
 
 
 @pytest.fixture
-def record(tmp_path: Path) -> Record:
+def inventory(tmp_path: Path) -> Inventory:
     """A folder with the products of two steps."""
     for name in ("yields.json", "histograms.json", "fit.json"):
         (tmp_path / name).write_text(f"content of {name}")
-    filled = Record(tmp_path, about={"seed": 1}).with_step(
+    filled = Inventory(tmp_path, about={"seed": 1}).with_step(
         FILL, [tmp_path / "yields.json", tmp_path / "histograms.json"]
     )
     return filled.with_step(FIT, [tmp_path / "fit.json"])
 
 
-def test_a_record_survives_the_disk(record: Record) -> None:
-    with_inputs = replace(record, inputs={"a.root": Fingerprint(1, 2, "xxh3:3")})
+def test_a_record_survives_the_disk(inventory: Inventory) -> None:
+    with_inputs = replace(inventory, inputs={"a.root": Fingerprint(1, 2, "xxh3:3")})
     with_inputs.write()
-    assert Record.read(record.folder) == with_inputs
+    assert Inventory.read(inventory.folder) == with_inputs
 
 
-def test_untouched_products_of_an_unchanged_step_have_no_fault(record: Record) -> None:
-    assert record.fault(FILL) is None
-    assert record.fault(FIT) is None
+def test_untouched_products_of_an_unchanged_step_have_no_fault(inventory: Inventory) -> None:
+    assert inventory.fault(FILL) is None
+    assert inventory.fault(FIT) is None
 
 
 def test_a_step_that_was_never_done_has_no_products(tmp_path: Path) -> None:
-    assert Record.read(tmp_path).fault(FILL) == "'apply' has not been done"
+    assert Inventory.read(tmp_path).fault(FILL) == "'apply' has not been done"
 
 
-def test_a_changed_configuration_is_named(record: Record) -> None:
+def test_a_changed_configuration_is_named(inventory: Inventory) -> None:
     now = replace(FILL, parts={"luminosity_fb": 139.0})
-    assert record.fault(now) == "luminosity_fb was 5.0 and is 139.0 since 'apply'"
+    assert inventory.fault(now) == "luminosity_fb was 5.0 and is 139.0 since 'apply'"
 
 
 @pytest.mark.parametrize("name", ["yields.json", "histograms.json"])
-def test_an_altered_or_missing_product_is_named(record: Record, name: str) -> None:
-    (record.folder / name).write_text("other content")
-    assert record.fault(FILL) == f"{name} was altered or only half written"
-    (record.folder / name).unlink()
-    assert record.fault(FILL) == f"{name} is missing"
-    assert record.fault(FIT) is None
+def test_an_altered_or_missing_product_is_named(inventory: Inventory, name: str) -> None:
+    (inventory.folder / name).write_text("other content")
+    assert inventory.fault(FILL) == f"{name} was altered or only half written"
+    (inventory.folder / name).unlink()
+    assert inventory.fault(FILL) == f"{name} is missing"
+    assert inventory.fault(FIT) is None
 
 
-def test_a_repeated_step_replaces_its_products(record: Record) -> None:
+def test_a_repeated_step_replaces_its_products(inventory: Inventory) -> None:
     now = replace(FILL, parts={"luminosity_fb": 139.0})
-    again = record.with_step(now, [record.folder / "yields.json"])
+    again = inventory.with_step(now, [inventory.folder / "yields.json"])
     assert set(again.products) == {"yields.json", "fit.json"}
     assert again.fault(now) is None
 
@@ -63,4 +63,4 @@ def test_a_repeated_step_replaces_its_products(record: Record) -> None:
 def test_a_manifest_that_cannot_be_understood_is_one_sentence(tmp_path: Path, text: str) -> None:
     (tmp_path / MANIFEST).write_text(text)
     with pytest.raises(InputError, match=r"manifest.json: not a manifest .* run the analysis again"):
-        Record.read(tmp_path)
+        Inventory.read(tmp_path)

@@ -29,7 +29,7 @@ class Made:
 
 
 @dataclass(frozen=True)
-class Record:
+class Inventory:
     """The products of a folder.
 
     Attributes
@@ -48,8 +48,8 @@ class Record:
     about: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, folder: Path) -> "Record":
-        """Return the record of a folder, an empty one if there is no manifest.
+    def read(cls, folder: Path) -> "Inventory":
+        """Return the inventory of a folder, an empty one if there is no manifest.
 
         Raises
         ------
@@ -82,8 +82,8 @@ class Record:
         }
         write_text(self.folder / MANIFEST, json.dumps(content, indent=2) + "\n")
 
-    def with_step(self, origin: Origin, paths: Iterable[Path], *, keys: Mapping[str, str] | None = None) -> "Record":
-        """Return the record after a step has made its products, which replace those it made before.
+    def with_step(self, origin: Origin, paths: Iterable[Path], *, keys: Mapping[str, str] | None = None) -> "Inventory":
+        """Return the inventory after a step has made its products, which replace those it made before.
 
         Parameters
         ----------
