@@ -88,4 +88,5 @@ def conditioned(workspace: Mapping[str, Any]) -> "Workspace":
     target = prepare(workspace)
     expected = {region: target.everything.data[target.likelihood.regions[region]].tolist() for region in blind}
     observations = [{**item, "data": expected.get(item["name"], item["data"])} for item in workspace["observations"]]
-    return Workspace({**workspace, "observations": observations}, blind=blind)
+    notes = workspace.notes if isinstance(workspace, Workspace) else None
+    return Workspace({**workspace, "observations": observations}, blind=blind, notes=notes)

@@ -19,6 +19,7 @@ from cascadebdt.inference.minimise import Minimum, minimum
 from cascadebdt.inference.profile import Profile, crossing
 from cascadebdt.inference.search import global_minimum
 from cascadebdt.inference.uncertainty import standard_deviation
+from cascadebdt.records import Record
 
 BAND = (-2, -1, 0, 1, 2)
 LARGEST = 1e8
@@ -26,7 +27,7 @@ LARGEST = 1e8
 
 
 @dataclass(frozen=True)
-class LimitResult:
+class LimitResult(Record):
     """Upper limit on the signal strength.
 
     Parameters
@@ -40,13 +41,9 @@ class LimitResult:
     expected: tuple[float, float, float, float, float]
     observed: float | None
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the result as plain JSON."""
-        return {"level": self.level, "expected": list(self.expected), "observed": self.observed}
-
 
 @dataclass(frozen=True)
-class SignificanceResult:
+class SignificanceResult(Record):
     """Discovery significance in standard deviations.
 
     Parameters
@@ -58,9 +55,19 @@ class SignificanceResult:
     expected: float
     observed: float | None
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the result as plain JSON."""
-        return {"expected": self.expected, "observed": self.observed}
+
+@dataclass(frozen=True)
+class Limits(Record):
+    """What the data say of a signal, and what was expected: ``limits.json``.
+
+    Parameters
+    ----------
+    limit : upper limit on the signal strength
+    significance : of an excess
+    """
+
+    limit: LimitResult
+    significance: SignificanceResult
 
 
 def limit(workspace: Mapping[str, Any], *, level: float = 0.05) -> LimitResult:

@@ -16,14 +16,24 @@ from cascadebdt.inference.minimise import Minimum
 from cascadebdt.inference.profile import Profile
 from cascadebdt.inference.search import global_minimum
 from cascadebdt.inference.uncertainty import covariance
+from cascadebdt.records import Record
 
 logger = logging.getLogger(__name__)
 
-Failures = tuple[tuple[int, str], ...]
+
+@dataclass(frozen=True)
+class Failure(Record):
+    """A fit of a pseudo-experiment that failed: number of the pseudo-experiment, and reason."""
+
+    toy: int
+    reason: str
+
+
+Failures = tuple[Failure, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Toys:
+class Toys(Record):
     """Fits of pseudo-experiments.
 
     Parameters
@@ -32,7 +42,7 @@ class Toys:
     truth : (n_parameters,) what the pseudo-experiments were drawn from
     values, uncertainties : (n_fitted, n_parameters)
     covered : (n_fitted, n_parameters) whether the 68 % interval of the profile holds the truth
-    failures : number of the pseudo-experiment and reason of each fit that failed
+    failures : fits that failed
     """
 
     parameters: tuple[str, ...]
@@ -61,15 +71,6 @@ class Toys:
                 "coverage_uncertainty": float(np.sqrt(coverage * (1 - coverage) / n)),
             }
             for name, mean, width, coverage in zip(self.parameters, means, widths, coverages, strict=True)
-        }
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the summary and the failures as plain JSON."""
-        return {
-            "toys": len(self.values) + len(self.failures),
-            "truth": dict(zip(self.parameters, self.truth.tolist(), strict=True)),
-            "summary": self.summary(),
-            "failures": [{"toy": number, "reason": reason} for number, reason in self.failures],
         }
 
 
@@ -101,10 +102,10 @@ def toys(workspace: Mapping[str, Any], n: int, *, seed: int, mu: float | None = 
         try:
             rows.append(_fitted(toy, truth, shown))
         except FitError as error:
-            failures.append((number, str(error)))
+            failures.append(Failure(number, str(error)))
             logger.warning("toy %d: %s", number, error)
     if not rows:
-        raise FitError(f"toys: no fit succeeded; the first failed with: {failures[0][1]}")
+        raise FitError(f"toys: no fit succeeded; the first failed with: {failures[0].reason}")
     values, uncertainties, covered = (np.array(column) for column in zip(*rows, strict=True))
     names = tuple(likelihood.names[index] for index in shown)
     return Toys(names, truth.theta[shown], values, uncertainties, covered, tuple(failures))
@@ -132,7 +133,7 @@ def _fitted(toy: Objective, truth: Minimum, shown: Any) -> tuple[FloatArray, Flo
 
 
 @dataclass(frozen=True)
-class ToyTest:
+class ToyTest(Record):
     """A p-value from pseudo-experiments.
 
     Parameters
@@ -141,7 +142,7 @@ class ToyTest:
     value : p-value, or CLs
     uncertainty : of `value`, binomial
     toys : how many pseudo-experiments were fitted, of each hypothesis
-    failures : number of the pseudo-experiment and reason of each fit that failed
+    failures : fits that failed
     """
 
     observed: float
@@ -149,10 +150,6 @@ class ToyTest:
     uncertainty: float
     toys: int
     failures: Failures
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the result as plain JSON."""
-        return {**vars(self), "failures": [{"toy": number, "reason": reason} for number, reason in self.failures]}
 
 
 def toy_cls(workspace: Mapping[str, Any], mu: float, n: int, *, seed: int) -> ToyTest:
@@ -203,10 +200,10 @@ def _statistics(
         try:
             found.append(statistic(toy))
         except FitError as error:
-            failures.append((number, str(error)))
+            failures.append(Failure(number, str(error)))
             logger.warning("toy %d with mu = %g: %s", number, mu, error)
     if not found:
-        raise FitError(f"toys: no fit succeeded; the first failed with: {failures[0][1]}")
+        raise FitError(f"toys: no fit succeeded; the first failed with: {failures[0].reason}")
     return np.array(found), tuple(failures)
 
 

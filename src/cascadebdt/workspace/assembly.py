@@ -7,7 +7,7 @@ variations; what both did is told by `Workspace.notes`.
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
@@ -17,6 +17,7 @@ from cascadebdt.config import DATA, NOMINAL, Config, NormalisationSystematic, ap
 from cascadebdt.config.region_names import SIGNAL_REGION, is_validation
 from cascadebdt.errors import YieldError, did_you_mean
 from cascadebdt.histograms.yields import Histogram
+from cascadebdt.records import Json, Record
 from cascadebdt.workspace import templates, treatment
 from cascadebdt.workspace.templates import BinNote, Template, Templates
 from cascadebdt.workspace.treatment import Effect, VariationNote
@@ -29,15 +30,19 @@ PER_REGION = ("channels", "observations")
 
 
 @dataclass(frozen=True)
-class Notes:
-    """What was done to yields on their way into a workspace."""
+class Notes(Record):
+    """What was done to yields on their way into a workspace: ``treatment.json``.
 
+    Attributes
+    ----------
+    merged : region -> edges that are left, where configured bins were merged
+    bins : bins without positive expectation
+    variations : effects of the systematics that are found from events
+    """
+
+    merged: dict[str, tuple[float, ...]] = field(default_factory=dict)
     bins: tuple[BinNote, ...] = ()
     variations: tuple[VariationNote, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain content."""
-        return asdict(self)
 
 
 class Workspace(dict[str, Any]):
@@ -57,6 +62,15 @@ class Workspace(dict[str, Any]):
         super().__init__(content)
         self.blind = blind
         self.notes = notes or Notes()
+
+    def to_json(self) -> Json:
+        """Return the workspace as other programs read it; what is blind and the notes are not part of it."""
+        return dict(self)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Workspace":
+        """Return the workspace of any program, with nothing blind."""
+        return cls(content)
 
     def observing(self, other: Mapping[str, Any]) -> "Workspace":
         """Return the workspace with the observations of another one, where that has them."""
@@ -120,7 +134,14 @@ def build(yields: Mapping[str, Histogram], config: Config, *, with_validation: b
     ]
     measurement = {"name": config.analysis, "config": {"poi": POI, "parameters": parameters}}
     content = {"channels": channels, "observations": observations, "measurements": [measurement], "version": "1.0.0"}
-    return Workspace(content, blind=blind, notes=Notes(tuple(bins), tuple(variations)))
+    return Workspace(content, blind=blind, notes=Notes(_merged(chosen, config), tuple(bins), tuple(variations)))
+
+
+def _merged(yields: Mapping[str, Histogram], config: Config) -> dict[str, tuple[float, ...]]:
+    """Return the edges of the regions whose configured bins were merged."""
+    edges = {region: tuple(histogram.axes[2].edges.tolist()) for region, histogram in yields.items()}
+    configured = {region: config.regions.binning(region).bins for region in yields}
+    return {region: left for region, left in edges.items() if configured[region] not in ("auto", left)}
 
 
 def _all_templates(yields: Mapping[str, Histogram], config: Config) -> tuple[dict[str, Templates], list[BinNote]]:
