@@ -29,6 +29,7 @@ from cascadebdt.errors import InputError
 from cascadebdt.events.selection import Cutflow
 from cascadebdt.histograms.contents import Flow, Histograms, RegionSummary, YieldTable
 from cascadebdt.histograms.migration import Migration, MigrationTable
+from cascadebdt.histograms.yields import Histogram
 from cascadebdt.inference import (
     Failure,
     Finding,
@@ -153,7 +154,11 @@ RESULTS: list[Result] = [
 ]
 
 
-@pytest.mark.parametrize("result", RESULTS, ids=lambda result: type(result).__name__)
+def name_of(result: object) -> str:
+    return type(result).__name__
+
+
+@pytest.mark.parametrize("result", RESULTS, ids=name_of)
 def test_a_result_survives_json(result: Result) -> None:
     text = json.dumps(result.to_json(), allow_nan=False)
     read = type(result).from_json(json.loads(text))
@@ -161,7 +166,7 @@ def test_a_result_survives_json(result: Result) -> None:
     assert json.dumps(read.to_json(), allow_nan=False) == text
 
 
-@pytest.mark.parametrize("result", [result for result in RESULTS if isinstance(result, Record)], ids=repr)
+@pytest.mark.parametrize("result", [result for result in RESULTS if isinstance(result, Record)], ids=name_of)
 def test_fields_come_back_with_their_types(result: Record) -> None:
     read = type(result).from_json(json.loads(json.dumps(result.to_json())))
     for name, value in vars(result).items():
@@ -172,8 +177,11 @@ def test_fields_come_back_with_their_types(result: Record) -> None:
 
 
 def test_histograms_survive_json_with_axes_and_variances() -> None:
-    axes = [hist.axis.StrCategory(["zee"], name="process"), hist.axis.Variable([0, 1, 5], name="met", flow=False)]
-    filled: hist.Hist = hist.Hist(*axes, storage=hist.storage.Weight())
+    filled: Histogram = hist.Hist(
+        hist.axis.StrCategory(["zee"], name="process"),
+        hist.axis.Variable([0, 1, 5], name="met", flow=False),
+        storage=hist.storage.Weight(),
+    )
     filled.fill("zee", [0.5, 2.0, 3.0], weight=[0.3, -1.5, 0.1])
     histograms = Histograms({"SR": filled}, {"zee": filled})
     read = Histograms.from_json(json.loads(json.dumps(histograms.to_json())))
