@@ -100,7 +100,7 @@ def test_symmetrised_sides_are_opposite_and_a_symmetric_variation_stays(
     one, other, actions = effects(nominal, nominal * up[:n], nominal * down[:n], symmetrise=how)
     assert one.normalisation * other.normalisation == pytest.approx(1)
     assert f"symmetrised ({how})" in actions
-    assume(min(one.shape.min(), other.shape.min()) > 1 / treatment.LARGEST_RATIO + 1e-9)
+    assume(min(one.shape.min(), other.shape.min()) > 1 / treatment.MAX_RATIO + 1e-9)
     np.testing.assert_allclose(one.shape + other.shape, 2)
     again, opposite, _ = effects(nominal, yields_of(nominal, one), yields_of(nominal, other), symmetrise=how)
     np.testing.assert_allclose(again.shape, one.shape, rtol=1e-9)
