@@ -150,6 +150,20 @@ def test_what_is_pruned_is_below_the_threshold_and_what_is_kept_is_not(
         np.testing.assert_array_equal(kept.shape, expected)
 
 
+@pytest.mark.parametrize("part", ["normalisation", "shape"])
+@pytest.mark.parametrize("side", ["up", "down"])
+def test_an_effect_that_equals_the_threshold_is_kept_and_a_smaller_one_is_pruned(part: str, side: str) -> None:
+    none, some = Effect(1.0, np.ones(2)), Effect(1.25, np.array([1.25, 1.0]))  # binary fractions: no rounding
+    up, down = (some, none) if side == "up" else (none, some)
+    *kept, actions = treatment.pruned_effects(up, down, PruneConfig.model_validate({part: 0.25}))
+    assert kept == [up, down]
+    assert actions == []
+    *pruned, actions = treatment.pruned_effects(up, down, PruneConfig.model_validate({part: np.nextafter(0.25, 1)}))
+    assert actions == [f"{part} pruned"]
+    for effect in pruned:
+        assert np.all(getattr(effect, part) == 1)
+
+
 def test_pruning_is_logged_with_region_process_and_systematic(caplog: pytest.LogCaptureFixture) -> None:
     nominal = np.array([10.0, 20.0])
     with caplog.at_level(logging.INFO, logger="cascadebdt"):

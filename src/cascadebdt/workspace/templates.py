@@ -187,8 +187,8 @@ def _mean_weight(template: Template) -> float:
 
 def _filled(region: str, backgrounds: Templates) -> tuple[Templates, list[BinNote]]:
     """Give bins in which every background was floored a background as large as its uncertainty."""
-    # A fit moves a rate by a factor of 10 at most (pyhf's bounds of a staterror), so that it would take any event in a bin
-    # with nothing but floored backgrounds as signal.
+    # A fit moves a rate by a factor of 10 at most (pyhf's bounds of a staterror): it would take any event in a bin with
+    # nothing but floored backgrounds as signal.
     templates, notes = dict(backgrounds), []
     for index in np.flatnonzero(np.all([template.edited for template in backgrounds.values()], axis=0)):
         process = max(templates, key=lambda name: float(templates[name].variances[index]))
