@@ -12,12 +12,13 @@ import pytest
 import uproot
 
 from cascadebdt import config as configuration
-from cascadebdt import ntuple, pipeline
+from cascadebdt import ntuple
 from cascadebdt.config import NtupleConfig
 from cascadebdt.errors import FileError, InputError, TransientInputError
-from cascadebdt.events import Events
+from cascadebdt.events import Events, loading
 from cascadebdt.ntuple.access import attempt
-from cascadebdt.products.store import cutflow_content, manifest
+from cascadebdt.products.contents import cutflow_content
+from cascadebdt.products.manifest import manifest
 from tiny_analysis import tiny_config, write_ntuple
 
 Change = Callable[[dict[str, Any]], Any]
@@ -26,7 +27,7 @@ Change = Callable[[dict[str, Any]], Any]
 def select(folder: Path, change: Change = lambda raw: None) -> Events:
     raw = tiny_config()
     change(raw)
-    return pipeline.select(configuration.parse(raw, directory=folder), nominal_only=True)
+    return loading.select(configuration.parse(raw, directory=folder), nominal_only=True)
 
 
 @pytest.fixture

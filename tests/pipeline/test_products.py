@@ -13,7 +13,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from cascadebdt.cli import main
-from cascadebdt.products.store import Products
+from cascadebdt.products import Products
 from tiny_analysis import tiny_config
 
 REGIONS = ["CR_zee", "VR_zee", "CR_wjets", "SR"]

@@ -1,7 +1,6 @@
 """Streaming chosen files gives what selecting everything at once gives."""
 
 import json
-import platform
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,10 +15,10 @@ from cascadebdt.cascade import Cascade
 from cascadebdt.cli import main
 from cascadebdt.config import Config
 from cascadebdt.errors import ConfigError, InputError
-from cascadebdt.events import Events
+from cascadebdt.events import Events, loading
 from cascadebdt.histograms import yields
 from cascadebdt.pipeline import Request
-from cascadebdt.products.store import Products
+from cascadebdt.products import Products
 from tiny_analysis import tiny_config
 
 
@@ -80,9 +79,6 @@ def test_an_aborted_run_leaves_no_score_file_behind(
         assert list((tmp_path / "scores").glob(".*"))
         raise KeyboardInterrupt
 
-    abandoned = tmp_path / "scores" / f".zee.root.{platform.node()}.999999999"
-    abandoned.parent.mkdir()
-    abandoned.write_bytes(b"of a process that was killed")
     monkeypatch.setattr("cascadebdt.pipeline.stream.contents.score_histograms", fails)
     with pytest.raises(KeyboardInterrupt):
         pipeline.apply_files(tiny, Products(tmp_path), trained, request_all(ntuples, whole, scores=True))
@@ -99,7 +95,7 @@ def test_files_of_an_alternative_sample_give_its_variation(
     alternative = {"process": "zee", "files": str(ntuples / "zee_1.root"), "cross_section_pb": 1.0}
     raw.setdefault("systematics", []).append({"name": "generator", "kind": "sample", **alternative})
     config = configuration.parse(raw)
-    expected = yields.fill(events := pipeline.select(config), trained.score(events), config.regions)
+    expected = yields.fill(events := loading.select(config), trained.score(events), config.regions)
     request = Request((str(ntuples / "*_[01].root"),), None, whole, scores=True)
     used = {str(ntuples / f"{name}_0.root") for name in ("signal", "zee", "wjets")} | {str(ntuples / "zee_1.root")}
     pipeline.apply_files(config, Products(tmp_path), trained, replace(request, files=tuple(sorted(used))))

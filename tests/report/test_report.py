@@ -10,7 +10,7 @@ import pytest
 from cascadebdt import report
 from cascadebdt.errors import InputError
 from cascadebdt.histograms.yields import Histogram
-from cascadebdt.products.store import Products
+from cascadebdt.products import Products
 
 PNG = b"\x89PNG\r\n\x1a\n"
 STAGE = {

@@ -1,6 +1,5 @@
 """The steps in order: select, train, apply, fit, report."""
 
-from cascadebdt.events.loading import require_trainable, select, select_for_training
 from cascadebdt.pipeline.steps import apply, fit, load_cascade, report, run, train
 from cascadebdt.pipeline.stream import Request, apply_files
 
@@ -11,9 +10,6 @@ __all__ = [
     "fit",
     "load_cascade",
     "report",
-    "require_trainable",
     "run",
-    "select",
-    "select_for_training",
     "train",
 ]

@@ -9,7 +9,7 @@ from typing import Any
 from cascadebdt import inference
 from cascadebdt.config.region_names import SIGNAL_REGION
 from cascadebdt.interchange import read_workspace
-from cascadebdt.products.store import Products
+from cascadebdt.products import Products
 from cascadebdt.workspace import Workspace
 
 

@@ -17,7 +17,9 @@ from cascadebdt.events.loading import require_trainable, select
 from cascadebdt.events.selection import Cutflow
 from cascadebdt.histograms import contents, migration, yields
 from cascadebdt.histograms.yields import Histogram, Yields
-from cascadebdt.products.store import Products, cutflow_content, manifest, versions, yields_content
+from cascadebdt.products import Products
+from cascadebdt.products.contents import cutflow_content, yields_content
+from cascadebdt.products.manifest import manifest, versions
 from cascadebdt.progress import Progress, silent
 from cascadebdt.resources import Meter
 from cascadebdt.training.inputs import data_ranges, require_alive

@@ -18,7 +18,9 @@ from cascadebdt.events.variations import alternative_samples
 from cascadebdt.histograms import contents, migration, yields
 from cascadebdt.histograms.yields import Histogram
 from cascadebdt.pipeline.steps import visible_cutflow, without
-from cascadebdt.products.store import Products, ScoreFiles, cutflow_content, yields_content
+from cascadebdt.products import Products
+from cascadebdt.products.contents import cutflow_content, yields_content
+from cascadebdt.products.scores import ScoreFiles
 from cascadebdt.progress import Progress, silent
 from cascadebdt.training.inputs import Range, data_ranges, require_alive
 

@@ -14,7 +14,7 @@ from cascadebdt.atomic import write_text
 from cascadebdt.config.region_names import SIGNAL_REGION
 from cascadebdt.plots.inference import SIMULATION_STATISTICS, Fit
 from cascadebdt.plots.style import significant
-from cascadebdt.products.store import Products
+from cascadebdt.products import Products
 from cascadebdt.report import tables, training
 from cascadebdt.report.training import percent
 

@@ -8,8 +8,8 @@ from cascadebdt import training
 from cascadebdt.config import RegionsConfig
 from cascadebdt.errors import InputError
 from cascadebdt.histograms import contents, yields
-from cascadebdt.products import store
-from cascadebdt.products.store import Products
+from cascadebdt.products import Products
+from cascadebdt.products.contents import yields_content
 from tiny_analysis import toy_cascade, toy_events
 
 
@@ -39,7 +39,7 @@ def test_a_damaged_product_is_one_sentence(tmp_path: Path) -> None:
 def test_yields_hold_every_variation_and_nominal_data() -> None:
     events = toy_events()
     scores = training.train(events, toy_cascade()).score(events)
-    content = json.loads(json.dumps(store.yields_content(yields.fill(events, scores, RegionsConfig()))))
+    content = json.loads(json.dumps(yields_content(yields.fill(events, scores, RegionsConfig()))))
     assert list(content["CR_zee"]["zee"]) == ["nominal", "pileup_up", "pileup_down"]
     assert list(content["CR_zee"]["data"]) == ["nominal"]
     nominal, up = content["CR_zee"]["zee"]["nominal"], content["CR_zee"]["zee"]["pileup_up"]
