@@ -1,4 +1,4 @@
-"""Numbers about stages and regions, as histograms and plain dictionaries."""
+"""What stages and regions contain: histograms of scores, and tables of yields."""
 
 import json
 from collections.abc import Mapping
@@ -113,13 +113,16 @@ def score_histograms(events: Events, scores: Scores, *, n_bins: int = 50) -> dic
     stage name -> histogram with axes ``process`` and ``score`` in [0, 1]
     """
     simulated = events.is_nominal & ~events.is_data
-    found = {name: _scores_of(events, scores.scores[:, k], simulated, n_bins) for k, name in enumerate(scores.stages)}
+    histograms = {
+        name: _score_histogram(events, scores.scores[:, k], simulated, n_bins) for k, name in enumerate(scores.stages)
+    }
     if scores.final is not None:
-        found["final"] = _scores_of(events, scores.final, simulated, n_bins)
-    return found
+        histograms["final"] = _score_histogram(events, scores.final, simulated, n_bins)
+    return histograms
 
 
-def _scores_of(events: Events, scores: FeatureArray, simulated: BoolArray, n_bins: int) -> Histogram:
+def _score_histogram(events: Events, scores: FeatureArray, simulated: BoolArray, n_bins: int) -> Histogram:
+    """Fill the scores of simulated events; events without a score did not reach the stage."""
     processes = [name for name in events.processes if name != DATA]
     histogram = hist.Hist(
         hist.axis.StrCategory(processes, name="process"),
@@ -129,7 +132,9 @@ def _scores_of(events: Events, scores: FeatureArray, simulated: BoolArray, n_bin
     reached = simulated & ~np.isnan(scores)
     for name in processes:
         rows = reached & events.of_process(name)
-        histogram.fill(name, np.minimum(scores[rows], np.nextafter(1.0, 0.0)), weight=events.weights[NOMINAL][rows])
+        # hist counts a value on the last edge as overflow; a score of exactly 1 belongs in the last bin.
+        inside = np.minimum(scores[rows], np.nextafter(1.0, 0.0))
+        histogram.fill(name, inside, weight=events.weights[NOMINAL][rows])
     return histogram
 
 
@@ -138,6 +143,7 @@ def flow(events: Events, scores: Scores) -> Flow:
     simulated = events.is_nominal & ~events.is_data
     weight = events.weights[NOMINAL]
     steps = (*scores.stages, SIGNAL_REGION)
+    # Blinded data have the code -1, which indexes the last region; they are not simulated and do not count.
     reached = scores.stage_of_region[scores.region]
     return Flow(
         steps,
@@ -157,18 +163,28 @@ def region_table(yields: Yields, against: Mapping[str, tuple[str, ...]], signal:
 
     The purity is the share, in the total prediction, of the processes a control or validation region is made for, or of
     the signal in the signal region. Data are the number of events, 0 where a region holds none.
+
+    Parameters
+    ----------
+    yields : region -> histogram, as `yields.fill` returns them
+    against : stage -> the processes it rejects
+    signal : name of the signal process
+
+    Returns
+    -------
+    region -> its summary; the purity is None without a prediction, the data are None without a data process
     """
     table = {}
     for region, histogram in yields.items():
         processes = [name for name in histogram.axes["process"] if name != DATA]
-        found = {name: total(histogram, name) for name in processes}
-        target = against.get(stage_of(region) or "", (signal,))
-        prediction = sum(value for value, _ in found.values())
-        wanted = sum(found[name][0] for name in target)
+        totals = {name: total(histogram, name) for name in processes}
+        targets = against.get(stage_of(region) or "", (signal,))
+        prediction = sum(value for value, _ in totals.values())
+        target_yield = sum(totals[name][0] for name in targets)
         has_data = DATA in histogram.axes["process"]
         table[region] = RegionSummary(
-            yields=found,
-            purity=wanted / prediction if prediction else None,
+            yields=totals,
+            purity=target_yield / prediction if prediction else None,
             data=round(total(histogram, DATA)[0]) if has_data else None,
         )
     return table
