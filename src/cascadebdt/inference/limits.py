@@ -15,7 +15,7 @@ from scipy.stats import norm
 from cascadebdt.errors import FitError
 from cascadebdt.inference.blinding import Target, prepare
 from cascadebdt.inference.likelihood import Objective
-from cascadebdt.inference.minimise import Minimum, minimum
+from cascadebdt.inference.minimise import Minimum
 from cascadebdt.inference.profile import Profile, crossing
 from cascadebdt.inference.search import global_minimum
 from cascadebdt.inference.uncertainty import standard_deviation
@@ -180,7 +180,8 @@ def significance(workspace: Mapping[str, Any]) -> SignificanceResult:
     """
     target = prepare(workspace)
     asimov, signal = target.asimov(1.0)
-    without = minimum(asimov, fixed={target.likelihood.poi: 0.0}, start=signal.theta)
+    fixed = {target.likelihood.poi: 0.0}
+    without = global_minimum(asimov, fixed=fixed, start=signal.theta, others=signal.modes)
     expected = _root(without, signal)
     if target.is_blind:
         return SignificanceResult(expected, None)
@@ -190,4 +191,4 @@ def significance(workspace: Mapping[str, Any]) -> SignificanceResult:
 
 
 def _root(without: Minimum, best: Minimum) -> float:
-    return float(np.sqrt(max(without.twice_nll - best.twice_nll, 0.0)))
+    return float(np.sqrt(max(without.deviance - best.deviance, 0.0)))
