@@ -7,7 +7,7 @@ place is taken by the background that the fit to the other regions predicts.
 from cascadebdt.inference.blinding import conditioned
 from cascadebdt.inference.checks import check
 from cascadebdt.inference.fitting import FitResult, fit, fit_background
-from cascadebdt.inference.limits import LimitResult, SignificanceResult, limit, significance
+from cascadebdt.inference.limits import LimitResult, SignificanceResult, UndefinedError, limit, significance
 from cascadebdt.inference.lint import Finding, Thresholds, lint
 from cascadebdt.inference.ranking import Impact, Ranking, ranking
 from cascadebdt.inference.scan import Scan, intervals, profile_interval, scan, scan_2d
@@ -25,6 +25,7 @@ __all__ = [
     "Thresholds",
     "ToyTest",
     "Toys",
+    "UndefinedError",
     "ValidatedRegion",
     "Validation",
     "check",

@@ -37,7 +37,8 @@ SMALLEST = 1e-100
 
 MAX_STEPS = 300
 BARRIERS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
-"""Events in empty bins, of one or of the fewer that they expect, one after the other, on the way to a minimum at the edge of the possible."""
+"""Events in empty bins, in units of one or of the fewer that are expected, one after the other, on the way to a minimum
+at the edge of the possible."""
 
 FAR = 1e4
 """A bound this many steps away is none for MINUIT, whose transformation of bounded parameters would cost digits."""
@@ -46,12 +47,17 @@ FORBIDDEN = 1e15
 """What MINUIT is told where the likelihood is impossible: it cannot digest infinity."""
 
 
+class ImpossibleError(FitError):
+    """The likelihood is zero wherever a fit may start: some bin has data and can expect none."""
+
+
 @dataclass(frozen=True)
 class Minimum:
     """A minimum of -2 ln L.
 
-    `deviance` is -2 ln L relative to the model that describes all data exactly; `agreement` is -2 ln L of the Newton method minus that of MINUIT, NaN if MINUIT was not asked; `modes` are other
-    minima, not much higher, if they were sought.
+    `deviance` is -2 ln L relative to the model that describes all data exactly; `agreement` is that of the Newton
+    method minus that of MINUIT, NaN if MINUIT was not asked; `modes` are other minima, not much higher, if they were
+    sought.
     """
 
     theta: FloatArray
@@ -78,7 +84,8 @@ def minimum(
     Raises
     ------
     FitError
-        If they differ by more than 0.01 after all restarts, or there is no finite likelihood to start from.
+        If they differ by more than 0.01 after all restarts; an `ImpossibleError` if there is no finite likelihood to
+        start from.
     """
     fixed = fixed or {}
     starts = _starts(objective, fixed, start)
@@ -124,7 +131,7 @@ def _starts(objective: Objective, fixed: Mapping[int, float], given: FloatArray 
     starts = [_placed(objective, theta, fixed) for theta in suggested]
     finite = [theta for theta in starts if np.isfinite(objective.value(theta))]
     if not finite:
-        raise FitError(f"fit: the likelihood is not finite; {_impossible(objective, starts[0], fixed)}")
+        raise ImpossibleError(f"fit: the likelihood is zero, {_impossible(objective, starts[0], fixed)}")
     return finite
 
 

@@ -149,7 +149,7 @@ class Valley:
                     yield released
 
     def _pushed(self) -> Iterator[tuple[int, FloatArray]]:
-        """Yield the pushes that may lead elsewhere: parameter, and point with the other parameters where they follow."""
+        """Yield the pushes that may lead elsewhere: parameter, and point to which the other parameters follow."""
         likelihood, theta = self.objective.likelihood, self.bottom.theta
         for index in map(int, np.flatnonzero(self._pushable())):
             response = self.inverse[index] / self.inverse[index, index]
