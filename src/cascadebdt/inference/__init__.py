@@ -7,7 +7,14 @@ place is taken by the background that the fit to the other regions predicts.
 from cascadebdt.inference.blinding import conditioned
 from cascadebdt.inference.checks import check
 from cascadebdt.inference.fitting import FitResult, fit, fit_background
-from cascadebdt.inference.limits import LimitResult, Limits, SignificanceResult, limit, significance
+from cascadebdt.inference.limits import (
+    LimitResult,
+    Limits,
+    SignificanceResult,
+    UndefinedError,
+    limit,
+    significance,
+)
 from cascadebdt.inference.lint import Finding, Lint, Thresholds, lint
 from cascadebdt.inference.ranking import Impact, Ranking, ranking
 from cascadebdt.inference.scan import Scan, intervals, profile_interval, scan, scan_2d
@@ -28,6 +35,7 @@ __all__ = [
     "Thresholds",
     "ToyTest",
     "Toys",
+    "UndefinedError",
     "ValidatedRegion",
     "Validation",
     "check",

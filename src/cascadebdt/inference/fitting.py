@@ -107,7 +107,7 @@ def _result(objective: Objective, best: Minimum, *, fixed: tuple[int, ...], targ
         uncertainties=errors,
         covariance=covariance,
         correlation=correlation,
-        twice_nll=best.twice_nll,
+        twice_nll=best.deviance + objective.saturated(),
         goodness_of_fit=_goodness_of_fit(*seen),
         blind=target.is_blind,
         poi=likelihood.names[likelihood.poi],
@@ -164,4 +164,4 @@ def _goodness_of_fit(objective: Objective, best: Minimum, fixed: tuple[int, ...]
     degrees = int(np.sum(objective.weights > 0)) - int(np.sum(free))
     if degrees <= 0:
         return None
-    return float(scipy.stats.chi2.sf(best.twice_nll - objective.saturated(), degrees))
+    return float(scipy.stats.chi2.sf(best.deviance, degrees))

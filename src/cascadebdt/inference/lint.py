@@ -234,7 +234,7 @@ def _contamination(workspace: Json, poi: str, limits: Thresholds) -> Iterator[Fi
 
 def _degeneracies(likelihood: Likelihood, limits: Thresholds) -> Iterator[Finding]:
     """Find free normalisations that the regions cannot tell apart, from the expectation of the model."""
-    expected = Objective(likelihood, likelihood.asimov(likelihood.start), np.ones(likelihood.n_bins))
+    expected = Objective(likelihood, likelihood.asimov(likelihood.start), likelihood.fillable.astype(np.float64))
     hessian = expected.hessian(likelihood.start)
     shown = np.flatnonzero(~likelihood.constrained & ~likelihood.fixed)
     if len(shown) < 2 or not np.isfinite(hessian).all():

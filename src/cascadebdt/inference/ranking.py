@@ -116,12 +116,13 @@ def _change(target: Objective, best: Minimum, spread: FloatArray, index: int, sh
     moved = value - best.theta[index]
     guess = best.theta + (spread[index] / spread[index, index] * moved if spread[index, index] > 0 else 0.0)
     fixed = {index: value}
-    found = newton(target, fixed=fixed, start=guess)
+    trials = [newton(target, fixed=fixed, start=origin) for origin in (guess, *best.modes)]
+    found = min(trials, key=lambda trial: trial.deviance)
     change = float(found.theta[poi] - best.theta[poi])
     is_large = abs(change) > WORTH_A_SECOND_OPINION * np.sqrt(spread[poi, poi])
-    if is_large or not best.twice_nll - TOLERANCE <= found.twice_nll < np.inf:
+    if is_large or not best.deviance - TOLERANCE <= found.deviance < np.inf:
         try:
-            found = minimum(target, fixed=fixed, start=guess)
+            found = minimum(target, fixed=fixed, start=found.theta)
         except FitError as error:
             logger.warning("no impact of %s at %.4g: %s", likelihood.names[index], value, error)
             return None

@@ -152,9 +152,11 @@ def scan_2d(
     for row in sorted(range(len(xs)), key=lambda i: abs(xs[i] - best.theta[first])):
         known = best.theta
         for column in sorted(range(len(ys)), key=lambda i: abs(ys[i] - best.theta[second])):
-            found = newton(target, fixed={first: xs[row], second: ys[column]}, start=known)
-            increases[row, column] = found.twice_nll - best.twice_nll
-            known = found.theta if np.isfinite(found.twice_nll) else known
+            fixed = {first: xs[row], second: ys[column]}
+            trials = [newton(target, fixed=fixed, start=origin) for origin in (known, *best.modes)]
+            found = min(trials, key=lambda trial: trial.deviance)
+            increases[row, column] = found.deviance - best.deviance
+            known = found.theta if np.isfinite(found.deviance) else known
     return Scan(parameters, (xs, ys), increases, (float(best.theta[first]), float(best.theta[second])))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from cascadebdt.arrays import BoolArray, FloatArray
 from cascadebdt.errors import FitError
 from cascadebdt.inference.blinding import Target, prepare
-from cascadebdt.inference.likelihood import EMPTY, Likelihood, Objective
+from cascadebdt.inference.likelihood import Likelihood, Objective
 from cascadebdt.inference.limits import open_above
 from cascadebdt.inference.minimise import Minimum
 from cascadebdt.inference.profile import Profile
@@ -114,14 +114,13 @@ def toys(workspace: Mapping[str, Any], n: int, *, seed: int, mu: float | None = 
 def _drawn(likelihood: Likelihood, theta: FloatArray, n: int, seed: int) -> Iterator[Objective]:
     """Yield the -2 ln L of pseudo-experiments."""
     cells, rates = likelihood.cells, likelihood.totals(theta)
-    weights = np.ones(likelihood.n_bins)
+    weights = likelihood.fillable.astype(np.float64)
     for number in range(n):
         rng = np.random.default_rng([seed, number])
         auxiliary = likelihood.auxiliary.copy()
         auxiliary[cells.center] = rng.normal(theta[cells.normal], cells.width)
         auxiliary[cells.observed] = rng.poisson(theta[cells.poisson] * cells.scale)
-        events = np.maximum(rng.poisson(np.maximum(rates, 0.0)), EMPTY)
-        yield Objective(likelihood, np.concatenate([events, auxiliary]), weights)
+        yield Objective(likelihood, likelihood.dataset(rng.poisson(np.maximum(rates, 0.0)), auxiliary), weights)
 
 
 def _fitted(toy: Objective, truth: Minimum, shown: Any) -> tuple[FloatArray, FloatArray, list[bool]]:
@@ -213,14 +212,15 @@ def _q_tilde(toy: Objective, mu: float) -> float:
     best = global_minimum(open_above(toy))
     if best.theta[poi] > mu:
         return 0.0
-    reference = best if best.theta[poi] > 0 else global_minimum(toy, fixed={poi: 0.0}, start=best.theta)
-    fixed = global_minimum(toy, fixed={poi: mu}, start=best.theta)
-    return max(fixed.twice_nll - reference.twice_nll, 0.0)
+    others = best.modes
+    reference = best if best.theta[poi] > 0 else global_minimum(toy, fixed={poi: 0.0}, start=best.theta, others=others)
+    fixed = global_minimum(toy, fixed={poi: mu}, start=best.theta, others=others)
+    return max(fixed.deviance - reference.deviance, 0.0)
 
 
 def _q_zero(toy: Objective) -> float:
     """Return q_0: no deviation for a deficit."""
     poi = toy.likelihood.poi
     best = global_minimum(open_above(toy))
-    without = global_minimum(toy, fixed={poi: 0.0}, start=best.theta)
-    return max(without.twice_nll - best.twice_nll, 0.0) if best.theta[poi] > 0 else 0.0
+    without = global_minimum(toy, fixed={poi: 0.0}, start=best.theta, others=best.modes)
+    return max(without.deviance - best.deviance, 0.0) if best.theta[poi] > 0 else 0.0

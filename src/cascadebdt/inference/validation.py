@@ -9,7 +9,7 @@ import scipy.stats
 
 from cascadebdt.arrays import FloatArray
 from cascadebdt.errors import FitError, did_you_mean
-from cascadebdt.inference.likelihood import EMPTY, Objective, objective
+from cascadebdt.inference.likelihood import Objective, objective
 from cascadebdt.inference.minimise import Minimum
 from cascadebdt.inference.search import global_minimum
 from cascadebdt.inference.uncertainty import covariance
@@ -107,8 +107,7 @@ def _check(workspace: Mapping[str, Any], regions: Sequence[str], blind: tuple[st
 
 def _of_bins(visible: Objective, best: Minimum, joint: FloatArray, bins: Any) -> tuple[FloatArray, FloatArray, Any]:
     """Return data, prediction and covariance of the prediction of some bins."""
-    data = np.where(visible.data[: visible.likelihood.n_bins] <= EMPTY, 0.0, visible.data[: visible.likelihood.n_bins])
-    return data[bins], visible.likelihood.totals(best.theta)[bins], joint[bins][:, bins]
+    return visible.events[bins], visible.likelihood.totals(best.theta)[bins], joint[bins][:, bins]
 
 
 def _p_value(data: FloatArray, predicted: FloatArray, joint: FloatArray) -> float:
