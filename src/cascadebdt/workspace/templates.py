@@ -49,7 +49,7 @@ class BinNote:
     uncertainty: tuple[float, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Template:
     """The simulated yields of one process in one region, ready for a fit.
 
