@@ -31,7 +31,7 @@ def draw(process: Process, sample: Sample, *, luminosity_fb: float, seed: int) -
     """
     rng = random_numbers(seed, f"draw {process.name}")
     columns = sample.columns
-    # Five standard deviations below the number of events at hand, so that a larger Poisson number, which `min` would cut,
+    # Five standard deviations below the events at hand, so that a larger Poisson number, which `min` would cut,
     # has a probability below 3e-7.
     mean = max(sample.events - 5.0 * math.sqrt(sample.events), 1.0)
     n_used = min(rng.poisson(mean), sample.events)
