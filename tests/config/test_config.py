@@ -119,7 +119,7 @@ def test_a_stage_inherits_the_common_hyperparameters_and_keeps_its_own() -> None
             ),
             "config.systematics[3].name: 'zee' is the name of a sample; give the systematic another name",
         ),
-        (lambda raw: raw["fit"].update(unblind="No"), "config.fit: unblind: 'No' is no reason; expected false or why"),
+        (lambda raw: raw["fit"].update(unblind="No"), "config.fit.unblind: 'No' is no reason; expected false, or why"),
         (
             lambda raw: raw["cascade"]["bdt"].update(max_depht=3),
             "config.cascade.bdt: unknown key 'max_depht'; did you mean 'max_depth'?",

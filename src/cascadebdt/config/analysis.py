@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from cascadebdt.config import paths, problems, references
-from cascadebdt.config.base import Expression, Integer, Name, Names, Positive, Section, Unit
+from cascadebdt.config.base import Expression, Integer, LocatedError, Name, Names, Positive, Section, unit
 from cascadebdt.config.cascade import CascadeConfig, Device
 from cascadebdt.config.document import Document
 from cascadebdt.config.inputs import CutConfig, NtupleConfig, ObjectConfig, SampleConfig
@@ -24,7 +24,7 @@ NO_REASON = frozenset({"", "0", "1", "n", "no", "none", "null", "off", "on", "tr
 
 
 class FitConfig(Section):
-    """The fit."""
+    """The fit: the signal, what floats, and whether data are unblinded."""
 
     signal: Name = Field(
         default="signal", description="Process whose yield the signal strength multiplies.", examples=["whdark"]
@@ -46,7 +46,8 @@ class FitConfig(Section):
     @model_validator(mode="after")
     def _has_a_reason(self) -> Self:
         if isinstance(self.unblind, str) and self.unblind.strip().lower() in NO_REASON:
-            raise ValueError(f"unblind: '{self.unblind}' is no reason; expected false or why the data may be seen")
+            message = f"'{self.unblind}' is no reason; expected false, or why the data may be seen"
+            raise LocatedError(message, "unblind")
         return self
 
 
@@ -54,10 +55,10 @@ class Config(Section):
     """A whole analysis."""
 
     analysis: Name = Field(description="Name of the analysis and of its results.", examples=["wh_dark_photon"])
-    luminosity_fb: Annotated[Positive, Unit("1/fb")] = Field(
-        le=1e6, description="Integrated luminosity of the data.", examples=[5.0]
+    luminosity_fb: Annotated[Positive, Field(le=1e6), unit("1/fb")] = Field(
+        description="Integrated luminosity of the data.", examples=[5.0]
     )
-    seed: Integer = Field(default=1, ge=0, description="Seed of all randomness.", examples=[42])
+    seed: Integer = Field(default=1, ge=0, lt=2**63, description="Seed of all randomness.", examples=[42])
     ntuples: NtupleConfig = Field(
         default=NtupleConfig(), description="How events are stored.", examples=[{"weight": "genWeight"}]
     )
@@ -98,7 +99,11 @@ class Config(Section):
         description="Systematic uncertainties.",
         examples=[[{"name": "lumi", "kind": "normalisation", "size": 0.017}]],
     )
-    fit: FitConfig = Field(default=FitConfig(), description="The fit.", examples=[{"free": ["zee"]}])
+    fit: FitConfig = Field(
+        default=FitConfig(),
+        description="What the fit frees, and whether data are unblinded.",
+        examples=[{"free": ["zee"]}],
+    )
     directory: Path = Field(default=Path(), exclude=True)
     _document: Document = PrivateAttr(default=Document({}))
 

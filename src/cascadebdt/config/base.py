@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, Strict
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 Location: TypeAlias = tuple[str | int, ...]  # keys and list indices that lead to a value
 
@@ -12,15 +14,35 @@ Location: TypeAlias = tuple[str | int, ...]  # keys and list indices that lead t
 LARGEST = 1e15
 MAX_EXPRESSION = 100_000
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+
+@dataclass(frozen=True)
+class Note:
+    """What the JSON schema says of a value beside its type: the `unit` of a number, the `format` of a text."""
+
+    key: Literal["unit", "format"]
+    value: str
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Return pydantic's schema with the note."""
+        return {**handler(core), self.key: self.value}
+
+
+def unit(name: str) -> Note:
+    """Return the note of a unit."""
+    return Note("unit", name)
+
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$"), Note("format", "name")]
 # Strict, since a relaxed reader takes `true` for 1 and text for a number.
 Flag = Annotated[bool, Strict()]
-Integer = Annotated[int, Strict(), Field(le=2**63 - 1)]
+Integer = Annotated[int, Strict()]
+# A field with a lower limit above must annotate it: of two limits on one side pydantic takes the last, and those of the
+# type come after those of the field.
 Real = Annotated[float, Strict(), Field(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]
 Positive = Annotated[Real, Field(gt=0)]
 NotNegative = Annotated[Real, Field(ge=0)]
 Fraction = Annotated[Real, Field(gt=0, lt=1)]
-Expression = Annotated[str, Field(min_length=1, max_length=MAX_EXPRESSION)]
+Expression = Annotated[str, Field(min_length=1, max_length=MAX_EXPRESSION), Note("format", "expression")]
 
 
 def listed(value: object) -> object:
@@ -31,13 +53,6 @@ def listed(value: object) -> object:
 _ONE_OR_MORE = BeforeValidator(listed, json_schema_input_type=str | list[str])
 Texts = Annotated[tuple[str, ...], _ONE_OR_MORE]
 Names = Annotated[tuple[Name, ...], _ONE_OR_MORE]
-
-
-@dataclass(frozen=True)
-class Unit:
-    """Unit of a number, for the configuration reference."""
-
-    name: str
 
 
 class Section(BaseModel):

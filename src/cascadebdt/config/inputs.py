@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from cascadebdt.config.base import Expression, Integer, Name, NotNegative, Positive, Section, Texts, Unit
+from cascadebdt.config.base import Expression, Integer, Name, NotNegative, Positive, Section, Texts, unit
 
 DATA = "data"
 ENTRY = "entry"
@@ -83,9 +83,8 @@ class NtupleConfig(Section):
         description="How often reading is tried again after a fault that may pass, such as a time-out of a server.",
         examples=[5],
     )
-    retry_seconds: Annotated[NotNegative, Unit("s")] = Field(
+    retry_seconds: Annotated[NotNegative, Field(le=600), unit("s")] = Field(
         default=1.0,
-        le=600,
         description="Wait before the first of these; it doubles each time.",
         examples=[10],
     )
@@ -106,9 +105,8 @@ class FilesConfig(Section):
         "line. A relative path is relative to the configuration file.",
         examples=["../samples/zee.root", ["zee_*.root", "root://server//store/zee.root"]],
     )
-    cross_section_pb: Annotated[Positive, Unit("pb")] | None = Field(
+    cross_section_pb: Annotated[Positive, Field(le=1e12), unit("pb")] | None = Field(
         default=None,
-        le=1e12,
         description="With it, weights are scaled to the luminosity by cross section over the sum of weights. Without "
         "it they are taken as they are; where other samples have one, say so with `null`. Data have none.",
         examples=[831.76],
@@ -180,7 +178,7 @@ class ObjectConfig(Section):
         description="Expression by which candidates are sorted, ascending: `-pt` puts the leading one first.",
         examples=["-pt"],
     )
-    away_from: Annotated[dict[str, Positive], Unit("delta R")] = Field(
+    away_from: Annotated[dict[str, Positive], unit("delta R")] = Field(
         default={},
         description="Removes candidates closer than this to a candidate of another object.",
         examples=[{"photon": 0.4}],
