@@ -7,7 +7,7 @@ events that they never saw.
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -303,7 +303,7 @@ def _gains(fitted: Iterable[Fitted]) -> dict[str, float]:
     total: dict[str, float] = {}
     for found in fitted:
         for name, gain in found.booster.get_score(importance_type="total_gain").items():
-            total[name] = total.get(name, 0.0) + gain
+            total[name] = total.get(name, 0.0) + cast("float", gain)  # a list for linear boosters only
     return total
 
 
