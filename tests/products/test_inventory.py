@@ -5,8 +5,8 @@ import pytest
 
 from cascadebdt.errors import InputError
 from cascadebdt.ntuple.fingerprints import Fingerprint
-from cascadebdt.products.keys import Origin
 from cascadebdt.products.inventory import MANIFEST, Inventory
+from cascadebdt.products.keys import Origin
 
 FILL = Origin("apply", 1, {"luminosity_fb": 5.0}, {"train": "a"})
 FIT = Origin("fit", 1, {}, {"apply": FILL.key})

@@ -8,6 +8,7 @@ import xgboost as xgb
 from hypothesis import given
 
 from cascadebdt.arrays import FeatureArray
+from cascadebdt.training import quantiser
 from cascadebdt.training.feature_rows import FeatureRows
 from cascadebdt.training.quantiser import BEYOND, Quantiser, cuts
 
@@ -52,11 +53,11 @@ def test_xgboost_bins_by_these_cuts_however_the_rows_come(monkeypatch: pytest.Mo
     x[::7] = np.nan
     features = rows_of(x=x, n=rng.integers(0, 5, 3000).astype(np.float32))
     rows = np.arange(0, 3000, 2)
-    quantiser = Quantiser.of(features, 64)
+    binning = Quantiser.of(features, 64)
     wanted = [np.append(cuts(features.column(name), 64)[1:], 2 * BEYOND) for name in features.names]
 
     def booster() -> tuple[list[FeatureArray], bytes]:
-        data = quantiser.binned(rows)
+        data = binning.binned(rows)
         data.set_info(label=(x[rows] > 0.3).astype(np.float32))
         start, values = data.get_quantile_cut()
         found = [values[start[k] + 1 : start[k + 1]] for k in range(2)]  # the first is below every value

@@ -13,6 +13,7 @@ from cascadebdt.cli.export import export_group
 from cascadebdt.cli.fit import fit_command
 from cascadebdt.cli.inspect import inspect_command
 from cascadebdt.cli.samples import samples_group
+from cascadebdt.cli.status import status_command
 from cascadebdt.cli.steps import apply_command, check_command, report_command, run_command, train_command
 from cascadebdt.errors import CascadeBDTError, TransientInputError
 
@@ -45,6 +46,7 @@ for command in (
     apply_command,
     fit_command,
     report_command,
+    status_command,
     inspect_command,
     export_group,
     samples_group,

@@ -28,12 +28,30 @@ def samples_group() -> None:
 @click.option(
     "--luminosity", type=click.FloatRange(min=0, min_open=True), help="Of the data, in /fb [that of the shipped data]."
 )
-def samples_make_command(output: Path, scale: float, jobs: int | None, seed: int, luminosity: float | None) -> None:
-    """Generate simulation and pseudo-data with Pythia 8 into OUTPUT."""
+@click.option("--processes", metavar="A,B,...", help="Files to make, without .root [all].")
+@click.option("--no-data", is_flag=True, help="Make no pseudo-data.")
+def samples_make_command(
+    output: Path,
+    scale: float,
+    jobs: int | None,
+    seed: int,
+    luminosity: float | None,
+    processes: str | None,
+    no_data: bool,
+) -> None:
+    """Generate simulation and pseudo-data with Pythia 8 into OUTPUT, and print the cost of each process."""
     from cascadebdt.simulation import production
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    chosen = production.LUMINOSITY_FB if luminosity is None else luminosity
-    paths = production.make(output, scale=scale, jobs=jobs or available_cpus(), seed=seed, luminosity_fb=chosen)
-    for path in paths:
+    made = production.make(
+        output,
+        scale=scale,
+        jobs=jobs or available_cpus(),
+        seed=seed,
+        luminosity_fb=production.LUMINOSITY_FB if luminosity is None else luminosity,
+        processes=None if processes is None else [name.strip() for name in processes.split(",")],
+        with_data=not no_data,
+    )
+    for path in made.paths:
         click.echo(f"wrote {path}")
+    click.echo(made.table())

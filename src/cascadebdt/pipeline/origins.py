@@ -32,14 +32,14 @@ def of_models(config: Config, files: Files) -> dict[str, Origin]:
     used: dict[str, str] = {}
     for stage in config.cascade.stages:
         content = stage.model_dump(mode="json")
-        used |= {name: config.features[name] for name in stage.features}
+        used |= _spaced_once({name: config.features[name] for name in stage.features})
         own = {name: value for name, value in content.items() if name != "working_point"}
         stages = {**before, stage.name: own}
         parts = {**common, "features": dict(used), "cascade": {**shared, "stages": stages}}
         origins[stage.name] = Origin("train", FORMATS["train"], parts, {})
         before[stage.name] = content
     if config.cascade.final:
-        used |= {name: config.features[name] for name in config.cascade.final.features}
+        used |= _spaced_once({name: config.features[name] for name in config.cascade.final.features})
         final = config.cascade.final.model_dump(mode="json")
         parts = {**common, "features": dict(used), "cascade": {**shared, "stages": before, "final": final}}
         origins["final"] = Origin("train", FORMATS["train"], parts, {})
@@ -62,7 +62,7 @@ def of_steps(config: Config, files: Files, *, cascade: str | None = None) -> dic
     learnt |= set(config.cascade.final.features if config.cascade.final else ())
     trained = {
         **_parts(config, _nominal(config, files), BEFORE_TRAINING, LEARNING),
-        "features": {name: text for name, text in config.features.items() if name in learnt},
+        "features": _spaced_once({name: text for name, text in config.features.items() if name in learnt}),
         "cascade": whole,
     }
     train = Origin("train", FORMATS["train"], trained, {})
@@ -85,11 +85,20 @@ def _parts(config: Config, files: Files, names: tuple[str, ...], packages: tuple
             content[name] = {entry["name"]: {**entry, "position": k} for k, entry in enumerate(content[name])}
     own = {name: function.digest for name, function in sorted(registered().items())}
     return {
-        **content,
+        **_spaced_once(content),
         **({"files": files} if files else {}),
         **({"functions": own} if own else {}),
         "versions": {name: version(name) for name in packages},
     }
+
+
+def _spaced_once(content: Any) -> Any:
+    """Return content with single spaces in its texts: how an expression is spaced changes nothing."""
+    if isinstance(content, str):
+        return " ".join(content.split())
+    if isinstance(content, Mapping):
+        return {key: _spaced_once(value) for key, value in content.items()}
+    return [_spaced_once(value) for value in content] if isinstance(content, list) else content
 
 
 def _cascade(config: CascadeConfig) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from cascadebdt.errors import InputError
 from cascadebdt.events.variations import alternative_samples
 from cascadebdt.ntuple.fingerprints import Fingerprint, fingerprints
 from cascadebdt.pipeline import origins
-from cascadebdt.products.keys import Origin
 from cascadebdt.products.inventory import Inventory
+from cascadebdt.products.keys import Origin
 
 STEPS = ("train", "apply", "fit", "report")
 
@@ -71,6 +71,10 @@ class Plan:
             if fault := self.inventory.fault(self.steps[name]):
                 return fault
         return None
+
+    def change(self, step: str) -> str | None:
+        """Return in words what has changed since a step or one before it was done; None if nothing has."""
+        return next((change for name in self._until(step) if (change := self.inventory.change(self.steps[name]))), None)
 
     def require(self, step: str) -> None:
         """Require that the products of a step can be used.

@@ -4,8 +4,8 @@ The single steps refuse products of earlier steps that do not belong to the conf
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from cascadebdt.cascade import Cascade
 from cascadebdt.config import Config
@@ -14,50 +14,67 @@ from cascadebdt.events import Events
 from cascadebdt.events.loading import select, select_for_training
 from cascadebdt.pipeline import steps
 from cascadebdt.pipeline.plan import STEPS, Plan
-from cascadebdt.products import Products
-from cascadebdt.products.lock import locked
-from cascadebdt.products.manifest import description
-from cascadebdt.products.models import KeptModels
+from cascadebdt.products import Products, figures
 from cascadebdt.products.inventory import Inventory, sha256
+from cascadebdt.products.lock import locked
+from cascadebdt.products.models import KeptModels
+from cascadebdt.products.results import Applied, Inferred
 from cascadebdt.progress import Progress, silent
 from cascadebdt.resources import Meter
 
 
-def run(config: Config, products: Products, *, jobs: int = 1, progress: Progress = silent) -> dict[str, Any]:
+def run(config: Config, products: Products, *, jobs: int = 1, progress: Progress = silent) -> Inferred:
     """Do everything that is missing or changed: select, train, apply, fit, report.
 
     Where nothing is, no product is touched. Models are trained again only where something that they depend on has
     changed, or where an interrupted training has not come to them.
 
+    Parameters
+    ----------
+    config : the analysis
+    products : where the products go
+    jobs : threads; they do not change the result
+    progress : told of long loops
+
     Returns
     -------
-    The content of ``summary.json``
+    Fit, limits and summary
 
     Raises
     ------
-    InputError
-        If another process is at work in the folder, or an input cannot be used.
+    CascadeBDTError
+        If the configuration, an input file or a fit is not usable, or another process is at work in the folder.
+
+    Examples
+    --------
+    >>> import cascadebdt as cb
+    >>> config = cb.load_config("configs/quick.yaml")
+    >>> result = cb.run(config, cb.Products("results/quick"), jobs=2)
+    >>> mu, uncertainty = result.summary.fit.mu
     """
     meter = Meter()
     with locked(products.directory):
         plan = Plan.of(config, products.directory, jobs=jobs)
         if not any(map(plan.fault, STEPS)):
-            return _summary(products)
-        events = None
+            return Inferred.read(products)
+        cascade = applied = inferred = None
         if plan.fault("apply"):
             events = select(config, jobs=jobs, progress=progress)
-            plan, model = _train(config, products, plan, lambda: events, jobs=jobs, progress=progress)
-            plan = _apply(config, products, plan, events, model, jobs=jobs)
+            plan, cascade = _train(config, products, plan, lambda: events, jobs=jobs, progress=progress)
+            plan, applied = _apply(config, products, plan, events, cascade, jobs=jobs)
         if plan.fault("fit"):
-            summary = steps.fit(config, products)
-            used = meter.read()
-            read = summary["events"]["read"]
-            summary["resources"] = {**used, "events_per_s": read / used["wall_s"] if events is not None else 0.0}
-            products.write("summary", summary)
+            inferred = steps.fit(config, products, applied)
             plan = plan.done("fit", products.of_fit())
-        if plan.fault("report"):
-            _report(config, products, plan)
-        return _summary(products)
+        report_path = steps.report(config, products, cascade=cascade, applied=applied, inferred=inferred)
+        plan = plan.done("report", [report_path, *figures.paths(products)])
+        if inferred is None:
+            return Inferred.read(products)
+        used = meter.read()
+        resources = {**used, "events_per_s": inferred.summary.events.read / used["wall_s"]}
+        measured = replace(inferred, summary=replace(inferred.summary, resources=resources))
+        products.write("summary", measured.summary)
+        plan.done("fit", products.of_fit())
+        return measured
 
 
 def train(config: Config, products: Products, *, jobs: int = 1, progress: Progress = silent) -> Cascade:
@@ -96,8 +113,8 @@ def apply(
         _apply(config, products, plan, events, model, jobs=jobs)
 
 
-def fit(config: Config, products: Products) -> dict[str, Any]:
-    """Fit the filled regions; return the content of ``summary.json``.
+def fit(config: Config, products: Products) -> Inferred:
+    """Fit the filled regions.
 
     Raises
     ------
@@ -107,13 +124,13 @@ def fit(config: Config, products: Products) -> dict[str, Any]:
     with locked(products.directory):
         plan = _plan_of_what_was_applied(config, products)
         plan.require("apply")
-        summary = steps.fit(config, products)
+        inferred = steps.fit(config, products)
         plan.done("fit", products.of_fit())
-        return summary
+        return inferred
 
 
-def report(config: Config, products: Products) -> None:
-    """Draw the figures and write the page.
+def report(config: Config, products: Products) -> Path:
+    """Draw the figures and write the page; return its path.
 
     Raises
     ------
@@ -123,7 +140,9 @@ def report(config: Config, products: Products) -> None:
     with locked(products.directory):
         plan = _plan_of_what_was_applied(config, products)
         plan.require("fit")
-        _report(config, products, plan)
+        path = steps.report(config, products)
+        plan.done("report", [path, *figures.paths(products)])
+        return path
 
 
 def _plan_of_what_was_applied(config: Config, products: Products) -> Plan:
@@ -146,19 +165,19 @@ def _train(
         return plan, steps.load_cascade(config, products.cascade)
     kept = KeptModels(plan.inventory, plan.models)
     model = steps.train(config, products, events(), kept=kept, jobs=jobs, progress=progress)
-    plan = plan.done("train", products.of_train(), about=description(config))
+    about = {"config": config.model_dump(mode="json", by_alias=True), "directory": str(config.directory)}
+    plan = plan.done("train", products.of_train(), about=about)
     kept.forget()
     return plan, model
 
 
-def _apply(config: Config, products: Products, plan: Plan, events: Events, model: Cascade, *, jobs: int) -> Plan:
-    about = steps.apply(config, products, events, model, jobs=jobs)
-    return plan.done("apply", products.of_apply(), about=about)
-
-
-def _report(config: Config, products: Products, plan: Plan) -> Plan:
-    steps.report(config, products)
-    return plan.done("report", products.of_report())
+def _apply(
+    config: Config, products: Products, plan: Plan, events: Events, cascade: Cascade, *, jobs: int
+) -> tuple[Plan, Applied]:
+    applied = steps.apply(config, products, events, cascade, jobs=jobs)
+    return plan.done(
+        "apply", products.of_apply(), about={**applied.manifest.to_json(), "directory": str(config.directory)}
+    ), applied
 
 
 def _cascade_key(folder: Path) -> str:
@@ -166,8 +185,3 @@ def _cascade_key(folder: Path) -> str:
         return sha256(folder / "cascade.json")
     except OSError as error:
         raise InputError(f"{folder / 'cascade.json'}: not a saved cascade: {error.strerror}") from error
-
-
-def _summary(products: Products) -> dict[str, Any]:
-    content: dict[str, Any] = products.read("summary", made_by="fit")
-    return content

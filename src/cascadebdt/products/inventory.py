@@ -105,24 +105,28 @@ class Inventory:
         ----------
         origin : what they would be made from now
         """
+        if change := self.change(origin):
+            return change
+        names = [name for name, made in self.products.items() if made.step == origin.step]
+        return next((fault for name in names if (fault := self.alteration(name))), None)
+
+    def change(self, origin: Origin) -> str | None:
+        """Return in words what has changed since a step was done; None if nothing has."""
         earlier = self.steps.get(origin.step)
         if earlier is None:
             return f"'{origin.step}' has not been done"
-        if change := origin.change_since(earlier):
-            return f"{change} since '{origin.step}'"
-        for name, made in self.products.items():
-            if made.step == origin.step and (fault := self._altered(name, made)):
-                return fault
-        return None
+        change = origin.change_since(earlier)
+        return f"{change} since '{origin.step}'" if change else None
 
-    def _altered(self, name: str, made: Made) -> str | None:
+    def alteration(self, name: str) -> str | None:
+        """Return in words how a product differs from what was written; None if it does not."""
         try:
             found = sha256(self.folder / name)
         except FileNotFoundError:
             return f"{name} is missing"
         except OSError as error:
             return f"{name} cannot be read ({error.strerror})"
-        return None if found == made.sha256 else f"{name} was altered or only half written"
+        return None if found == self.products[name].sha256 else f"{name} was altered or only half written"
 
 
 def sha256(path: Path) -> str:

@@ -30,33 +30,50 @@ class Holder:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder during a block.
+    """Hold the lock of a folder during a block; a folder that is still empty at its end goes.
 
     The lock is the kernel's (``flock``), which ends with the process. Not every shared file system shows it to other
     machines: there the holder named in the file counts as alive for `STALE_SECONDS` after it last touched the file,
-    which it does every `HEARTBEAT_SECONDS`. The file itself stays: to remove it would let two processes each hold a
-    lock of that name.
+    which it does every `HEARTBEAT_SECONDS`.
 
     Raises
     ------
     InputError
-        If another process holds it.
+        If another process holds it, or the folder cannot be made.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / NAME
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        _acquire(descriptor, path)
-        finished = threading.Event()
-        heart = threading.Thread(target=_beat, args=(path, finished), daemon=True)
-        heart.start()
-        try:
-            yield
-        finally:
-            finished.set()
-            heart.join()
-            os.ftruncate(descriptor, 0)
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / NAME
+        descriptor = _acquired(path)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot work there ({error.strerror}); choose another --output") from error
+    finished = threading.Event()
+    heart = threading.Thread(target=_beat, args=(path, finished), daemon=True)
+    heart.start()
+    try:
+        yield
     finally:
+        finished.set()
+        heart.join()
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def _acquired(path: Path) -> int:
+    """Return the descriptor of the locked file."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            _acquire(descriptor, path)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        # Between opening and locking, the holder before may have removed the file: a lock on a file that no longer has
+        # this name keeps nobody out.
+        if _is_at(descriptor, path):
+            return descriptor
         os.close(descriptor)
 
 
@@ -64,22 +81,29 @@ def _acquire(descriptor: int, path: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise _taken(path, _holder(path)) from None
+        raise _taken(path, _holder(descriptor)) from None
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise
-    holder = _holder(path)
-    if holder and holder.host != platform.node() and time.time() - path.stat().st_mtime < STALE_SECONDS:
+    holder = _holder(descriptor)
+    if holder and holder.host != platform.node() and time.time() - os.fstat(descriptor).st_mtime < STALE_SECONDS:
         raise _taken(path, holder)
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, json.dumps(asdict(Holder(platform.node(), os.getpid()))).encode(), 0)
 
 
-def _holder(path: Path) -> Holder | None:
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _holder(descriptor: int) -> Holder | None:
     """Return the process named in the file, if there is one: a process killed while it wrote leaves nothing to read."""
     try:
-        return Holder(**json.loads(path.read_text()))
-    except (ValueError, TypeError):
+        return Holder(**json.loads(os.pread(descriptor, 4096, 0)))
+    except (OSError, ValueError, TypeError):
         return None
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import xgboost as xgb
 
 from cascadebdt.atomic import write_bytes, write_text
-from cascadebdt.products.keys import Origin
 from cascadebdt.products.inventory import Inventory
+from cascadebdt.products.keys import Origin
 from cascadebdt.training.boosting import Fitted
 from cascadebdt.training.kept import Place
 

@@ -1,0 +1,16 @@
+"""The command that tells what is in the folder of a run."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command("status")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--config", "config_path", type=click.Path(path_type=Path), help="Compare with CONFIG [that of the run].")
+def status_command(folder: Path, config_path: Path | None) -> None:
+    """List the products in DIR, whether each can be used, and if not why."""
+    from cascadebdt import pipeline
+
+    for line in pipeline.status(folder, config_path):
+        click.echo(f"{line.state:8s} {line.step:7s} {line.product}{f': {line.reason}' if line.reason else ''}")
