@@ -71,7 +71,7 @@ class Cascade:
     @property
     def repetition(self) -> dict[str, float]:
         """Share of the most frequent value of each feature in the events that trained, see `inputs.repetition`."""
-        shares = [classifier.summary.get("repetition", {}) for classifier in self.classifiers]
+        shares = [classifier.summary.repetition or {} for classifier in self.classifiers]
         return {name: share for of_classifier in shares for name, share in of_classifier.items()}
 
     def unseen(self, events: Events) -> Events:

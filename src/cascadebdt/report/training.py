@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from cascadebdt.cascade import Cascade, Classifier, WorkingPoint
-from cascadebdt.cascade.summary import Difference, Distance, Sculpting, TrainingSummary, WeightCount
+from cascadebdt.cascade.summary import Difference, Distance, Sculpting, WeightCount
 
 N_FEATURES = 3  # told of a stage, the most important first
 NOTABLE_NEGATIVE_SHARE = 0.2  # of the yield of a process in training
@@ -15,11 +15,6 @@ def classifiers(cascade: Cascade) -> list[tuple[Classifier, WorkingPoint | None]
     """List the stages with their working points, and the final discriminant, which has none, if there is one."""
     stages: list[tuple[Classifier, WorkingPoint | None]] = [(s.classifier, s.working_point) for s in cascade.stages]
     return stages if cascade.final is None else [*stages, (cascade.final, None)]
-
-
-def summary(classifier: Classifier) -> TrainingSummary:
-    """Return what is told of the training of a classifier."""
-    return TrainingSummary.from_json(classifier.summary)
 
 
 def validation_threshold(point: WorkingPoint | None) -> float | None:
@@ -40,7 +35,7 @@ def doubts(cascade: Cascade) -> Iterator[str]:
 
 
 def _doubts_of_inputs(classifier: Classifier, signal: str) -> Iterator[str]:
-    found, name = summary(classifier), classifier.name
+    found, name = classifier.summary, classifier.name
     if found.untrained is not None:
         yield f"Stage {name} was not trained and passes everything: {found.untrained}."
     for feature in found.leaks or ():
@@ -52,7 +47,7 @@ def _doubts_of_inputs(classifier: Classifier, signal: str) -> Iterator[str]:
 
 
 def _doubts_of_rounds(classifier: Classifier) -> Iterator[str]:
-    found = summary(classifier)
+    found = classifier.summary
     hyperparameters = found.hyperparameters or {}
     last = hyperparameters.get("n_estimators", math.inf) - 1
     n_full = sum(iteration >= last for iteration in found.best_iterations)
@@ -81,7 +76,7 @@ class StageRow:
 def overview(classifier: Classifier, point: WorkingPoint | None, signal: str) -> StageRow:
     """Return a row of the cascade's table."""
     efficiencies = {} if point is None else point.efficiencies
-    found = summary(classifier)
+    found = classifier.summary
     kept = ", ".join(percent(efficiencies.get(name)) for name in classifier.against)
     return StageRow(
         name=classifier.name,
@@ -111,7 +106,7 @@ class QualityRow:
 
 def quality(classifier: Classifier) -> QualityRow:
     """Return a row of the table of quality."""
-    found = summary(classifier)
+    found = classifier.summary
     compared = found.overtraining
     differences = (
         (compared.auc, compared.signal_efficiency, compared.background_efficiency) if compared else (None, None, None)
@@ -149,7 +144,7 @@ class NegativeWeightRow:
 
 def negative_weights(classifier: Classifier) -> list[NegativeWeightRow]:
     """Return rows of the table of negative weights, one per process."""
-    found = summary(classifier).negative_weights
+    found = classifier.summary.negative_weights
     if found is None:
         return []
     return [NegativeWeightRow(classifier.name, name, found.policy, count) for name, count in found.processes.items()]
@@ -157,13 +152,13 @@ def negative_weights(classifier: Classifier) -> list[NegativeWeightRow]:
 
 def sculpting(cascade: Cascade) -> list[tuple[str, Sculpting]]:
     """Return rows of the table of spectators: stages that name one, with what their cuts do to it."""
-    rows = ((classifier.name, summary(classifier).sculpting) for classifier, _ in classifiers(cascade))
+    rows = ((classifier.name, classifier.summary.sculpting) for classifier, _ in classifiers(cascade))
     return [(stage, found) for stage, found in rows if found is not None]
 
 
 def effective_events(classifier: Classifier) -> str:
     """Write how many effective events each class has."""
-    found = summary(classifier).effective_events or {}
+    found = classifier.summary.effective_events or {}
     return ", ".join(f"{name} {number:,.0f}" for name, number in found.items()) or "–"
 
 
