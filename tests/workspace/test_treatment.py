@@ -156,7 +156,7 @@ def test_an_effect_that_equals_the_threshold_is_kept_and_a_smaller_one_is_pruned
     none, some = Effect(1.0, np.ones(2)), Effect(1.25, np.array([1.25, 1.0]))  # binary fractions: no rounding
     up, down = (some, none) if side == "up" else (none, some)
     *kept, actions = treatment.pruned_effects(up, down, PruneConfig.model_validate({part: 0.25}))
-    assert kept == [up, down]
+    assert kept == [up, down]  # the same values, unchanged
     assert actions == []
     *pruned, actions = treatment.pruned_effects(up, down, PruneConfig.model_validate({part: np.nextafter(0.25, 1)}))
     assert actions == [f"{part} pruned"]

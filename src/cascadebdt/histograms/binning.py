@@ -17,7 +17,7 @@ from cascadebdt.events import Events
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Requirement:
     """Events of which every bin must hold a positive sum of weights and enough effective events, (sum w)^2 / sum w^2.
 

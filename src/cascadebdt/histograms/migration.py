@@ -95,7 +95,7 @@ def merge(first: Migrations, second: Migrations) -> Migrations:
     }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Selected:
     """The selected simulated events of one variation in canonical order."""
 
@@ -135,7 +135,7 @@ def _matched(nominal: _Selected, varied: _Selected) -> tuple[IntArray, IntArray]
     return order[:-1][is_pair], order[1:][is_pair] - len(nominal)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Moves:
     """Events that are selected without a variation, with it, or both: their regions and weights."""
 

@@ -50,7 +50,7 @@ class BinNote(Record):
     uncertainty: tuple[float, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Template:
     """The simulated yields of one process in one region, ready for a fit.
 

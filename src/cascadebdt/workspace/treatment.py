@@ -28,7 +28,7 @@ NO_EFFECT = 1e-9
 """A relative change of a yield below this is rounding."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Effect:
     """One side of a variation over the nominal yields.
 
