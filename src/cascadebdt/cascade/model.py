@@ -28,6 +28,12 @@ class Cascade:
 
     In mode ``holdout`` one model per stage scores all events; simulation of other folds than 0 took part in its
     training. `provenance` is what a saved cascade says about its making.
+
+    Examples
+    --------
+    >>> cascade.save("cascade")
+    >>> alone = cb.Cascade.load("cascade").score(dict(events.columns), events.event_id)
+    >>> tighter = cascade.with_working_points({"zee": 0.6})
     """
 
     signal: str

@@ -39,28 +39,9 @@ logger = logging.getLogger(__name__)
 def run(config: Config, products: Products, *, jobs: int = 1, progress: Progress = silent) -> Inferred:
     """Do everything: select, train, apply, fit, report.
 
-    Parameters
-    ----------
-    config : the analysis
-    products : where the products go
-    jobs : threads; they do not change the result
-    progress : told of long loops
-
     Returns
     -------
     Fit, limits and summary
-
-    Raises
-    ------
-    CascadeBDTError
-        If the configuration, an input file or a fit is not usable.
-
-    Examples
-    --------
-    >>> import cascadebdt as cb
-    >>> config = cb.load_config("configs/quick.yaml")
-    >>> result = cb.run(config, cb.Products("results/quick"), jobs=2)
-    >>> mu, uncertainty = result.summary.fit.mu
     """
     meter = Meter()
     events = select(config, jobs=jobs, progress=progress)
