@@ -16,7 +16,7 @@ CUTS = MAX_CUTS + 1
 REGISTER = 16  # float32 numbers
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tables:
     """The tables of a cascade, in the order in which the kernels take them."""
 

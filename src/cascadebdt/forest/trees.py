@@ -15,7 +15,7 @@ class UnsupportedModelError(Exception):
     """A booster that the kernels cannot evaluate; the message says why."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trees:
     """The nodes of all trees of a booster, one after the other.
 

@@ -30,7 +30,7 @@ _HALO = withStroke(linewidth=3.8, foreground="white")
 BAND: dict[str, Any] = {"facecolor": "none", "edgecolor": "0.25", "hatch": "//////", "linewidth": 0}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Content:
     """What is drawn of one region.
 
