@@ -12,7 +12,7 @@ ALL = "all events"
 UNSEEN = "not used in training"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cutflow:
     """What is left of every sample after each cut: entries, sum of weights and of squared weights.
 
@@ -68,9 +68,9 @@ class Cutflow:
         return replace(
             self,
             cuts=(*self.cuts, cut),
-            entries=longer(self.entries, [found.entries for found in last]),
-            sumw=longer(self.sumw, [found.sumw for found in last]),
-            sumw2=longer(self.sumw2, [found.sumw2 for found in last]),
+            entries=longer(self.entries, [after.entries for after in last]),
+            sumw=longer(self.sumw, [after.sumw for after in last]),
+            sumw2=longer(self.sumw2, [after.sumw2 for after in last]),
         )
 
     @property
@@ -92,7 +92,7 @@ class Cutflow:
     def without(self, sample: str, n_events: int) -> "Cutflow":
         """Return the cutflow with `n_events` unweighted selected events of a sample taken out of every cut.
 
-        They stay in the entries before any cut, which the file itself tells.
+        They stay in the entries before any cut, which anyone can read off the file.
         """
         removed = np.zeros(self.entries.shape)
         removed[self.samples.index(sample), 1:] = n_events
@@ -104,7 +104,7 @@ class Cutflow:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Counts:
     """Entries, sums of weights and of squared weights after each cut, ``(n_cuts,)`` arrays, before any cut first."""
 

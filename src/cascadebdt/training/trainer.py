@@ -16,7 +16,7 @@ from cascadebdt.cascade.model import Cascade, Classifier, Stage, WorkingPoint
 from cascadebdt.cascade.working_point import efficiency_of, threshold_at
 from cascadebdt.config import DATA, NOMINAL, CascadeConfig, WorkingPointConfig
 from cascadebdt.events import Events, in_order
-from cascadebdt.events.disk import StoredColumns
+from cascadebdt.events.disk import DiskColumns
 from cascadebdt.events.folds import fold_of
 from cascadebdt.forest.reference import out_of_fold
 from cascadebdt.progress import Progress, silent
@@ -48,7 +48,7 @@ def train(
     ConfigError
         If the device asked for is not available.
     """
-    is_stored = isinstance(events.columns, StoredColumns)  # then it is nominal simulation, in order
+    is_stored = isinstance(events.columns, DiskColumns)  # then it is nominal simulation, in order
     simulation = events if is_stored else in_order(events.take(events.is_nominal & ~events.is_data))
     tasks = _tasks(config, simulation)
     for task in tasks:
