@@ -128,7 +128,7 @@ def test_momenta_of_pairs_and_from_cartesian_components_agree_with_vector() -> N
         for _ in range(2)
     )
     vectors = [vector.array({"pt": p[0], "eta": p[1], "phi": p[2], "mass": p[3]}) for p in (first, second)]
-    total = vectors[0].add(vectors[1])
+    total: Any = vectors[0].add(vectors[1])
     expected = [total.pt, total.eta, total.phi, total.mass]
     np.testing.assert_allclose(ragged.pair_momenta(first, second), expected, rtol=1e-9)
     np.testing.assert_allclose(ragged.from_cartesian(total.px, total.py, total.pz, total.E), expected, rtol=1e-9)

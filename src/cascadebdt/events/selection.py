@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from cascadebdt.arrays import BoolArray, FloatArray, IntArray
+from cascadebdt.records import Record
 
 ALL = "all events"
 UNSEEN = "not used in training"
 
 
 @dataclass(frozen=True, eq=False)
-class Cutflow:
+class Cutflow(Record):
     """What is left of every sample after each cut: entries, sum of weights and of squared weights.
 
     Attributes
