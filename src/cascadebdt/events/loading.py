@@ -40,7 +40,7 @@ def select(config: Config, *, jobs: int = 1, nominal_only: bool = False, progres
     config : the analysis
     jobs : chunks computed at a time, while the next ones are read; it does not change the result
     nominal_only : leave out variations that have events of their own
-    progress : told of every chunk
+    progress : wraps the chunks and shows how many are done
 
     Raises
     ------
@@ -140,7 +140,7 @@ def stream(
     samples : what to read, with the files to read; alternative samples give events of their variation
     jobs : chunks computed at a time, while the next ones are read; it does not change the result
     nominal_only : leave out variations that have events of their own
-    progress : told of every chunk
+    progress : wraps the chunks and shows how many are done
 
     Yields
     ------

@@ -73,7 +73,7 @@ class ObjectPlan:
 
     Attributes
     ----------
-    lengths : per collection, the branch that tells how many candidates there are
+    lengths : per collection, a branch whose lists are as long as there are candidates
     cells : per field, per collection: the branch, a constant, or what is computed from Cartesian momenta
     fields : names of the fields; the first `n_kept` are needed of the selected candidates
     values : rows, in the table of bare names, of what `where` and `order` need beside fields
