@@ -17,6 +17,7 @@ LAYERS = [
     ["forest"],
     ["cascade"],
     ["training"],
+    ["estimators"],
     ["histograms"],
     ["workspace"],
     ["inference"],

@@ -1,7 +1,7 @@
 """A trained cascade: its stages, how it scores events, and how it lies on disk."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -39,6 +39,10 @@ class Cascade:
 
     def __post_init__(self) -> None:
         require_distinct([stage.name for stage in self.stages])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is copied and pickled: not the compiled models, which are for this machine."""
+        return {entry.name: getattr(self, entry.name) for entry in fields(self)}
 
     @property
     def regions(self) -> tuple[str, ...]:
