@@ -37,7 +37,7 @@ def select_place(decision_words, words):
 
 DEEPER = '''@step
 def go_deeper(planes, deep, first, stop, bit, place):
-    """Set a bit of the place of those events that go right at the nodes of one target."""
+    """Set a bit of the place of those events that go right at the nodes of one level."""
     for node in range(first, stop):
         begin, cut, here = np.intp(deep[node, 0]), np.int8(deep[node, 1]), np.uint8(deep[node, 2])
         bins = planes[begin : begin + BLOCK]
