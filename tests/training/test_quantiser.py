@@ -1,4 +1,4 @@
-"""Cuts: what they are, and that XGBoost takes them as they are."""
+"""Borders of bins: what they are, and that XGBoost takes them as they are."""
 
 import hypothesis.extra.numpy as hnp
 import hypothesis.strategies as st
@@ -20,7 +20,7 @@ def rows_of(**columns: FeatureArray) -> FeatureRows:
 
 
 @given(COLUMN, st.integers(2, 20), st.randoms(use_true_random=False))
-def test_cuts_increase_and_know_no_order(values: FeatureArray, max_bin: int, random: object) -> None:
+def test_borders_increase_and_do_not_depend_on_the_order(values: FeatureArray, max_bin: int, random: object) -> None:
     found = bin_borders(values, max_bin)
     assert len(found) <= max_bin
     assert (np.diff(found) > 0).all()
@@ -47,7 +47,7 @@ def test_a_value_that_fills_many_bins_leaves_the_others_to_the_rest() -> None:
     assert len(bin_borders(values, 256)) > 245
 
 
-def test_xgboost_bins_by_these_cuts_however_the_rows_come(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_xgboost_bins_by_these_borders_however_the_rows_come(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(1)
     x = rng.normal(size=3000).astype(np.float32)
     x[::7] = np.nan

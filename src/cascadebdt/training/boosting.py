@@ -299,10 +299,9 @@ class _Weighting:
         bins = decorrelation.SpectatorBins.of(sample.spectator[rows], sample.decorrelate.bins)
         if sample.decorrelate.method == "flatness":
             return cls(sample, bins, None)
-        of_rows = bins.find(sample.spectator[rows])
-        return cls(
-            sample, bins, decorrelation.planing(of_rows, sample.is_signal[rows], sample.weights[rows], len(bins))
-        )
+        bin_of_row = bins.find(sample.spectator[rows])
+        factors = decorrelation.planing(bin_of_row, sample.is_signal[rows], sample.weights[rows], len(bins))
+        return cls(sample, bins, factors)
 
     def part(self, rows: IntArray, data: xgb.DMatrix, *, is_shared: bool) -> _Part:
         """Give labels and weights to the data of some rows, or of all rows if they are shared."""

@@ -86,8 +86,8 @@ class Flatness:
     def derivatives(self, margins: FeatureArray) -> tuple[FeatureArray, FeatureArray]:
         """Return gradient and curvature of the sum over events of the loss, ``(n_events,) float32`` each.
 
-        The curvature of the flatness loss, ``-2 strength w_i (f_b(s_i) - f(s_i))`` with densities f, has either sign, and
-        XGBoost needs a positive one. We take ``strength w_i / 10``, which is as large as typical differences of densities;
+        The curvature of the flatness loss, ``-2 strength w_i (f_b(s_i) - f(s_i))`` with densities f, has either sign,
+        but XGBoost needs a positive one. We take ``strength w_i / 10``, as large as typical differences of densities;
         it changes the length of the steps, not where the gradient vanishes.
         """
         probability = 1 / (1 + np.exp(-margins.astype(np.float64)))

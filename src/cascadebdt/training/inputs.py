@@ -138,6 +138,7 @@ def leaks(features: FeatureRows, weights: FloatArray, is_signal: BoolArray) -> l
     return [
         name
         for name, column in columns
+        # "not <=": the area of a sample without one of the classes is NaN and decides nothing
         if not area(column, sample) <= SUSPICIOUS_AUC and area(column, slice(None)) > LEAKING_AUC
     ]
 

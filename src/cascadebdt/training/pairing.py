@@ -20,11 +20,11 @@ def cancelled(
 ) -> FloatArray:
     """Cancel each negative weight against the nearest positive ones of the same process and fold.
 
-    In the order of the rows, the weight of a negative event is subtracted from that of its nearest neighbour of positive
-    weight, down to 0 at most, the rest from the next one; its own weight becomes 0. The sum of the weights of every
-    process stays, and so does its distribution, up to the distance of neighbours. Distances are Euclidean, in features
-    scaled to unit variance over the process; a missing value counts as the mean, and whether it is missing as one more
-    feature.
+    In the order of the rows, the weight of a negative event is subtracted from that of its nearest neighbour of
+    positive weight, down to 0 at most, the rest from the next one; its own weight becomes 0. The sum of the weights of
+    every process stays, and so does its distribution, up to the distance of neighbours. Distances are Euclidean, in
+    features scaled to unit variance over the process; a missing value counts as the mean, and whether it is missing as
+    one more feature.
 
     Neighbours are of the same fold, so that no event has an influence on the weights that train the model of its fold.
 

@@ -113,9 +113,8 @@ def prepare(
     }
     is_stopped = problem.bdt.early_stopping_rounds is not None
     training_rows, present = rows[kept], {name: mask[kept] for name, mask in classes.items()}
-    splits = {
-        fold: training_split(folds[training_rows], fold, lineage.folds, early_stopping=is_stopped) for fold in members
-    }
+    of_rows = folds[training_rows]
+    splits = {fold: training_split(of_rows, fold, lineage.folds, early_stopping=is_stopped) for fold in members}
     sample = TrainingSample(
         features=FeatureRows(events.columns, problem.features, training_rows),
         is_signal=present[problem.signal],

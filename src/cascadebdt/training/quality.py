@@ -82,9 +82,9 @@ class Curve:
 
         References
         ----------
-        DeLong, DeLong, Clarke-Pearson, Biometrics 44 (1988) 837. Their placement values, the fraction of the other class
-        that an event is ranked above, are computed here with weights, and a tie counts one half. They divide by n - 1,
-        we by n: with weights n - 1 has no meaning.
+        DeLong, DeLong, Clarke-Pearson, Biometrics 44 (1988) 837. Their placement values, the fraction of the other
+        class that an event is ranked above, are computed here with weights; a tie counts one half. They divide by
+        n - 1, we by n: with weights n - 1 has no meaning.
         """
         above = [np.concatenate([[0.0], kept / kept[-1]]) for kept in (self.background, self.signal)]
         background, signal = ((kept[1:] + kept[:-1]) / 2 for kept in above)

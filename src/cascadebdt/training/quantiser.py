@@ -2,8 +2,8 @@
 
 XGBoost finds the borders of its bins with a weighted quantile sketch (Chen, Guestrin, arXiv:1603.02754, section 3.3),
 whose result depends on the weights and on how the rows are divided. Here the borders are quantiles of unweighted
-values, the same for every order and division of the rows, and independent of labels and weights, so that folds may share
-them. They reach XGBoost as a small reference matrix that holds nothing else.
+values, the same for every order and division of the rows, and independent of labels and weights, so that folds may
+share them. They reach XGBoost as a small reference matrix that holds nothing else.
 """
 
 import uuid

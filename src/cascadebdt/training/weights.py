@@ -39,9 +39,9 @@ def effective_number(weights: FloatArray) -> float:
 def without_negative(weights: FloatArray, policy: NegativeWeights, *, where: str) -> FloatArray:
     """Return non-negative weights by a policy for single events, ``(n_events,) float64``.
 
-    ``absolute`` takes the absolute value, ``drop`` and ``zero`` give a negative weight the value 0. The
-    caller leaves dropped events out of the training sample and keeps zeroed ones (see `preparation`). For ``pair``, which
-    needs neighbours, see `pairing.cancelled`.
+    ``absolute`` takes the absolute value, ``drop`` and ``zero`` give a negative weight the value 0. The caller leaves
+    dropped events out of the training sample and keeps zeroed ones (see `preparation`). For ``pair``, which needs
+    neighbours, see `pairing.cancelled`.
 
     Raises
     ------
