@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,10 +23,12 @@ class Target:
     ----------
     visible : of the open regions alone
     is_blind : whether some region is blind
+    declared : upper bound of the parameter of interest in the model, which is not applied; see `prepare`
     """
 
     visible: Objective
     is_blind: bool
+    declared: float
 
     @property
     def likelihood(self) -> Likelihood:
@@ -69,13 +71,22 @@ class Target:
 def prepare(workspace: Mapping[str, Any]) -> Target:
     """Return what a fit of this workspace may see.
 
+    Bounds of parameters hold in every question, except for the upper one of the parameter of interest: it is a range to
+    search in, which an excess may leave and in which a limit may not lie. Fits, intervals, limits and significances
+    therefore all leave it open.
+
     Raises
     ------
     FitError
         If the workspace cannot be fitted, or has no such blind region.
     """
     blind: tuple[str, ...] = getattr(workspace, "blind", ())
-    return Target(objective(workspace, skip=blind), is_blind=bool(blind))
+    model = objective(workspace, skip=blind)
+    upper = model.likelihood.upper.copy()
+    declared = float(upper[model.likelihood.poi])
+    upper[model.likelihood.poi] = np.inf
+    opened = replace(model, likelihood=replace(model.likelihood, upper=upper))
+    return Target(opened, is_blind=bool(blind), declared=declared)
 
 
 def conditioned(workspace: Mapping[str, Any]) -> "Workspace":

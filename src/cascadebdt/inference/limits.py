@@ -5,7 +5,7 @@ Read, J. Phys. G 28 (2002) 2693 (CLs).
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -152,7 +152,7 @@ def _solved(
 def _observed(target: Target, asimov: Profile, sigma: float, level: float) -> float:
     """Return the observed limit."""
     poi = target.likelihood.poi
-    best = global_minimum(open_above(target.everything))
+    best = global_minimum(target.everything)
     mu_hat = float(best.theta[poi])
     # q-tilde compares with mu = 0 where the best fit is negative.
     profile = Profile(target.everything, poi, best if mu_hat > 0 else target.background)
@@ -163,14 +163,6 @@ def _observed(target: Target, asimov: Profile, sigma: float, level: float) -> fl
 
     step = max(mu_hat, 0.0) + 2 * sigma
     return _solved(undercoverage, profiles=(profile, asimov), start=0.0, step=step, sigma=sigma)
-
-
-def open_above(objective: Objective) -> Objective:
-    """Return the same -2 ln L with no upper bound on the signal strength, which may be a large excess."""
-    likelihood = objective.likelihood
-    upper = likelihood.upper.copy()
-    upper[likelihood.poi] = np.inf
-    return replace(objective, likelihood=replace(likelihood, upper=upper))
 
 
 def log_cls(q: float, q_asimov: float) -> float:
@@ -214,7 +206,7 @@ def significance(workspace: Mapping[str, Any]) -> SignificanceResult:
     expected = _root(without, signal)
     if target.is_blind:
         return SignificanceResult(expected, None)
-    best = global_minimum(open_above(target.everything))
+    best = global_minimum(target.everything)
     has_excess = best.theta[target.likelihood.poi] > 0
     return SignificanceResult(expected, _root(target.background, best) if has_excess else 0.0)
 

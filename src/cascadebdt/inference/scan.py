@@ -13,10 +13,13 @@ from cascadebdt.inference.likelihood import Likelihood, Objective
 from cascadebdt.inference.minimise import Minimum, newton
 from cascadebdt.inference.profile import Profile, crossing
 from cascadebdt.inference.search import global_minimum
-from cascadebdt.inference.uncertainty import standard_deviation
+from cascadebdt.inference.uncertainty import spread, standard_deviation
 
 SPAN = 3.0
 """Half-width of a scan whose values are not given, in standard deviations."""
+
+FARTHEST = 1e4
+"""An end of an interval is sought up to this many standard deviations away."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,15 +71,23 @@ def intervals(
 
     Parameters
     ----------
-    parameters : names; those without constraint term (mu and the free normalisations) if not given
+    parameters : names; those without constraint term (mu and the free normalisations) that the data determine, if not
+        given
+
+    Raises
+    ------
+    FitError
+        If there is no such parameter, the data do not determine it, or a fit fails.
     """
     target = prepare(workspace).everything
-    likelihood = target.likelihood
+    likelihood, best = target.likelihood, global_minimum(target)
+    found = spread(target, best)
     if parameters is None:
-        indices = [int(index) for index in np.flatnonzero(~likelihood.constrained & ~likelihood.fixed)]
+        floating = ~likelihood.constrained & ~likelihood.fixed & ~found.undetermined
+        indices = [int(index) for index in np.flatnonzero(floating)]
     else:
         indices = [_movable(likelihood, parameter) for parameter in parameters]
-    best = global_minimum(target)
+        found.require(np.eye(len(best.theta))[indices], "interval")
     return {likelihood.names[index]: _interval(target, index, best, increase) for index in indices}
 
 
@@ -89,8 +100,10 @@ def _movable(likelihood: Likelihood, parameter: str) -> int:
 
 def _interval(target: Objective, index: int, best: Minimum, increase: float) -> tuple[float, float]:
     """Return both ends, each confirmed by both minimisers."""
-    low, high = float(target.likelihood.lower[index]), float(target.likelihood.upper[index])
     step = _step(target, index, best) * np.sqrt(increase)
+    value, farthest = float(best.theta[index]), FARTHEST * step
+    low = max(float(target.likelihood.lower[index]), value - farthest)
+    high = min(float(target.likelihood.upper[index]), value + farthest)
     profile = Profile(target, index, best)
     return _end(profile, best, index, increase, -step, low), _end(profile, best, index, increase, step, high)
 

@@ -11,11 +11,10 @@ from cascadebdt.arrays import BoolArray, FloatArray
 from cascadebdt.errors import FitError
 from cascadebdt.inference.blinding import Target, prepare
 from cascadebdt.inference.likelihood import Likelihood, Objective
-from cascadebdt.inference.limits import open_above
 from cascadebdt.inference.minimise import Minimum
 from cascadebdt.inference.profile import Profile
 from cascadebdt.inference.search import global_minimum
-from cascadebdt.inference.uncertainty import covariance
+from cascadebdt.inference.uncertainty import spread
 
 logger = logging.getLogger(__name__)
 
@@ -125,9 +124,11 @@ def _drawn(likelihood: Likelihood, theta: FloatArray, n: int, seed: int) -> Iter
 def _fitted(toy: Objective, truth: Minimum, shown: Any) -> tuple[FloatArray, FloatArray, list[bool]]:
     """Return values, uncertainties and coverage of the parameters shown."""
     best = global_minimum(toy, start=truth.theta)
-    spread, _ = covariance(toy, best)
+    found = spread(toy, best)
+    found.require(np.eye(len(best.theta))[shown], "fit")
+    errors = found.errors[shown]
     covered = [Profile(toy, int(index), best)(float(truth.theta[index])) <= 1 for index in shown]
-    return best.theta[shown], np.sqrt(np.diag(spread)[shown]), covered
+    return best.theta[shown], errors, covered
 
 
 @dataclass(frozen=True)
@@ -212,7 +213,7 @@ def _statistics(
 def _q_tilde(toy: Objective, mu: float) -> float:
     """Return q-tilde: no deviation where the best signal is stronger than mu, mu = 0 instead of a negative best fit."""
     poi = toy.likelihood.poi
-    best = global_minimum(open_above(toy))
+    best = global_minimum(toy)
     if best.theta[poi] > mu:
         return 0.0
     others = best.modes
@@ -224,6 +225,6 @@ def _q_tilde(toy: Objective, mu: float) -> float:
 def _q_zero(toy: Objective) -> float:
     """Return q_0: no deviation for a deficit."""
     poi = toy.likelihood.poi
-    best = global_minimum(open_above(toy))
+    best = global_minimum(toy)
     without = global_minimum(toy, fixed={poi: 0.0}, start=best.theta, others=best.modes)
     return max(without.deviance - best.deviance, 0.0) if best.theta[poi] > 0 else 0.0
