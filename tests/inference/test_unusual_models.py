@@ -134,7 +134,7 @@ def test_a_parameter_at_its_bound_has_the_uncertainty_of_the_profile_on_the_othe
         return 2 * (50 * norm - observed * np.log(50 * norm))
 
     assert deviance(shifted) - deviance(value) == pytest.approx(1, abs=1e-4)
-    assert f"(at its {side} bound)" in result.measured("norm_b")
+    assert f"(at the {side} end of its range)" in result.measured("norm_b")
 
 
 def test_what_the_data_do_not_limit_at_its_bound_has_no_uncertainty() -> None:
@@ -145,4 +145,4 @@ def test_what_the_data_do_not_limit_at_its_bound_has_no_uncertainty() -> None:
     result = inference.fit(content)
     assert result.at_bound["norm_c"] == (0, None)
     assert np.isnan(result.uncertainties[result.parameters.index("norm_c")])
-    assert result.measured("norm_c") == "0 (at its lower bound; the data do not limit it)"
+    assert result.measured("norm_c") == "0 (at the lower end of its range; the data do not limit it)"

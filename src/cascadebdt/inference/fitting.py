@@ -84,8 +84,8 @@ class FitResult:
         below, above = self.at_bound[parameter]
         side = "lower" if below == 0 else "upper"
         if (distance := above if below == 0 else below) is None:
-            return f"{value:.3g} (at its {side} bound; the data do not limit it)"
-        return f"{value:.3g} {'+' if below == 0 else '-'}{distance:.3g} (at its {side} bound)"
+            return f"{value:.3g} (at the {side} end of its range; the data do not limit it)"
+        return f"{value:.3g} {'+' if below == 0 else '-'}{distance:.3g} (at the {side} end of its range)"
 
 
 def _plain(value: Any) -> Any:

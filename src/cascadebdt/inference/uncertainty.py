@@ -91,6 +91,8 @@ def spread(objective: Objective, best: Minimum, fixed: tuple[int, ...] = ()) -> 
     free = ~likelihood.fixed
     free[[*at_edge, *fixed]] = False
     names = np.array(likelihood.names)
+    if objective.is_walled(theta) and np.linalg.eigvalsh(hessian[np.ix_(free, free)])[:1].min(initial=0.0) < 0:
+        hessian = objective.hessian(theta)  # the wall of an empty bin holds what would fall without it
     inverse, directions = _inverse(hessian[np.ix_(free, free)], names[free])
     covariance[np.ix_(free, free)] = 2 * inverse
     for index, ends in at_edge.items():
