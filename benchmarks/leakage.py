@@ -10,15 +10,15 @@ labels.
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from cascadebdt import config, pipeline, training
+from cascadebdt import config, training
 from cascadebdt.arrays import FeatureArray
 from cascadebdt.cascade import Cascade
+from cascadebdt.cascade.summary import TrainingSummary
 from cascadebdt.config import NOMINAL, CascadeConfig
-from cascadebdt.events import Events
+from cascadebdt.events import Events, loading
 from cascadebdt.events.folds import fold_of
 from cascadebdt.resources import available_cpus
 from cascadebdt.training.quality import roc_auc
@@ -55,7 +55,7 @@ def names(model: Cascade) -> list[tuple[str, tuple[str, ...]]]:
 def main() -> None:
     """Train and print the tables."""
     settings = config.load(sys.argv[1] if len(sys.argv) > 1 else CONFIG)
-    every = pipeline.select(settings, jobs=available_cpus(), nominal_only=True)
+    every = loading.select(settings, jobs=available_cpus(), nominal_only=True)
     events = every.take(~every.is_data)
     in_fold = fold_of(events.event_id, settings.cascade.folds) == FOLD
     models: dict[str, Cascade] = {}
@@ -70,10 +70,10 @@ def main() -> None:
     print("\nAUC out of fold, all events with their true labels")
     print(f"{'stage':10s} {'cross_fit':>20s} {'nested':>20s}")
     for (name, _), *summaries in zip(names(models["nested"]), *map(summary, models.values()), strict=True):
-        print(f"{name:10s} " + " ".join(f"{s['auc']:11.4f} +- {s['auc_uncertainty']:.4f}" for s in summaries))
+        print(f"{name:10s} " + " ".join(f"{s.auc:11.4f} +- {s.auc_uncertainty:.4f}" for s in summaries))
 
 
-def summary(model: Cascade) -> list[Any]:
+def summary(model: Cascade) -> list[TrainingSummary]:
     """Return what every stage tells of its training."""
     return [c.summary for c in (*(s.classifier for s in model.stages), model.final) if c is not None]
 

@@ -12,7 +12,7 @@ from cascadebdt.errors import InputError, TrainingError
 from cascadebdt.events import Events
 from cascadebdt.events.folds import Split, fold_of
 from cascadebdt.training import inputs
-from cascadebdt.training.table import Table
+from cascadebdt.training.feature_rows import FeatureRows
 from tiny_analysis import toy_cascade, toy_events
 
 
@@ -37,7 +37,7 @@ def test_a_feature_that_varies_in_one_fold_only_is_told_with_the_folds_where_it_
     first = np.flatnonzero((fold_of(events.event_id, 3) == 2) & events.of_process("signal"))[0]
     rare = with_column(events, "y", np.arange(len(events)) == first)
     summary = training.train(rare, toy_cascade()).stages[0].classifier.summary
-    assert summary["constant"] == {"y": [1, 2]}  # fold 2 stops the model of fold 1, and never meets its own
+    assert summary.constant == {"y": (1, 2)}  # fold 2 stops the model of fold 1, and never meets its own
 
 
 def test_a_feature_that_is_missing_at_the_start_is_named() -> None:
@@ -54,25 +54,25 @@ def test_a_feature_that_tells_the_label_is_found() -> None:
     summaries = [
         training.train(e, config).stages[0].classifier.summary for e in (with_column(events, "x", label), events)
     ]
-    assert [summary["leaks"] for summary in summaries] == [["x"], []]
+    assert [summary.leaks for summary in summaries] == [("x",), ()]
 
 
-def table_of(values: FeatureArray) -> Table:
-    return Table({"x": values}, ("x",), np.arange(len(values)))
+def rows_of(values: FeatureArray) -> FeatureRows:
+    return FeatureRows({"x": values}, ("x",), np.arange(len(values)))
 
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_missing_value_that_tells_the_label_is_found_too(sign: int) -> None:
     is_signal = np.arange(3000) % 3 == 0
     values = np.where(is_signal == (sign > 0), np.nan, np.random.default_rng(0).normal(size=3000)).astype(np.float32)
-    assert inputs.leaks(table_of(values), np.ones(3000), is_signal) == ["x"]
+    assert inputs.leaks(rows_of(values), np.ones(3000), is_signal) == ["x"]
 
 
 def test_a_strong_feature_is_no_leak() -> None:
     rng = np.random.default_rng(0)
     is_signal = np.arange(4000) % 2 == 0
     values = (rng.normal(size=4000) + np.where(is_signal, 4.5, 0)).astype(np.float32)
-    assert inputs.leaks(table_of(values), np.ones(4000), is_signal) == []
+    assert inputs.leaks(rows_of(values), np.ones(4000), is_signal) == []
 
 
 def test_a_background_without_positive_weight_after_the_cuts_is_named() -> None:
@@ -103,8 +103,8 @@ def test_a_stage_with_too_few_events_passes_everything_if_asked() -> None:
     few = events.take(~events.of_process("wjets") | (np.arange(len(events)) % 150 == 0))
     trained = training.train(few, toy_cascade(too_few_events="pass"))
     zee, wjets = trained.stages
-    assert wjets.classifier.summary["untrained"].startswith("process wjets has")
-    assert "untrained" not in zee.classifier.summary
+    assert (wjets.classifier.summary.untrained or "").startswith("process wjets has")
+    assert zee.classifier.summary.untrained is None
     scores = trained.score(few, unblind=True)
     assert not (scores.region == 1).any()
     reached = scores.region >= 1
@@ -119,7 +119,7 @@ def test_passing_everything_is_possible_in_every_mode(mode: str) -> None:
     trained = training.train(events, config)
     assert (trained.score(dict(events.columns), events.event_id).region == 2).all()
     assert trained.final
-    assert trained.final.summary["untrained"]
+    assert trained.final.summary.untrained
 
 
 REPEATS = {"x": 0.001, "flag": 0.9}
@@ -167,7 +167,7 @@ def test_repetition_is_the_largest_share_of_one_value_in_any_process() -> None:
 
 
 def test_a_split_says_which_models_meet_one_value_only() -> None:
-    table = table_of(np.array([1.0, 1.0, 2.0], np.float32))
+    features = rows_of(np.array([1.0, 1.0, 2.0], np.float32))
     nothing = np.zeros(3, np.bool_)
     splits = {0: Split(np.array([True, True, False]), nothing), 1: Split(np.array([True, True, True]), nothing)}
-    assert inputs.constant_in(table, splits) == {"x": [0]}
+    assert inputs.constant_in(features, splits) == {"x": [0]}

@@ -12,7 +12,7 @@ from cascadebdt.forest.logistic import probability
 BLINDED = -1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scores:
     """The margins and the region of each event; its scores are a view of the margins.
 
@@ -29,6 +29,12 @@ class Scores:
         them is kept
     regions : names, ``regions[region[i]]`` is the region of event i
     signal : name of the signal process
+
+    Examples
+    --------
+    >>> scores = cascade.score(events)
+    >>> in_signal_region = scores.region == scores.signal_region
+    >>> first_stage = scores.scores[:, 0]
     """
 
     margins: FeatureArray

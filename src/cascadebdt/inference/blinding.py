@@ -10,6 +10,7 @@ import numpy as np
 from cascadebdt.inference.likelihood import Likelihood, Objective, objective
 from cascadebdt.inference.minimise import Minimum
 from cascadebdt.inference.search import explored, global_minimum
+from cascadebdt.inference.threads import on_one_thread
 
 if TYPE_CHECKING:
     from cascadebdt.workspace import Workspace
@@ -89,6 +90,7 @@ def prepare(workspace: Mapping[str, Any]) -> Target:
     return Target(opened, is_blind=bool(blind), declared=declared)
 
 
+@on_one_thread
 def conditioned(workspace: Mapping[str, Any]) -> "Workspace":
     """Return the workspace with the background that the open regions predict as observation of the blind ones.
 
@@ -101,4 +103,5 @@ def conditioned(workspace: Mapping[str, Any]) -> "Workspace":
     target = prepare(workspace)
     expected = {region: target.everything.data[target.likelihood.regions[region]].tolist() for region in blind}
     observations = [{**item, "data": expected.get(item["name"], item["data"])} for item in workspace["observations"]]
-    return Workspace({**workspace, "observations": observations}, blind=blind)
+    notes = workspace.notes if isinstance(workspace, Workspace) else None
+    return Workspace({**workspace, "observations": observations}, blind=blind, notes=notes)

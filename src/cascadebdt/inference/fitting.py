@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,9 @@ from cascadebdt.inference.blinding import Target, prepare
 from cascadebdt.inference.likelihood import Likelihood, Objective
 from cascadebdt.inference.minimise import Minimum
 from cascadebdt.inference.search import global_minimum
+from cascadebdt.inference.threads import on_one_thread
 from cascadebdt.inference.uncertainty import Ends
+from cascadebdt.records import ABSENT, Record
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +25,7 @@ MAX_SHOWN = 4
 
 
 @dataclass(frozen=True, eq=False)
-class FitResult:
+class FitResult(Record):
     """Outcome of a fit.
 
     Parameters
@@ -48,6 +50,14 @@ class FitResult:
     degenerate : combinations of parameters that the data do not determine: each parameter's part in a shift that
         leaves -2 ln L as it is
     agreement : difference of -2 ln L between the two minimisers
+    intervals : per parameter without constraint the ends of its profile interval (see `intervals`); None if they were
+        not asked for
+
+    Examples
+    --------
+    >>> result = cb.fit(workspace)
+    >>> value, uncertainty = result.normalisation["zee"]
+    >>> again = cb.FitResult.from_json(result.to_json())
     """
 
     parameters: tuple[str, ...]
@@ -68,10 +78,7 @@ class FitResult:
     at_bound: dict[str, Ends]
     degenerate: tuple[dict[str, float], ...]
     agreement: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the result with lists in place of arrays and tuples, and None in place of NaN."""
-        return {name: _plain(value) for name, value in vars(self).items()}
+    intervals: dict[str, tuple[float, float]] | None = field(default=None, metadata=ABSENT)
 
     def measured(self, parameter: str) -> str:
         """Return value and uncertainty of a parameter in words that fit a line."""
@@ -88,18 +95,7 @@ class FitResult:
         return f"{value:.3g} {'+' if below == 0 else '-'}{distance:.3g} (at the {side} end of its range)"
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    if isinstance(value, np.ndarray):
-        return _plain(tuple(value.tolist()))
-    if isinstance(value, list):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    return [_plain(inner) for inner in value] if isinstance(value, tuple) else value
-
-
+@on_one_thread
 def fit(workspace: Mapping[str, Any]) -> FitResult:
     """Fit a workspace.
 
@@ -109,11 +105,17 @@ def fit(workspace: Mapping[str, Any]) -> FitResult:
     ------
     FitError
         If the minimisers disagree. What the data do not determine has no numbers; see `FitResult.degenerate`.
+
+    Examples
+    --------
+    >>> result = cb.fit(workspace)
+    >>> mu, uncertainty = result.mu
     """
     target = prepare(workspace)
     return _result(target.everything, global_minimum(target.everything), fixed=(), target=target)
 
 
+@on_one_thread
 def fit_background(workspace: Mapping[str, Any]) -> FitResult:
     """Fit a workspace without signal, while blind to the open regions alone.
 

@@ -5,7 +5,7 @@ Read, J. Phys. G 28 (2002) 2693 (CLs).
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,9 @@ from cascadebdt.inference.likelihood import Objective
 from cascadebdt.inference.minimise import ImpossibleError, Minimum
 from cascadebdt.inference.profile import Profile, crossing
 from cascadebdt.inference.search import global_minimum
+from cascadebdt.inference.threads import on_one_thread
 from cascadebdt.inference.uncertainty import standard_deviation
+from cascadebdt.records import ABSENT, Record
 
 BAND = (-2, -1, 0, 1, 2)
 LARGEST = 1e8
@@ -30,7 +32,7 @@ class UndefinedError(FitError):
 
 
 @dataclass(frozen=True)
-class LimitResult:
+class LimitResult(Record):
     """Upper limit on the signal strength.
 
     Parameters
@@ -44,13 +46,9 @@ class LimitResult:
     expected: tuple[float, float, float, float, float]
     observed: float | None
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the result as plain JSON."""
-        return {"level": self.level, "expected": list(self.expected), "observed": self.observed}
-
 
 @dataclass(frozen=True)
-class SignificanceResult:
+class SignificanceResult(Record):
     """Discovery significance in standard deviations.
 
     Parameters
@@ -62,11 +60,38 @@ class SignificanceResult:
     expected: float
     observed: float | None
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the result as plain JSON."""
-        return {"expected": self.expected, "observed": self.observed}
+
+@dataclass(frozen=True)
+class Limits(Record):
+    """What the data say of a signal, and what was expected: ``limits.json``.
+
+    Parameters
+    ----------
+    limit : upper limit on the signal strength; None if undefined
+    significance : of an excess; None if undefined
+    undefined : why the data exclude a signal strength of 0, with which both compare
+    """
+
+    limit: LimitResult | None
+    significance: SignificanceResult | None
+    undefined: str | None = field(default=None, metadata=ABSENT)
+
+    @classmethod
+    def of(cls, workspace: Mapping[str, Any]) -> "Limits":
+        """Return limit and significance, or why they are undefined.
+
+        Raises
+        ------
+        FitError
+            If a fit fails or the data do not limit the signal.
+        """
+        try:
+            return cls(limit(workspace), significance(workspace))
+        except UndefinedError as error:
+            return cls(None, None, str(error))
 
 
+@on_one_thread
 def limit(workspace: Mapping[str, Any], *, level: float = 0.05) -> LimitResult:
     """Return the CLs upper limit on the signal strength with the test statistic q-tilde.
 
@@ -81,6 +106,10 @@ def limit(workspace: Mapping[str, Any], *, level: float = 0.05) -> LimitResult:
     References
     ----------
     arXiv:1007.1727, Eqs. (62)-(66), (88), (89).
+
+    Examples
+    --------
+    >>> median = cb.limit(workspace).expected[2]
     """
     if not 0 < level < 0.5:
         raise FitError(f"limit: level must lie between 0 and 0.5, got {level}")
@@ -183,6 +212,7 @@ def log_cls(q: float, q_asimov: float) -> float:
     return float(log_ndtr(-with_signal) - log_ndtr(-without))
 
 
+@on_one_thread
 def significance(workspace: Mapping[str, Any]) -> SignificanceResult:
     """Return the significance sqrt(q_0) of an excess, 0 for a deficit, and its median for the signal strength 1.
 
@@ -197,6 +227,10 @@ def significance(workspace: Mapping[str, Any]) -> SignificanceResult:
     References
     ----------
     arXiv:1007.1727, Eqs. (12), (52).
+
+    Examples
+    --------
+    >>> expected = cb.significance(workspace).expected  # in standard deviations
     """
     target = prepare(workspace)
     _require_background(target, "significance")

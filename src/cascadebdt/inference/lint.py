@@ -4,7 +4,8 @@ The checks are those of Combine's ValidateDatacards and a few more. No data are 
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from cascadebdt.arrays import FloatArray
 from cascadebdt.inference.checks import check_parts
 from cascadebdt.inference.likelihood import Likelihood, Objective, objective
+from cascadebdt.records import Record
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +48,7 @@ class Thresholds:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Finding(Record):
     """Something odd.
 
     Parameters
@@ -64,6 +66,26 @@ class Finding:
     bin: int | None = None
     parameter: str | None = None
     number: float | None = None
+
+
+@dataclass(frozen=True)
+class Lint(Record):
+    """All that is odd in a model: ``lint.json``.
+
+    Parameters
+    ----------
+    counts : number of findings of each kind
+    findings : one by one
+    """
+
+    counts: dict[str, int]
+    findings: tuple[Finding, ...]
+
+    @classmethod
+    def of(cls, findings: Iterable[Finding]) -> "Lint":
+        """Count the findings of each kind."""
+        kept = tuple(findings)
+        return cls(dict(Counter(finding.check for finding in kept)), kept)
 
 
 def lint(workspace: Json, thresholds: Thresholds | None = None) -> tuple[Finding, ...]:
@@ -118,7 +140,7 @@ def _of_samples(workspace: Json, poi: str) -> Iterator[Finding]:
             yield Finding("empty process", f"process '{name}' has no events in any region", process=name, number=0.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Variation:
     """Relative changes of the yields of one process, in all or per bin, and its share of all events there."""
 

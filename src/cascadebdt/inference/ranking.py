@@ -13,7 +13,9 @@ from cascadebdt.inference.blinding import prepare
 from cascadebdt.inference.likelihood import Objective
 from cascadebdt.inference.minimise import TOLERANCE, Minimum, minimum, newton
 from cascadebdt.inference.search import global_minimum
+from cascadebdt.inference.threads import on_one_thread
 from cascadebdt.inference.uncertainty import spread
+from cascadebdt.records import Record
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +26,7 @@ WORTH_A_SECOND_OPINION = 0.1
 
 
 @dataclass(frozen=True)
-class Impact:
+class Impact(Record):
     """What one nuisance parameter does to the signal strength.
 
     Parameters
@@ -50,7 +52,7 @@ class Impact:
 
 
 @dataclass(frozen=True)
-class Ranking:
+class Ranking(Record):
     """All impacts, the largest post-fit one first.
 
     Parameters
@@ -62,15 +64,8 @@ class Ranking:
     mu: Pair
     impacts: tuple[Impact, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the ranking as plain JSON."""
-        rows = [
-            {name: list(value) if isinstance(value, tuple) else value for name, value in vars(impact).items()}
-            for impact in self.impacts
-        ]
-        return {"mu": list(self.mu), "impacts": rows}
 
-
+@on_one_thread
 def ranking(workspace: Mapping[str, Any]) -> Ranking:
     """Rank every nuisance parameter by its impact on the signal strength, statistics of simulation included.
 
@@ -83,6 +78,12 @@ def ranking(workspace: Mapping[str, Any]) -> Ranking:
     FitError
         If the minimisers disagree, or the data do not determine the signal strength. Other parameters that they do not
         determine are left out.
+
+    Examples
+    --------
+    >>> result = cb.ranking(workspace)
+    >>> largest = result.impacts[0].parameter
+    >>> figure = cb.plots.ranking(result)
     """
     target = prepare(workspace).everything
     best = global_minimum(target)

@@ -1,8 +1,8 @@
 """Profiles of -2 ln L: intervals, and scans in one or two parameters."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 
@@ -13,7 +13,9 @@ from cascadebdt.inference.likelihood import Likelihood, Objective
 from cascadebdt.inference.minimise import Minimum, newton
 from cascadebdt.inference.profile import Profile, crossing
 from cascadebdt.inference.search import global_minimum
+from cascadebdt.inference.threads import on_one_thread
 from cascadebdt.inference.uncertainty import spread, standard_deviation
+from cascadebdt.records import Json, Record
 
 SPAN = 3.0
 """Half-width of a scan whose values are not given, in standard deviations."""
@@ -23,7 +25,7 @@ FARTHEST = 1e4
 
 
 @dataclass(frozen=True, eq=False)
-class Scan:
+class Scan(Record):
     """A profile of -2 ln L.
 
     Parameters
@@ -39,16 +41,17 @@ class Scan:
     increases: FloatArray
     best: tuple[float, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the scan as plain JSON; impossible points are None."""
+    def to_json(self) -> Json:
+        """Return the scan as plain JSON; impossible points are None, because JSON has no infinity."""
         finite = self.increases.astype(object)
         finite[~np.isfinite(self.increases)] = None
-        return {
-            "parameters": list(self.parameters),
-            "values": [values.tolist() for values in self.values],
-            "increases": finite.tolist(),
-            "best": list(self.best),
-        }
+        return {**super().to_json(), "increases": finite.tolist()}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """Return the scan that `to_json` wrote; see `Record.from_json`."""
+        scan = super().from_json(content)
+        return replace(scan, increases=np.where(np.isnan(scan.increases), np.inf, scan.increases))
 
 
 def profile_interval(workspace: Mapping[str, Any], parameter: str, *, increase: float = 1.0) -> tuple[float, float]:
@@ -64,6 +67,7 @@ def profile_interval(workspace: Mapping[str, Any], parameter: str, *, increase: 
     return intervals(workspace, (parameter,), increase=increase)[parameter]
 
 
+@on_one_thread
 def intervals(
     workspace: Mapping[str, Any], parameters: Iterable[str] | None = None, *, increase: float = 1.0
 ) -> dict[str, tuple[float, float]]:
@@ -122,6 +126,7 @@ def _end(profile: Profile, best: Minimum, index: int, increase: float, step: flo
     raise FitError(f"fit: the minimisers do not settle at an end of the interval, near {end:.4g}")
 
 
+@on_one_thread
 def scan(
     workspace: Mapping[str, Any], parameter: str, values: Sequence[float] | None = None, *, n_points: int = 41
 ) -> Scan:
@@ -136,6 +141,10 @@ def scan(
     ------
     FitError
         If there is no such parameter, or a fit fails.
+
+    Examples
+    --------
+    >>> figure = cb.plots.scan(cb.scan(workspace, "mu", n_points=5))
     """
     target = prepare(workspace).everything
     index, best = _movable(target.likelihood, parameter), global_minimum(target)
@@ -146,6 +155,7 @@ def scan(
     return Scan((parameter,), (points,), np.array([increases[value] for value in points]), (center,))
 
 
+@on_one_thread
 def scan_2d(
     workspace: Mapping[str, Any],
     parameters: tuple[str, str],

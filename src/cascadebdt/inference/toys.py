@@ -14,15 +14,26 @@ from cascadebdt.inference.likelihood import Likelihood, Objective
 from cascadebdt.inference.minimise import Minimum
 from cascadebdt.inference.profile import Profile
 from cascadebdt.inference.search import global_minimum
+from cascadebdt.inference.threads import on_one_thread
 from cascadebdt.inference.uncertainty import spread
+from cascadebdt.records import Record
 
 logger = logging.getLogger(__name__)
 
-Failures = tuple[tuple[int, str], ...]
+
+@dataclass(frozen=True)
+class Failure(Record):
+    """A fit of a pseudo-experiment that failed: number of the pseudo-experiment, and reason."""
+
+    toy: int
+    reason: str
+
+
+Failures = tuple[Failure, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Toys:
+class Toys(Record):
     """Fits of pseudo-experiments.
 
     Parameters
@@ -31,7 +42,7 @@ class Toys:
     truth : (n_parameters,) what the pseudo-experiments were drawn from
     values, uncertainties : (n_fitted, n_parameters)
     covered : (n_fitted, n_parameters) whether the 68 % interval of the profile holds the truth
-    failures : number of the pseudo-experiment and reason of each fit that failed
+    failures : fits that failed
     """
 
     parameters: tuple[str, ...]
@@ -62,16 +73,8 @@ class Toys:
             for name, mean, width, coverage in zip(self.parameters, means, widths, coverages, strict=True)
         }
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the summary and the failures as plain JSON."""
-        return {
-            "toys": len(self.values) + len(self.failures),
-            "truth": dict(zip(self.parameters, self.truth.tolist(), strict=True)),
-            "summary": self.summary(),
-            "failures": [{"toy": number, "reason": reason} for number, reason in self.failures],
-        }
 
-
+@on_one_thread
 def toys(workspace: Mapping[str, Any], n: int, *, seed: int, mu: float | None = None) -> Toys:
     """Fit pseudo-experiments drawn from the fit to the data.
 
@@ -88,6 +91,11 @@ def toys(workspace: Mapping[str, Any], n: int, *, seed: int, mu: float | None = 
     ------
     FitError
         If the fit to the data fails, or all fits of pseudo-experiments do; single failures are counted and logged.
+
+    Examples
+    --------
+    >>> result = cb.toys(workspace, 5, seed=1)
+    >>> coverage = result.summary()["mu"]["coverage"]
     """
     target = prepare(workspace)
     likelihood = target.likelihood
@@ -100,10 +108,10 @@ def toys(workspace: Mapping[str, Any], n: int, *, seed: int, mu: float | None = 
         try:
             rows.append(_fitted(toy, truth, shown))
         except FitError as error:
-            failures.append((number, str(error)))
+            failures.append(Failure(number, str(error)))
             logger.warning("toy %d: %s", number, error)
     if not rows:
-        raise FitError(f"toys: no fit succeeded; the first failed with: {failures[0][1]}")
+        raise FitError(f"toys: no fit succeeded; the first failed with: {failures[0].reason}")
     values, uncertainties, covered = (np.array(column) for column in zip(*rows, strict=True))
     names = tuple(likelihood.names[index] for index in shown)
     return Toys(names, truth.theta[shown], values, uncertainties, covered, tuple(failures))
@@ -132,7 +140,7 @@ def _fitted(toy: Objective, truth: Minimum, shown: Any) -> tuple[FloatArray, Flo
 
 
 @dataclass(frozen=True)
-class ToyTest:
+class ToyTest(Record):
     """A p-value from pseudo-experiments.
 
     Parameters
@@ -141,7 +149,7 @@ class ToyTest:
     value : p-value, or CLs
     uncertainty : of `value`, binomial
     toys : how many pseudo-experiments were fitted, of each hypothesis
-    failures : number of the pseudo-experiment and reason of each fit that failed
+    failures : fits that failed
     """
 
     observed: float
@@ -150,11 +158,8 @@ class ToyTest:
     toys: int
     failures: Failures
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the result as plain JSON."""
-        return {**vars(self), "failures": [{"toy": number, "reason": reason} for number, reason in self.failures]}
 
-
+@on_one_thread
 def toy_cls(workspace: Mapping[str, Any], mu: float, n: int, *, seed: int) -> ToyTest:
     """Return CLs of a signal strength from pseudo-experiments, with the test statistic q-tilde.
 
@@ -179,6 +184,7 @@ def toy_cls(workspace: Mapping[str, Any], mu: float, n: int, *, seed: int) -> To
     return ToyTest(observed, value, error, len(without), failed + failed_too)
 
 
+@on_one_thread
 def toy_significance(workspace: Mapping[str, Any], n: int, *, seed: int) -> ToyTest:
     """Return the p-value of the background from pseudo-experiments, with the test statistic q_0.
 
@@ -203,10 +209,10 @@ def _statistics(
         try:
             found.append(statistic(toy))
         except FitError as error:
-            failures.append((number, str(error)))
+            failures.append(Failure(number, str(error)))
             logger.warning("toy %d with mu = %g: %s", number, mu, error)
     if not found:
-        raise FitError(f"toys: no fit succeeded; the first failed with: {failures[0][1]}")
+        raise FitError(f"toys: no fit succeeded; the first failed with: {failures[0].reason}")
     return np.array(found), tuple(failures)
 
 

@@ -12,11 +12,13 @@ from cascadebdt.errors import FitError, did_you_mean
 from cascadebdt.inference.likelihood import Objective, objective
 from cascadebdt.inference.minimise import Minimum
 from cascadebdt.inference.search import global_minimum
+from cascadebdt.inference.threads import on_one_thread
 from cascadebdt.inference.uncertainty import spread
+from cascadebdt.records import Record
 
 
 @dataclass(frozen=True, eq=False)
-class ValidatedRegion:
+class ValidatedRegion(Record):
     """Prediction and data of one validation region.
 
     Parameters
@@ -41,8 +43,8 @@ class ValidatedRegion:
     p_value: float
 
 
-@dataclass(frozen=True)
-class Validation:
+@dataclass(frozen=True, eq=False)
+class Validation(Record):
     """Validation regions one by one and together.
 
     Parameters
@@ -54,21 +56,8 @@ class Validation:
     regions: dict[str, ValidatedRegion]
     p_value: float
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the result as plain JSON."""
-        return {
-            "regions": {name: _plain(vars(region)) for name, region in self.regions.items()},
-            "p_value": self.p_value,
-        }
 
-
-def _plain(content: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: _plain(value) if isinstance(value, dict) else value.tolist() if isinstance(value, np.ndarray) else value
-        for name, value in content.items()
-    }
-
-
+@on_one_thread
 def validate(workspace: Mapping[str, Any], regions: Sequence[str]) -> Validation:
     """Compare the data of validation regions with what the fit to the other regions predicts.
 
