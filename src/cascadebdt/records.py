@@ -12,6 +12,7 @@ and other records. A result type needs no code of its own for that::
     Interval.from_json({"parameter": "mu", "ends": [0.2, 1.4]}) == Interval("mu", (0.2, 1.4))
 """
 
+import math
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields
@@ -74,10 +75,10 @@ class Table(Record):
 def _plain(value: Any) -> Any:
     if isinstance(value, Record):
         return value.to_json()
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, np.generic):
-        return value.item()
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None  # JSON has no word for it
     if isinstance(value, Mapping):
         return {key: _plain(inner) for key, inner in value.items()}
     return [_plain(inner) for inner in value] if isinstance(value, (tuple, list)) else value
@@ -145,6 +146,8 @@ def _scalar(kind: Any, value: Any) -> Any:
     if get_origin(kind) is Literal:
         _require(value in get_args(kind), f"one of {', '.join(map(str, get_args(kind)))}", value)
         return value
+    if kind is float and value is None:
+        return math.nan
     allowed = (int, float) if kind is float else kind
     # True is an int in Python, but no number in JSON
     _require(isinstance(value, allowed) and (kind is bool or not isinstance(value, bool)), kind.__name__, value)
