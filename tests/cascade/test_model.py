@@ -27,6 +27,12 @@ def test_a_saved_cascade_scores_plain_columns_alone(trained: Cascade, tmp_path: 
     np.testing.assert_array_equal(found.final, expected.final)
 
 
+def test_a_cascade_names_each_feature_once_and_how_often_its_values_repeat(trained: Cascade) -> None:
+    assert trained.features == ("x", "y")
+    assert set(trained.repetition) == {"x", "y"}
+    assert all(0 < share < 0.1 for share in trained.repetition.values())  # real numbers hardly repeat
+
+
 def test_saving_twice_writes_the_same_bytes(trained: Cascade, tmp_path: Path) -> None:
     for name in ("a", "b"):
         trained.save(tmp_path / name)
