@@ -4,14 +4,36 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import xgboost as xgb
 
-from cascadebdt.cascade import holdout
+from cascadebdt import training
+from cascadebdt.cascade import Cascade, holdout
 from cascadebdt.errors import InputError
 from cascadebdt.events.folds import fold_of
 from cascadebdt.events.selection import UNSEEN, Cutflow
-from tiny_analysis import toy_events
+from tiny_analysis import toy_cascade, toy_events
 
-FOLDS = 3
+FOLDS = 4
+
+
+@pytest.fixture(scope="module")
+def trained() -> Cascade:
+    return training.train(toy_events(), toy_cascade(mode="holdout", folds=FOLDS))
+
+
+def test_a_cascade_with_a_holdout_scores_unseen_events_alone_by_one_model_per_stage(trained: Cascade) -> None:
+    events = toy_events()
+    with pytest.raises(InputError, match="took part in the training"):
+        trained.score(events)
+    left = trained.unseen(events)
+    assert trained.cuts == (UNSEEN,)
+    scores = trained.score(left, unblind=True)
+    for k, classifier in enumerate(trained.classifiers[:2]):
+        (booster,) = classifier.member.boosters
+        columns = np.stack([left.columns[name] for name in classifier.features], axis=1)
+        expected = booster.predict(xgb.DMatrix(columns, feature_names=list(classifier.features)))
+        reached = ~np.isnan(scores.scores[:, k])
+        np.testing.assert_array_equal(scores.scores[reached, k], expected[reached])
 
 
 def test_data_are_all_left_and_simulation_of_the_held_out_fold_weighs_as_much_as_all_folds() -> None:
@@ -32,7 +54,7 @@ def test_the_holdout_is_applied_once() -> None:
 def test_events_that_trained_are_refused_with_their_number() -> None:
     events = toy_events()
     n_seen = int(np.sum(~events.is_data & (fold_of(events.event_id, FOLDS) != 0)))
-    with pytest.raises(InputError, match=rf"score: {n_seen} simulated events took part .* holds out fold 0 of 3"):
+    with pytest.raises(InputError, match=rf"score: {n_seen} simulated events took part .* holds out fold 0 of 4"):
         holdout.require_unseen(events, FOLDS)
     holdout.require_unseen(holdout.unseen(events, FOLDS), FOLDS)
 

@@ -33,6 +33,18 @@ def test_a_cascade_names_each_feature_once_and_how_often_its_values_repeat(train
     assert all(0 < share < 0.1 for share in trained.repetition.values())  # real numbers hardly repeat
 
 
+def test_regions_of_stages_with_too_few_events_to_train_are_named_as_empty(trained: Cascade) -> None:
+    untrained = training.train(toy_events(), toy_cascade(min_effective_events=1e6, too_few_events="pass"))
+    assert untrained.empty_regions == ("CR_zee", "CR_wjets")
+    assert trained.empty_regions == ()
+
+
+def test_scores_without_data_have_nothing_to_blind(trained: Cascade) -> None:
+    events = toy_events()
+    simulation = events.take(~events.is_data)
+    np.testing.assert_array_equal(trained.score(simulation).region, trained.score(simulation, unblind=True).region)
+
+
 def test_saving_twice_writes_the_same_bytes(trained: Cascade, tmp_path: Path) -> None:
     for name in ("a", "b"):
         trained.save(tmp_path / name)
