@@ -8,6 +8,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "cascadebdt"
 # Top to bottom; names on one line do not import each other.
 LAYERS = [
     ["errors", "arrays", "progress", "resources", "atomic"],
+    ["records"],
     ["config"],
     ["kernels"],
     ["expression"],
@@ -17,6 +18,7 @@ LAYERS = [
     ["forest"],
     ["cascade"],
     ["training"],
+    ["estimators"],
     ["histograms"],
     ["workspace"],
     ["inference"],

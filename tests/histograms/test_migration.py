@@ -15,7 +15,7 @@ from cascadebdt.cascade import Scores
 from cascadebdt.config import Config, KinematicSystematic
 from cascadebdt.events import Events, concatenate, loading
 from cascadebdt.histograms import migration, yields
-from cascadebdt.histograms.migration import NOT_SELECTED, Migrations
+from cascadebdt.histograms.migration import NOT_SELECTED, Migrations, MigrationTable
 from tiny_analysis import tiny_config
 
 REGIONS = ("CR_a", "VR_a", "SR")
@@ -134,7 +134,7 @@ def test_the_migrations_of_a_real_selection_close_with_its_yields(
 
 
 def test_data_are_in_no_migration(scored: Scores, tiny: Config, tiny_events: Events) -> None:
-    content = migration.content(migration.table(tiny_events, scored, tiny.systematics))
+    content = MigrationTable(migration.table(tiny_events, scored, tiny.systematics)).to_json()
     assert all("data" not in processes for processes in content.values())
     assert content["photon_scale_up"]["zee"]["regions"] == ["CR_zee", "CR_wjets", "SR", NOT_SELECTED]
 

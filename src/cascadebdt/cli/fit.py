@@ -1,11 +1,14 @@
 """The command that fits: the regions of an analysis, or any HistFactory workspace."""
 
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
 from cascadebdt.cli.job import Job, Options, common, log_to_stderr
+
+if TYPE_CHECKING:
+    from cascadebdt.products.results import Answers
 
 
 @click.command("fit")
@@ -29,8 +32,8 @@ def fit_command(
     if patch or measurement or poi or blind:
         raise click.UsageError("--patch, --measurement, --poi and --blind go with a workspace, a file ending in .json")
     job = Job.of(options)
-    summary = pipeline.fit(job.config, job.products)
-    job.say(headline(summary))
+    answers = pipeline.fit(job.config, job.products).answers
+    job.say(headline(answers))
     job.say(f"wrote {job.products.json('fit')}")
 
 
@@ -46,26 +49,28 @@ def _fit_file(
 
     path = options["config_path"]
     products = Products(options["output"] or Path("results") / path.stem)
-    summary = fit_file(path, products, Question(patch, measurement, poi, blind))
+    answers = fit_file(path, products, Question(patch, measurement, poi, blind))
     if not options["quiet"]:
-        click.echo(headline(summary))
+        click.echo(headline(answers))
         click.echo(f"wrote {products.directory}")
 
 
-def headline(summary: dict[str, Any]) -> str:
+def headline(answers: "Answers") -> str:
     """Return the result in a few lines."""
-    fit, limit, significance = summary["fit"], summary["limit"], summary["significance"]
-    mu, uncertainty = fit["mu"]
-    median, probability = limit["expected"][2], fit["goodness_of_fit"]
-    is_blind = fit["blind"]
+    fit, limit, significance = answers.fit, answers.limits.limit, answers.limits.significance
+    mu, uncertainty = fit.mu
     lines = [
         f"signal strength  expected uncertainty {uncertainty:.3g} (blind)"
-        if is_blind
+        if fit.blind
         else f"signal strength  {mu:.3g} +- {uncertainty:.3g}",
-        f"95 % CLs limit   expected {median:.3g}" + ("" if is_blind else f", observed {limit['observed']:.3g}"),
-        f"significance     expected {significance['expected']:.3g} for signal strength 1"
-        + ("" if is_blind else f", observed {significance['observed']:.3g}"),
-        *([] if probability is None else [f"goodness of fit  {probability:.3g}"]),
-        *(f"norm {name:12s} {value:.3f} +- {error:.3f}" for name, (value, error) in fit["normalisation"].items()),
+        f"95 % CLs limit   expected {limit.expected[2]:.3g}{_observed(limit.observed)}",
+        f"significance     expected {significance.expected:.3g} for signal strength 1"
+        + _observed(significance.observed),
+        *([] if fit.goodness_of_fit is None else [f"goodness of fit  {fit.goodness_of_fit:.3g}"]),
+        *(f"norm {name:12s} {value:.3f} +- {error:.3f}" for name, (value, error) in fit.normalisation.items()),
     ]
     return "\n".join(lines)
+
+
+def _observed(value: float | None) -> str:
+    return "" if value is None else f", observed {value:.3g}"

@@ -16,8 +16,8 @@ def run_command(**options: Unpack[Options]) -> None:
     from cascadebdt import pipeline
 
     job = Job.of(options)
-    summary = pipeline.run(job.config, job.products, jobs=job.jobs, progress=job.progress)
-    job.say(headline(summary))
+    inferred = pipeline.run(job.config, job.products, jobs=job.jobs, progress=job.progress)
+    job.say(headline(inferred.answers))
     job.say(f"wrote {job.products.directory}")
 
 

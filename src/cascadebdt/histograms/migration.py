@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -10,12 +9,13 @@ from cascadebdt.arrays import AnyArray, FloatArray, IntArray
 from cascadebdt.cascade import Scores
 from cascadebdt.config import DATA, NOMINAL, KinematicSystematic, SystematicConfig, applies, sides
 from cascadebdt.events import Events
+from cascadebdt.records import Json, Record, Table
 
 NOT_SELECTED = "not selected"
 
 
 @dataclass(frozen=True, eq=False)
-class Migration:
+class Migration(Record):
     """Regions of the events of one process without and with a variation.
 
     Attributes
@@ -40,17 +40,28 @@ class Migration:
             self.regions, self.entries + other.entries, self.sumw + other.sumw, self.reweighted + other.reweighted
         )
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """Return plain content; sums are rounded to 12 digits, since chunks add in any grouping."""
         return {
-            "regions": list(self.regions),
-            "entries": self.entries.tolist(),
+            **super().to_json(),
             "sumw": [[float(f"{value:.12g}") for value in row] for row in self.sumw],
             "reweighted": [float(f"{value:.12g}") for value in self.reweighted],
         }
 
 
 Migrations = dict[str, dict[str, Migration]]
+
+
+@dataclass(frozen=True, eq=False)
+class MigrationTable(Table):
+    """The migrations of all variations and processes: ``migration.json``.
+
+    Attributes
+    ----------
+    variations : variation -> process -> migration
+    """
+
+    variations: dict[str, dict[str, Migration]]
 
 
 def table(events: Events, scores: Scores, systematics: Sequence[SystematicConfig]) -> Migrations:
@@ -162,11 +173,3 @@ class _Moves:
             sumw=np.asarray(np.bincount(cell, self.weight[rows], n * n), np.float64).reshape(n, n),
             reweighted=np.asarray(np.bincount(self.target[rows], self.change[rows], n), np.float64),
         )
-
-
-def content(migrations: Migrations) -> dict[str, Any]:
-    """Return plain content for a product."""
-    return {
-        variation: {name: migration.to_json() for name, migration in processes.items()}
-        for variation, processes in migrations.items()
-    }

@@ -1,18 +1,28 @@
 """Where every product of a run lies, and how JSON products are written and read."""
 
-import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import hist
-import uhi.io.json
+from typing import Any, Protocol, Self, TypeVar
 
 from cascadebdt.atomic import write_text
 from cascadebdt.errors import InputError
-from cascadebdt.histograms.yields import Histogram, Yields
+from cascadebdt.records import Json
+
+
+class Result(Protocol):
+    """What can be a JSON product."""
+
+    def to_json(self) -> Json:
+        """Return plain JSON."""
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """Return the result that `to_json` wrote."""
+
+
+R = TypeVar("R", bound=Result)
 
 
 @dataclass(frozen=True)
@@ -50,23 +60,13 @@ class Products:
         """The HTML page."""
         return self.directory / "report.html"
 
-    def replace_figures(self, paths: Sequence[Path]) -> None:
-        """Take note of the figures drawn, and remove those drawn before and not now, unless somebody changed them."""
-        before = self.read("figures", made_by="report") if self.has("figures") else {}
-        now = {path.name: _digest(path) for path in paths}
-        for name in before.keys() - now.keys():
-            path = self.plots / name
-            if path.is_file() and _digest(path) == before[name]:
-                path.unlink()
-        self.write("figures", now)
-
     def json(self, name: str) -> Path:
         """Return the path of a JSON product, such as ``yields``."""
         return self.directory / f"{name}.json"
 
-    def write(self, name: str, content: Any) -> Path:
-        """Write a JSON product."""
-        return write_text(self.json(name), json.dumps(content, indent=2, default=uhi.io.json.default) + "\n")
+    def write(self, name: str, result: Result) -> Path:
+        """Write a result as a JSON product."""
+        return write_text(self.json(name), json.dumps(result.to_json(), indent=2) + "\n")
 
     def has(self, name: str) -> bool:
         """Whether a JSON product is there."""
@@ -77,35 +77,20 @@ class Products:
         for name in names:
             self.json(name).unlink(missing_ok=True)
 
-    def read(self, name: str, *, made_by: str) -> Any:
-        """Read a JSON product.
+    def read(self, kind: type[R], name: str, *, made_by: str) -> R:
+        """Read a JSON product as a result of a type.
 
         Raises
         ------
         InputError
             If it is missing or damaged; the message names the command that makes it.
         """
+        path = self.json(name)
         try:
-            return json.loads(self.json(name).read_text(), object_hook=uhi.io.json.object_hook)
+            return kind.from_json(json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
-            raise InputError(f"{self.json(name)}: no such product; make it with 'cascadebdt {made_by}'") from None
+            raise InputError(f"{path}: no such product; make it with 'cascadebdt {made_by}'") from None
         except ValueError as error:
-            raise InputError(
-                f"{self.json(name)}: not valid JSON ({error}); make it again: 'cascadebdt {made_by}'"
-            ) from None
-
-    def write_histograms(self, yields: Yields, scores: Mapping[str, Histogram]) -> Path:
-        """Write the regions' and the stages' histograms."""
-        return self.write("histograms", {"regions": yields, "scores": dict(scores)})
-
-    def read_histograms(self) -> tuple[Yields, dict[str, Histogram]]:
-        """Read the regions' and the stages' histograms."""
-        content = self.read("histograms", made_by="apply")
-        regions, scores = (
-            {name: hist.Hist(histogram) for name, histogram in content[part].items()} for part in ("regions", "scores")
-        )
-        return regions, scores
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+            raise InputError(f"{path}: not valid JSON ({error}); make it again: 'cascadebdt {made_by}'") from None
+        except InputError as error:
+            raise InputError(f"{path}: {error}; make it again: 'cascadebdt {made_by}'") from None

@@ -7,7 +7,7 @@ and prunes variations; `Workspace.notes` records what both did.
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
@@ -17,6 +17,7 @@ from cascadebdt.config import DATA, NOMINAL, Config, NormalisationSystematic, ap
 from cascadebdt.config.region_names import SIGNAL_REGION, is_validation
 from cascadebdt.errors import YieldError, did_you_mean
 from cascadebdt.histograms.yields import Histogram
+from cascadebdt.records import Json, Record
 from cascadebdt.workspace import treatment
 from cascadebdt.workspace.templates import BinNote, Template, Templates, content, names, of_region
 from cascadebdt.workspace.treatment import Effect, VariationNote
@@ -30,15 +31,19 @@ KEYS_PER_REGION = ("channels", "observations")
 
 
 @dataclass(frozen=True)
-class Notes:
-    """The edits of yields on their way into a workspace."""
+class Notes(Record):
+    """The edits of yields on their way into a workspace: ``treatment.json``.
 
+    Attributes
+    ----------
+    merged : region -> edges that are left, where configured bins were merged
+    bins : bins without positive expectation
+    variations : effects of the systematics that are found from events
+    """
+
+    merged: dict[str, tuple[float, ...]] = field(default_factory=dict)
     bins: tuple[BinNote, ...] = ()
     variations: tuple[VariationNote, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain content."""
-        return asdict(self)
 
 
 class Workspace(dict[str, Any]):
@@ -58,6 +63,15 @@ class Workspace(dict[str, Any]):
         super().__init__(content)
         self.blind = blind
         self.notes = notes or Notes()
+
+    def to_json(self) -> Json:
+        """Return the workspace as other programs read it; what is blind and the notes are not part of it."""
+        return dict(self)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Workspace":
+        """Return the workspace of any program, with nothing blind."""
+        return cls(content)
 
     def observing(self, other: Mapping[str, Any]) -> "Workspace":
         """Return the workspace with the observations of another one, where that has them."""
@@ -122,7 +136,8 @@ def build(yields: Mapping[str, Histogram], config: Config, *, with_validation: b
         "measurements": [_measurement(fitted, config)],
         "version": "1.0.0",
     }
-    return Workspace(content, blind=blind, notes=Notes(tuple(bin_notes), tuple(variation_notes)))
+    notes = Notes(_merged(chosen, config), tuple(bin_notes), tuple(variation_notes))
+    return Workspace(content, blind=blind, notes=notes)
 
 
 def _measurement(regions: Mapping[str, Templates], config: Config) -> dict[str, Any]:
@@ -132,6 +147,13 @@ def _measurement(regions: Mapping[str, Templates], config: Config) -> dict[str, 
         {"name": f"norm_{process}", "bounds": [list(NORM_BOUNDS)], "inits": [1.0]} for process in config.fit.free
     ]
     return {"name": config.analysis, "config": {"poi": POI, "parameters": parameters}}
+
+
+def _merged(yields: Mapping[str, Histogram], config: Config) -> dict[str, tuple[float, ...]]:
+    """Return the edges of the regions whose configured bins were merged."""
+    edges = {region: tuple(histogram.axes[2].edges.tolist()) for region, histogram in yields.items()}
+    configured = {region: config.regions.binning(region).bins for region in yields}
+    return {region: left for region, left in edges.items() if configured[region] not in ("auto", left)}
 
 
 def _all_templates(yields: Mapping[str, Histogram], config: Config) -> tuple[dict[str, Templates], list[BinNote]]:

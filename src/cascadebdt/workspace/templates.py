@@ -22,6 +22,7 @@ from cascadebdt.arrays import BoolArray, FloatArray
 from cascadebdt.config import DATA, NOMINAL
 from cascadebdt.errors import YieldError
 from cascadebdt.histograms.yields import Histogram
+from cascadebdt.records import Record
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ FLOOR = 1e-3
 
 
 @dataclass(frozen=True)
-class BinNote:
+class BinNote(Record):
     """An edit of bins of a process in a region.
 
     Attributes

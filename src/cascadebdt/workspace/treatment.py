@@ -14,6 +14,7 @@ import numpy as np
 from cascadebdt.arrays import FloatArray
 from cascadebdt.config import NormalisationSystematic, PruneConfig, SmoothConfig, SystematicConfig, sides
 from cascadebdt.histograms.binning import merge_bins
+from cascadebdt.records import Record
 from cascadebdt.workspace.templates import Template
 
 logger = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ class Effect:
 
 
 @dataclass(frozen=True)
-class VariationNote:
+class VariationNote(Record):
     """The effect of a systematic on a process in a region, and its treatment.
 
     Attributes
