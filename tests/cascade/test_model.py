@@ -45,6 +45,14 @@ def test_scores_without_data_have_nothing_to_blind(trained: Cascade) -> None:
     np.testing.assert_array_equal(trained.score(simulation).region, trained.score(simulation, unblind=True).region)
 
 
+@pytest.mark.parametrize("unblind", [False, True])
+def test_regions_alone_are_blinded_as_scores_are(trained: Cascade, unblind: bool) -> None:
+    events = toy_events()
+    region = trained.classify(events, unblind=unblind)
+    np.testing.assert_array_equal(region, trained.score(events, unblind=unblind).region)
+    assert (region[events.is_data] == BLINDED).any() != unblind
+
+
 def test_saving_twice_writes_the_same_bytes(trained: Cascade, tmp_path: Path) -> None:
     for name in ("a", "b"):
         trained.save(tmp_path / name)

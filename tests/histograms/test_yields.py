@@ -90,6 +90,12 @@ def test_quantile_edges_cut_into_parts_of_equal_weight(seed: int, n_bins: int) -
     np.testing.assert_allclose(parts, weights.sum() / n_bins, rtol=0.02)
 
 
+def test_the_final_discriminant_of_a_cascade_without_one_is_an_error(scored: tuple[Events, Scores]) -> None:
+    events, scores = scored
+    with pytest.raises(YieldError, match="region 'SR': its observable is 'final', but the cascade has no final"):
+        yields.fill(events, replace(scores, final_margin=None), REGIONS)
+
+
 @pytest.mark.parametrize("weights", [np.zeros(3), np.empty(0)])
 def test_events_without_weight_have_no_quantiles(weights: FloatArray) -> None:
     assert quantile_edges(np.arange(len(weights), dtype=np.float32), weights, 4).tolist() == []
