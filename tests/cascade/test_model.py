@@ -53,6 +53,12 @@ def test_regions_alone_are_blinded_as_scores_are(trained: Cascade, unblind: bool
     assert (region[events.is_data] == BLINDED).any() != unblind
 
 
+def test_scores_name_their_stages_and_the_stage_of_each_region(trained: Cascade) -> None:
+    scores = trained.score(toy_events())
+    assert scores.stages == ("zee", "wjets")
+    assert scores.stage_of_region.tolist() == [0, 1, 2]
+
+
 def test_saving_twice_writes_the_same_bytes(trained: Cascade, tmp_path: Path) -> None:
     for name in ("a", "b"):
         trained.save(tmp_path / name)
