@@ -15,6 +15,7 @@ import hist
 import numpy as np
 import uhi.io.json
 import uproot
+import xgboost
 
 from cascadebdt.atomic import write_text
 from cascadebdt.cascade import Scores
@@ -25,7 +26,7 @@ from cascadebdt.events.selection import Cutflow
 from cascadebdt.expression import registered
 from cascadebdt.histograms.yields import Histogram, Yields, total
 
-PACKAGES = ("cascadebdt", "awkward", "hist", "iminuit", "numba", "numpy", "pyhf", "uproot", "xgboost")
+PACKAGES = ("cascadebdt", "awkward", "hist", "iminuit", "numba", "numpy", "pyhf", "uproot")
 
 
 @dataclass(frozen=True)
@@ -241,7 +242,9 @@ def missing(config: Config, events: Events) -> dict[str, dict[str, float]]:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that a result depends on."""
-    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+    installed = {name: version(name) for name in PACKAGES}
+    # XGBoost says it itself: its distribution is called xgboost, or xgboost-cpu.
+    return {"python": platform.python_version(), **installed, "xgboost": xgboost.__version__}
 
 
 def _relative(location: str, directory: Path) -> str:
