@@ -65,10 +65,10 @@ def apply_command(
     job = Job.of(options)
     if files:
         folder = cascade or job.products.cascade
-        model = pipeline.load_cascade(job.config, folder)
+        trained = pipeline.load_cascade(job.config, folder)
         request = pipeline.Request(files, sample, folder.parent, scores)
         products = job.products.applied
-        pipeline.apply_files(job.config, products, model, request, jobs=job.jobs, progress=job.progress)
+        pipeline.apply_files(job.config, products, trained, request, jobs=job.jobs, progress=job.progress)
         job.say(f"wrote {products.json('histograms')}")
         return
     if sample or scores:
