@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cascadebdt.config import Config
     from cascadebdt.config import load as load_config
     from cascadebdt.errors import CascadeBDTError
+    from cascadebdt.estimators import BDTClassifier, CascadeClassifier
     from cascadebdt.events import Events
     from cascadebdt.events.loading import select
     from cascadebdt.expression import register
@@ -31,8 +32,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {  # public name -> its module, and its name there
+    "BDTClassifier": ("estimators", "BDTClassifier"),
     "Cascade": ("cascade", "Cascade"),
     "CascadeBDTError": ("errors", "CascadeBDTError"),
+    "CascadeClassifier": ("estimators", "CascadeClassifier"),
     "Config": ("config", "Config"),
     "Events": ("events", "Events"),
     "FitResult": ("inference", "FitResult"),
@@ -56,8 +59,10 @@ _HOME = {  # public name -> its module, and its name there
     "train": ("_api", "train"),
 }
 __all__ = [
+    "BDTClassifier",
     "Cascade",
     "CascadeBDTError",
+    "CascadeClassifier",
     "Config",
     "Events",
     "FitResult",

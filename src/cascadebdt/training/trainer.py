@@ -14,7 +14,7 @@ from cascadebdt.arrays import FEATURE
 from cascadebdt.cascade import Cascade, Classifier, Stage, WorkingPoint
 from cascadebdt.config import CascadeConfig, WorkingPointConfig
 from cascadebdt.events import Events, in_order
-from cascadebdt.events.disk import StoredColumns
+from cascadebdt.events.disk import DiskColumns
 from cascadebdt.progress import Progress, silent
 from cascadebdt.training import boosting, fitting, preparation, thresholds
 from cascadebdt.training.boosting import Runtime, resolve_device
@@ -47,7 +47,7 @@ def train(
     ConfigError
         If the device asked for is not available.
     """
-    is_stored = isinstance(events.columns, StoredColumns)  # then it is nominal simulation, in order
+    is_stored = isinstance(events.columns, DiskColumns)  # then it is nominal simulation, in order
     simulation = events if is_stored else in_order(events.take(events.is_nominal & ~events.is_data))
     to_learn = problems(config, simulation)
     for problem in to_learn:
