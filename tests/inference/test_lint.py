@@ -7,7 +7,8 @@ import pytest
 
 from cascadebdt import inference
 from cascadebdt.inference import Finding, Thresholds, lint
-from small_models import on_off
+from cascadebdt.inference.lint import headlines
+from small_models import counting, on_off
 
 Change = Callable[[dict[str, Any]], Any]
 
@@ -143,3 +144,26 @@ def test_findings_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "cascadebdt")
     inference.lint(model(lambda w: modifier(w, 0).update(hi=1.0, lo=1.0)))
     assert "region 'SR', process 'c': 'scale' has no effect" in caplog.messages
+
+
+def test_ten_lines_name_what_matters_and_the_rest_is_counted() -> None:
+    found = [
+        *(Finding("no effect", f"'quiet_{i}' has no effect", parameter=f"quiet_{i}", number=0.0) for i in range(221)),
+        *(
+            Finding("large variation", f"'big_{i}' +{i} %", parameter=f"big_{i}", number=0.01 * i)
+            for i in range(900, 920)
+        ),
+        *(Finding("large variation", "'big_919' too", parameter="big_919", number=3.0) for _ in range(2)),
+        Finding("signal contamination", "42 % of it is signal", number=0.42),
+    ]
+    lines = headlines(found)
+    assert lines[:2] == ["42 % of it is signal", "'big_919' +919 % (and 2 more of this kind)"]
+    assert len(lines) == 11
+    assert lines[-1] == "12 more kinds of findings are in the list of all of them"
+    assert "'quiet_0' has no effect (and 220 more of this kind)" in headlines(found, n_shown=30)
+
+
+@pytest.mark.parametrize(("background", "is_few"), [(4.0, True), (40.0, False)])
+def test_too_few_events_for_asymptotic_formulas_are_said(background: float, is_few: bool) -> None:
+    found = lint(counting(observed=[0], signal=[3], background=[background]))
+    assert ("few events" in {finding.check for finding in found}) == is_few

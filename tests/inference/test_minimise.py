@@ -58,5 +58,5 @@ def test_a_minimum_at_the_edge_of_the_possible_is_found_from_inside() -> None:
 
 
 def test_an_impossible_likelihood_is_refused() -> None:
-    with pytest.raises(FitError, match="region 'SR', bin 0: 5 events are observed where no process contributes"):
+    with pytest.raises(FitError, match="region 'SR', bin 0 expects 0 events, 5 are observed"):
         minimum(objective(counting(observed=[5], signal=[0.0], background=[0.0])))

@@ -80,7 +80,7 @@ def test_a_negative_sum_with_data_is_refused_by_bin() -> None:
 
 
 def test_data_where_no_process_contributes_are_refused_by_bin() -> None:
-    with pytest.raises(FitError, match=r"region 'SR', bin 1: 3 events are observed where no process contributes"):
+    with pytest.raises(FitError, match=r"region 'SR', bin 1 expects 0 events, 3 are observed"):
         inference.fit(counting(observed=[31, 3], signal=[10, 0], background=[20, 0]))
 
 

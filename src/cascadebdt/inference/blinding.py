@@ -42,6 +42,11 @@ class Target:
         return global_minimum(self.visible, fixed={self.likelihood.poi: 0.0})
 
     @functools.cached_property
+    def best(self) -> Minimum:
+        """The minimum of `everything`."""
+        return global_minimum(self.everything)
+
+    @functools.cached_property
     def everything(self) -> Objective:
         """The -2 ln L of all bins; in blind regions the data are the background that the open regions predict."""
         if not self.is_blind:
@@ -50,6 +55,11 @@ class Target:
         hidden = np.flatnonzero(self.visible.weights == 0)
         data[hidden] = self.likelihood.asimov(self.background.theta)[hidden]
         return Objective(self.likelihood, data, self.likelihood.fillable.astype(np.float64))
+
+    @functools.cached_property
+    def without_signal(self) -> tuple[Objective, Minimum]:
+        """The Asimov data without signal; see `asimov`."""
+        return self.asimov(0.0)
 
     def asimov(self, mu: float) -> tuple[Objective, Minimum]:
         """Return the -2 ln L of the Asimov data of a signal strength, and its minimum.
@@ -83,11 +93,32 @@ def prepare(workspace: Mapping[str, Any]) -> Target:
     """
     blind: tuple[str, ...] = getattr(workspace, "blind", ())
     model = objective(workspace, skip=blind)
+    return remembered(_Data(model), is_blind=bool(blind))
+
+
+class _Data:
+    """The -2 ln L of a data set; two are equal if model and numbers are."""
+
+    def __init__(self, objective: Objective) -> None:
+        self.objective = objective
+        self._key = (id(objective.likelihood), objective.data.tobytes(), objective.weights.tobytes())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Data) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+
+@functools.lru_cache(maxsize=4)
+def remembered(data: _Data, *, is_blind: bool) -> Target:
+    """Return the target of a data set, whose minima all questions share; those seen lately are remembered."""
+    model = data.objective
     upper = model.likelihood.upper.copy()
     declared = float(upper[model.likelihood.poi])
     upper[model.likelihood.poi] = np.inf
     opened = replace(model, likelihood=replace(model.likelihood, upper=upper))
-    return Target(opened, is_blind=bool(blind), declared=declared)
+    return Target(opened, is_blind=is_blind, declared=declared)
 
 
 @on_one_thread

@@ -134,9 +134,9 @@ def check_observations(observations: Any, n_bins: Mapping[str, int]) -> dict[str
         events[region] = _numbers(f"region '{region}', observed events", observed[region].get("data"), 0.0)
         if len(events[region]) != size:
             raise FitError(f"region '{region}': expected {size} observed bins, got {len(events[region])}")
-    for region in observed:
-        if region not in n_bins:
-            raise FitError(f"observations: the model has no region '{region}'{did_you_mean(region, n_bins)}")
+    # Patches of published likelihoods remove regions from the model and leave their observations.
+    if extra := [region for region in observed if region not in n_bins]:
+        logger.warning("observations: the model has no region %s; these data are not used", ", ".join(map(repr, extra)))
     return events
 
 

@@ -13,7 +13,6 @@ from cascadebdt.inference import uncertainty
 from cascadebdt.inference.blinding import Target, prepare
 from cascadebdt.inference.likelihood import Likelihood, Objective
 from cascadebdt.inference.minimise import Minimum
-from cascadebdt.inference.search import global_minimum
 from cascadebdt.inference.threads import on_one_thread
 from cascadebdt.inference.uncertainty import Ends
 from cascadebdt.records import ABSENT, Record
@@ -112,7 +111,7 @@ def fit(workspace: Mapping[str, Any]) -> FitResult:
     >>> mu, uncertainty = result.mu
     """
     target = prepare(workspace)
-    return _result(target.everything, global_minimum(target.everything), fixed=(), target=target)
+    return _result(target.everything, target.best, fixed=(), target=target)
 
 
 @on_one_thread

@@ -217,23 +217,10 @@ def objective(workspace: Mapping[str, Any], *, skip: tuple[str, ...] = ()) -> Ob
         if region not in likelihood.regions:
             raise FitError(f"workspace: the model has no region '{region}'{did_you_mean(region, likelihood.regions)}")
     events = np.concatenate([observed[region] for region in likelihood.regions])
-    weights = likelihood.fillable.astype(np.float64)
+    weights = (likelihood.fillable | (events > 0)).astype(np.float64)
     for region in skip:
         weights[likelihood.regions[region]] = 0.0
-    _check_fillable(likelihood, events, skip)
     return Objective(likelihood, likelihood.dataset(events), weights)
-
-
-def _check_fillable(likelihood: Likelihood, events: FloatArray, skip: tuple[str, ...]) -> None:
-    """Require that some process can contribute to each bin with data."""
-    for region, bins in likelihood.regions.items():
-        bad = np.flatnonzero((events[bins] > 0) & ~likelihood.fillable[bins])
-        if bad.size and region not in skip:
-            number = int(bad[0])
-            raise FitError(
-                f"region '{region}', bin {number}: {events[bins][number]:g} events are observed where no process "
-                "contributes; add a process or merge bins"
-            )
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ def limit(workspace: Mapping[str, Any], *, level: float = 0.05) -> LimitResult:
         raise FitError(f"limit: level must lie between 0 and 0.5, got {level}")
     target = prepare(workspace)
     _require_background(target, "limit")
-    asimov, background = target.asimov(0.0)
+    asimov, background = target.without_signal
     poi = target.likelihood.poi
     sigma = _scale(asimov, background, poi)
     profile = Profile(asimov, poi, background)
@@ -181,7 +181,7 @@ def _solved(
 def _observed(target: Target, asimov: Profile, sigma: float, level: float) -> float:
     """Return the observed limit."""
     poi = target.likelihood.poi
-    best = global_minimum(target.everything)
+    best = target.best
     mu_hat = float(best.theta[poi])
     # q-tilde compares with mu = 0 where the best fit is negative.
     profile = Profile(target.everything, poi, best if mu_hat > 0 else target.background)
@@ -240,7 +240,7 @@ def significance(workspace: Mapping[str, Any]) -> SignificanceResult:
     expected = _root(without, signal)
     if target.is_blind:
         return SignificanceResult(expected, None)
-    best = global_minimum(target.everything)
+    best = target.best
     has_excess = best.theta[target.likelihood.poi] > 0
     return SignificanceResult(expected, _root(target.background, best) if has_excess else 0.0)
 

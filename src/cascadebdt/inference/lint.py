@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cascadebdt.arrays import FloatArray
+from cascadebdt.arrays import AnyArray, FloatArray
 from cascadebdt.inference.checks import check_parts
 from cascadebdt.inference.likelihood import Likelihood, Objective, objective
 from cascadebdt.records import Record
@@ -36,6 +36,7 @@ class Thresholds:
         pass
     contamination : share of the signal, at its nominal strength, in a region that is not the signal's
     correlation : of two free normalisations, as expected after the fit
+    events : expected background in the region of the signal below which asymptotic formulas are approximate
     condition : ratio of the largest to the smallest eigenvalue of the correlation matrix of the free normalisations
     """
 
@@ -45,6 +46,7 @@ class Thresholds:
     contamination: float = 0.05
     correlation: float = 0.95
     condition: float = 1000.0
+    events: float = 10.0
 
 
 @dataclass(frozen=True)
@@ -107,12 +109,58 @@ def lint(workspace: Json, thresholds: Thresholds | None = None) -> tuple[Finding
         *_of_samples(workspace, poi),
         *_of_variations(workspace, poi, limits),
         *_of_expectations(likelihood),
+        *_few_events(workspace, poi, limits),
         *_contamination(workspace, poi, limits),
         *_degeneracies(likelihood, limits),
     )
-    for finding in found:
-        logger.info("%s", finding.text)
+    for line in headlines(found):
+        logger.info("%s", line)
     return found
+
+
+SEVERITY = (
+    "few events",
+    "no expectation",
+    "degenerate",
+    "signal contamination",
+    "large variation",
+    "same direction",
+    "identical",
+    "empty process",
+    "no effect",
+)
+"""Kinds of findings, the one that changes a result most first."""
+
+
+def headlines(findings: Iterable[Finding], n_shown: int = 10) -> list[str]:
+    """Return the findings that matter most, one line for each kind and parameter, and how many there are besides.
+
+    Parameters
+    ----------
+    findings : of `lint`
+    n_shown : largest number of lines, without the last one, which counts the others
+
+    Returns
+    -------
+    Lines, the most severe kind and the largest number first; systematics without effect share one line.
+    """
+    groups: dict[tuple[str, str | None], list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault((finding.check, None if finding.check == "no effect" else finding.parameter), []).append(
+            finding
+        )
+    ranked = sorted(
+        ((max(group, key=_size), len(group)) for group in groups.values()),
+        key=lambda pair: (SEVERITY.index(pair[0].check), -_size(pair[0])),
+    )
+    lines = [worst.text + (f" (and {n - 1} more of this kind)" if n > 1 else "") for worst, n in ranked[:n_shown]]
+    if len(ranked) > n_shown:
+        lines.append(f"{len(ranked) - n_shown} more kinds of findings are in the list of all of them")
+    return lines
+
+
+def _size(finding: Finding) -> float:
+    return abs(finding.number or 0.0)
 
 
 def _samples(workspace: Json) -> Iterator[tuple[str, Json]]:
@@ -172,11 +220,17 @@ def _variation(modifier: Json, nominal: FloatArray, total: FloatArray) -> _Varia
     filled = np.flatnonzero(nominal)
     if modifier["type"] == "normsys" and filled.size:
         up, down = (np.array([modifier["data"][side] - 1.0]) for side in ("hi", "lo"))
-        return _Variation(up, down, np.array([nominal.sum() / total.sum()]), (None,))
+        return _Variation(up, down, np.array([_share(nominal.sum(), total.sum())]), (None,))
     if modifier["type"] == "histosys" and filled.size:
         up, down = (np.asarray(modifier["data"][side])[filled] / nominal[filled] - 1 for side in ("hi_data", "lo_data"))
-        return _Variation(up, down, nominal[filled] / total[filled], tuple(filled.tolist()))
+        return _Variation(up, down, _share(nominal[filled], total[filled]), tuple(filled.tolist()))
     return None
+
+
+def _share(part: AnyArray, total: AnyArray) -> FloatArray:
+    """Return a part of a total as a positive share, 1 where negative rates make the total vanish."""
+    positive = np.where(total > 0, total, 1.0)
+    return np.asarray(np.where(total > 0, np.abs(part) / positive, 1.0))
 
 
 def _odd(variation: _Variation, limits: Thresholds) -> Iterator[tuple[str, float, int | None, str]]:
@@ -215,16 +269,42 @@ def _of_expectations(likelihood: Likelihood) -> Iterator[Finding]:
                 yield Finding("no expectation", text, region=region, bin=number, number=float(rate))
 
 
-def _contamination(workspace: Json, poi: str, limits: Thresholds) -> Iterator[Finding]:
-    """Find regions with signal beside the one where it stands out most, by signal over root of background."""
+def _few_events(workspace: Json, poi: str, limits: Thresholds) -> Iterator[Finding]:
+    """Find a region of the signal that expects too few events for asymptotic formulas."""
+    signal, background = _by_region(workspace, poi)
+    if not signal:
+        return
+    region = _region_of_signal(signal, background)
+    events = background.get(region, 0.0)
+    if events < limits.events:
+        text = (
+            f"region '{region}': {events:.3g} events of background are expected; below {limits.events:g}, intervals, "
+            "limits and significances from asymptotic formulas are approximate: compare with toys"
+        )
+        yield Finding("few events", text, region=region, number=events)
+
+
+def _by_region(workspace: Json, poi: str) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the events of signal and of background per region."""
     signal: dict[str, float] = {}
     background: dict[str, float] = {}
     for region, sample in _samples(workspace):
         part = signal if _is_signal(sample, poi) else background
         part[region] = part.get(region, 0.0) + sum(sample["data"])
+    return signal, background
+
+
+def _region_of_signal(signal: Mapping[str, float], background: Mapping[str, float]) -> str:
+    """Return where the signal stands out most, by signal over root of background."""
+    return max(signal, key=lambda region: signal[region] / np.sqrt(max(background.get(region, 0.0), 1.0)))
+
+
+def _contamination(workspace: Json, poi: str, limits: Thresholds) -> Iterator[Finding]:
+    """Find regions with signal beside the one where it stands out most, by signal over root of background."""
+    signal, background = _by_region(workspace, poi)
     if not signal:
         return
-    best = max(signal, key=lambda region: signal[region] / np.sqrt(max(background.get(region, 0.0), 1.0)))
+    best = _region_of_signal(signal, background)
     for region, events in signal.items():
         share = events / max(events + background.get(region, 0.0), 1e-300)
         if region != best and share > limits.contamination:

@@ -96,7 +96,7 @@ def minimum(
     for displacement, strategy in LADDER:
         if abs(by_newton.deviance - by_minuit.deviance) <= TOLERANCE:
             break
-        logger.info("minimisers differ, %.4f and %.4f; restart", by_newton.deviance, by_minuit.deviance)
+        logger.debug("minimisers differ, %.4f and %.4f; restart", by_newton.deviance, by_minuit.deviance)
         by_newton = _lower(by_newton, newton(objective, fixed=fixed, start=by_minuit.theta))
         origin = starts[-1] if displacement is None else _displaced(objective, by_newton.theta, displacement)
         by_minuit = _lower(by_minuit, _minuit(objective, fixed=fixed, start=origin, strategy=strategy))

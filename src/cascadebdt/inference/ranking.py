@@ -12,7 +12,6 @@ from cascadebdt.errors import FitError
 from cascadebdt.inference.blinding import prepare
 from cascadebdt.inference.likelihood import Objective
 from cascadebdt.inference.minimise import TOLERANCE, Minimum, minimum, newton
-from cascadebdt.inference.search import global_minimum
 from cascadebdt.inference.threads import on_one_thread
 from cascadebdt.inference.uncertainty import spread
 from cascadebdt.records import Record
@@ -85,8 +84,8 @@ def ranking(workspace: Mapping[str, Any]) -> Ranking:
     >>> largest = result.impacts[0].parameter
     >>> figure = cb.plots.ranking(result)
     """
-    target = prepare(workspace).everything
-    best = global_minimum(target)
+    prepared = prepare(workspace)
+    target, best = prepared.everything, prepared.best
     found = spread(target, best)
     likelihood = target.likelihood
     if found.undetermined[likelihood.poi]:

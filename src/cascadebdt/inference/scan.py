@@ -12,7 +12,6 @@ from cascadebdt.inference.blinding import prepare
 from cascadebdt.inference.likelihood import Likelihood, Objective
 from cascadebdt.inference.minimise import Minimum, newton
 from cascadebdt.inference.profile import Profile, crossing
-from cascadebdt.inference.search import global_minimum
 from cascadebdt.inference.threads import on_one_thread
 from cascadebdt.inference.uncertainty import spread, standard_deviation
 from cascadebdt.records import Json, Record
@@ -83,8 +82,9 @@ def intervals(
     FitError
         If there is no such parameter, the data do not determine it, or a fit fails.
     """
-    target = prepare(workspace).everything
-    likelihood, best = target.likelihood, global_minimum(target)
+    prepared = prepare(workspace)
+    target, best = prepared.everything, prepared.best
+    likelihood = target.likelihood
     found = spread(target, best)
     if parameters is None:
         floating = ~likelihood.constrained & ~likelihood.fixed & ~found.undetermined
@@ -146,8 +146,9 @@ def scan(
     --------
     >>> figure = cb.plots.scan(cb.scan(workspace, "mu", n_points=5))
     """
-    target = prepare(workspace).everything
-    index, best = _movable(target.likelihood, parameter), global_minimum(target)
+    prepared = prepare(workspace)
+    target, best = prepared.everything, prepared.best
+    index = _movable(target.likelihood, parameter)
     points = _points(target, index, best, values, n_points)
     profile, center = Profile(target, index, best), float(best.theta[index])
     # from the minimum outwards, so that every fit starts near its answer
@@ -164,8 +165,8 @@ def scan_2d(
     n_points: int = 21,
 ) -> Scan:
     """Return the profile of -2 ln L in two parameters, increases of shape (n_first, n_second); see `scan`."""
-    target = prepare(workspace).everything
-    best = global_minimum(target)
+    prepared = prepare(workspace)
+    target, best = prepared.everything, prepared.best
     first, second = (_movable(target.likelihood, parameter) for parameter in parameters)
     xs = _points(target, first, best, values and values[0], n_points)
     ys = _points(target, second, best, values and values[1], n_points)

@@ -58,6 +58,8 @@ def _json(path: Path) -> Any:
         raise InputError(f"{path}: not a readable text file ({error})") from None
     except json.JSONDecodeError as error:
         raise InputError(f"{path}: not valid JSON, {error}") from None
+    except RecursionError:
+        raise InputError(f"{path}: nested too deeply for a workspace or a patch") from None
 
 
 def _patched(content: dict[str, Any], patch: str) -> dict[str, Any]:
