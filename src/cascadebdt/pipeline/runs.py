@@ -175,9 +175,7 @@ def _apply(
     config: Config, products: Products, plan: Plan, events: Events, cascade: Cascade, *, jobs: int
 ) -> tuple[Plan, Applied]:
     applied = steps.apply(config, products, events, cascade, jobs=jobs)
-    return plan.done(
-        "apply", products.of_apply(), about={**applied.manifest.to_json(), "directory": str(config.directory)}
-    ), applied
+    return plan.done("apply", products.of_apply(), about=applied.manifest.to_json()), applied
 
 
 def _cascade_key(folder: Path) -> str:

@@ -49,6 +49,7 @@ class Manifest(Record):
     Attributes
     ----------
     analysis, config, config_hash, seed : the configuration
+    directory : that paths in the configuration are relative to
     unblind : reason for using the data of the signal region; None while blind
     versions : package -> version
     functions : name -> digest of the functions registered for expressions
@@ -59,6 +60,7 @@ class Manifest(Record):
 
     analysis: str
     config: Json
+    directory: str
     config_hash: str
     seed: int
     unblind: str | None
@@ -74,6 +76,7 @@ class Manifest(Record):
         return cls(
             analysis=config.analysis,
             config=config.model_dump(mode="json", by_alias=True),
+            directory=str(config.directory),
             config_hash=config.hash,
             seed=config.seed,
             unblind=config.fit.unblind or None,

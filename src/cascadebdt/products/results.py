@@ -6,6 +6,7 @@ from cascadebdt.histograms.contents import Histograms, YieldTable
 from cascadebdt.histograms.migration import MigrationTable
 from cascadebdt.inference import FitResult, Limits, Lint, Ranking, Scan, Validation
 from cascadebdt.products.cutflow import CutflowReport, CutflowTable
+from cascadebdt.products.inventory import Inventory
 from cascadebdt.products.layout import Products
 from cascadebdt.products.manifest import Manifest
 from cascadebdt.products.summary import Summary
@@ -62,7 +63,7 @@ class Applied(Filled):
             products.read(Histograms, "histograms", made_by="apply"),
             products.read(MigrationTable, "migration", made_by="apply"),
             products.read(CutflowReport, "cutflow", made_by="apply"),
-            products.read(Manifest, "manifest", made_by="apply"),
+            Manifest.from_json(Inventory.read(products.directory).about),
         )
 
 
