@@ -351,7 +351,10 @@ def test_a_wrong_name_in_an_expression_is_found_without_data(change: dict[str, A
             {"from": ["Electrn"]},
             r"^objects.lepton.from: no branch of a collection 'Electrn'; did you mean 'Electron'\?",
         ),
-        ({"fields": {"iso": {"Electron": "relIso3"}}}, r"^objects.lepton.fields.iso: no branch 'Electron_relIso3' \(field 'iso'"),
+        (
+            {"fields": {"iso": {"Electron": "relIso3"}}},
+            r"^objects.lepton.fields.iso: no branch 'Electron_relIso3' \(field 'iso'",
+        ),
         (
             {"fields": {"iso": {"Muons": "x"}}},
             r"^objects.lepton.fields.iso: 'Muons' is not in 'from'; did you mean 'Muon'",
