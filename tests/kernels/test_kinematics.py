@@ -92,6 +92,10 @@ def test_four_momenta_agree_with_vector(particle: tuple[float, float, float, flo
     assert energy**2 == pytest.approx(expected.E**2, rel=1e-12, abs=1e-14 * size**2)
 
 
+def test_a_squared_mass_below_minus_the_squared_momentum_gives_no_energy() -> None:
+    assert kinematics.energy(0.05, 0.0, -0.1) == 0.0
+
+
 @given(st.lists(particle, min_size=2, max_size=4))
 def test_invariant_masses_agree_with_vector(particles: list[tuple[float, float, float, float]]) -> None:
     total = sum((four_momentum(*particle) for particle in particles), np.zeros(4))
