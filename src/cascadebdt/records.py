@@ -39,16 +39,19 @@ class Record:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """Return the result that `to_json` wrote; fields that this version does not know are ignored.
+        """Return the result that `to_json` wrote.
 
         Raises
         ------
         InputError
-            If a field is missing or has another type; the message names it.
+            If a field is missing, unknown or of another type; the message names it.
         """
         if not isinstance(content, Mapping):
             raise InputError(f"expected the fields of a {cls.__name__}, got {_shown(content)}")
         kinds = get_type_hints(cls)
+        unknown = sorted(content.keys() - {item.name for item in fields(cls)})
+        if unknown:
+            raise InputError(f"a {cls.__name__} has no '{unknown[0]}'")
         given = [item.name for item in fields(cls) if _is_given(item, content)]
         return cls(**{name: _field(cls.__name__, name, kinds[name], content) for name in given})
 

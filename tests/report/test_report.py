@@ -9,6 +9,7 @@ import pytest
 
 from cascadebdt import report
 from cascadebdt.cascade import Cascade, Classifier, Stage, WorkingPoint
+from cascadebdt.cascade.summary import TrainingSummary
 from cascadebdt.errors import InputError
 from cascadebdt.histograms.contents import Histograms
 from cascadebdt.histograms.migration import MigrationTable
@@ -246,7 +247,13 @@ def cascade_of(content: dict[str, Any]) -> Cascade:
     """Return a cascade without boosters."""
 
     def classifier(entry: dict[str, Any]) -> Classifier:
-        return Classifier(entry["name"], tuple(entry["against"]), tuple(entry["features"]), (), entry["training"])
+        return Classifier(
+            entry["name"],
+            tuple(entry["against"]),
+            tuple(entry["features"]),
+            (),
+            TrainingSummary.from_json(entry["training"]),
+        )
 
     def point(entry: dict[str, Any]) -> WorkingPoint:
         looser = entry.get("validation_threshold")

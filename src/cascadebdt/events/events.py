@@ -46,6 +46,12 @@ class Events:
     cutflow : of the nominal selection
     files : the files read, by sample
     ledger : what became of each file, those left out included
+
+    Examples
+    --------
+    >>> events = cb.select(config)
+    >>> met = events.columns["met"][events.of_process("zee")]
+    >>> expected = events.weights["nominal"][events.of_process("zee")].sum()
     """
 
     columns: Mapping[str, FeatureArray]

@@ -48,6 +48,11 @@ def select(config: Config, *, jobs: int = 1, nominal_only: bool = False, progres
         If an expression is wrong or names what the files do not hold.
     InputError
         If a file, a weight or a feature is not usable, or if an event of data is there twice.
+
+    Examples
+    --------
+    >>> events = cb.select(config, jobs=2)
+    >>> met, weight = events.columns["met"], events.weights["nominal"]
     """
     names = _Names.of(config, nominal_only=nominal_only)
     with Reader(config.ntuples) as reader:

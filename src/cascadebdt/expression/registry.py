@@ -46,6 +46,13 @@ def register(function: F) -> F:
     ------
     ConfigError
         If it is no such function, or if its name belongs to the language.
+
+    Examples
+    --------
+    >>> @cb.register
+    ... def recoil(pt, met, dphi):
+    ...     return math.sqrt(pt**2 + met**2 + 2 * pt * met * math.cos(dphi))
+    >>> feature = "recoil(electron[0].pt, MET_pt, 0.5)"  # in a configuration
     """
     name = getattr(function, "__name__", "")
     if not isinstance(function, FunctionType) or not name.isidentifier() or name.startswith("_"):

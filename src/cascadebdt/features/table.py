@@ -13,7 +13,7 @@ from cascadebdt.features.objects import AnyObject, Candidates, taken
 from cascadebdt.features.touched import Touched
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FeatureTable:
     """What is known of the events of a chunk.
 
@@ -31,7 +31,7 @@ class FeatureTable:
     rows: IntArray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Decided:
     """A chunk as far as cuts and weights need it; `rows` are the events that pass every cut."""
 

@@ -40,6 +40,12 @@ class FitResult(Record):
     agreement : difference of -2 ln L between the two minimisers
     intervals : per parameter without constraint the ends of its profile interval (see `intervals`); None if they were
         not asked for
+
+    Examples
+    --------
+    >>> result = cb.fit(workspace)
+    >>> value, uncertainty = result.normalisation["zee"]
+    >>> again = cb.FitResult.from_json(result.to_json())
     """
 
     parameters: tuple[str, ...]
@@ -71,6 +77,11 @@ def fit(workspace: Mapping[str, Any]) -> FitResult:
     ------
     FitError
         If the minimisers disagree, or the data do not determine a parameter.
+
+    Examples
+    --------
+    >>> result = cb.fit(workspace)
+    >>> mu, uncertainty = result.mu
     """
     target = prepare(workspace)
     return _result(target.everything, global_minimum(target.everything), fixed=(), target=target)

@@ -32,7 +32,7 @@ LARGE_COUNT = 50.0
 """From here on four terms of Stirling's series are exact."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Likelihood:
     """A model, without data.
 
@@ -127,7 +127,7 @@ class Likelihood:
         return np.concatenate([self.totals(theta), auxiliary])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Objective:
     """-2 ln L of one data set, to be minimised, as its deviance: relative to the model that describes all data exactly.
 

@@ -88,6 +88,10 @@ def limit(workspace: Mapping[str, Any], *, level: float = 0.05) -> LimitResult:
     References
     ----------
     arXiv:1007.1727, Eqs. (62)-(66), (88), (89).
+
+    Examples
+    --------
+    >>> median = cb.limit(workspace).expected[2]
     """
     if not 0 < level < 0.5:
         raise FitError(f"limit: level must lie between 0 and 0.5, got {level}")
@@ -212,6 +216,10 @@ def significance(workspace: Mapping[str, Any]) -> SignificanceResult:
     References
     ----------
     arXiv:1007.1727, Eqs. (12), (52).
+
+    Examples
+    --------
+    >>> expected = cb.significance(workspace).expected  # in standard deviations
     """
     target = prepare(workspace)
     _require_background(target, "significance")

@@ -75,6 +75,12 @@ def ranking(workspace: Mapping[str, Any]) -> Ranking:
     ------
     FitError
         If the minimisers disagree, or the data do not determine a parameter.
+
+    Examples
+    --------
+    >>> result = cb.ranking(workspace)
+    >>> largest = result.impacts[0].parameter
+    >>> figure = cb.plots.ranking(result)
     """
     target = prepare(workspace).everything
     best = global_minimum(target)

@@ -125,6 +125,10 @@ def scan(
     ------
     FitError
         If there is no such parameter, or a fit fails.
+
+    Examples
+    --------
+    >>> figure = cb.plots.scan(cb.scan(workspace, "mu", n_points=5))
     """
     target = prepare(workspace).everything
     index, best = _movable(target.likelihood, parameter), global_minimum(target)

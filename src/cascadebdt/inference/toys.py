@@ -90,6 +90,11 @@ def toys(workspace: Mapping[str, Any], n: int, *, seed: int, mu: float | None = 
     ------
     FitError
         If the fit to the data fails, or all fits of pseudo-experiments do; single failures are counted and logged.
+
+    Examples
+    --------
+    >>> result = cb.toys(workspace, 5, seed=1)
+    >>> coverage = result.summary()["mu"]["coverage"]
     """
     target = prepare(workspace)
     likelihood = target.likelihood

@@ -172,9 +172,8 @@ def _figures(cascade: Cascade, applied: Applied, inferred: Inferred, signal: str
     yield "flow", plots.flow(applied.cutflow.cascade, signal=signal)
     classifiers = {classifier.name: (classifier, point) for classifier, point in training.classifiers(cascade)}
     for name, (classifier, _) in classifiers.items():
-        summary = training.summary(classifier)
-        if summary.learning_curves:
-            yield f"quality_{name}", plots.quality(summary, stage=name)
+        if classifier.summary.learning_curves:
+            yield f"quality_{name}", plots.quality(classifier.summary, stage=name)
     for name, histogram in applied.histograms.scores.items():
         classifier, point = classifiers[name]
         yield (

@@ -21,7 +21,7 @@ from cascadebdt.training.boosting import Runtime, resolve_device
 from cascadebdt.training.context import Context
 from cascadebdt.training.fitting import Trained
 from cascadebdt.training.problem import Problem, problems
-from cascadebdt.training.summary import circumstances, summarise
+from cascadebdt.training.summary import summarise, summarise_untrained
 from cascadebdt.training.survivors import Survivors
 
 log = logging.getLogger(__name__)
@@ -132,7 +132,7 @@ def _constant(problem: Problem, survivors: Survivors, context: Context, missing:
     """Return a classifier that gives every event the same score, and log what was missing to train one."""
     log.warning("%s: %s; everything passes", problem.where, missing)
     n_models = sum(len(lineage.deployed) for lineage in survivors.lineages)
-    summary = {"untrained": missing, "best_iterations": [], **circumstances(problem, context)}
+    summary = summarise_untrained(problem, context, missing)
     boosters = (boosting.constant(problem.features),) * n_models
     return Classifier(problem.name, problem.against, problem.features, boosters, summary)
 
