@@ -189,6 +189,6 @@ def test_three_classes_are_too_many_for_one_stage(simulation: Events) -> None:
         BDTClassifier().fit(matrix(simulation), labels(simulation))
 
 
-@pytest.mark.parametrize("names", [[0, 1], ["a b", "c"], ["data", "signal"]])
+@pytest.mark.parametrize("names", [[0, 1], ["a b", "c"], ["data", "signal"], ["final", "signal"]])
 def test_labels_that_are_no_names_get_numbers(names: list[Any]) -> None:
     assert process_names(np.array(names)) == ("class_0", "class_1")

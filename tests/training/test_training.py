@@ -8,7 +8,7 @@ import pytest
 from cascadebdt import training
 from cascadebdt.cascade import Cascade
 from cascadebdt.config import NOMINAL, CascadeConfig
-from cascadebdt.errors import ConfigError, TrainingError
+from cascadebdt.errors import ConfigError, InputError, TrainingError
 from cascadebdt.events import Events
 from cascadebdt.events.folds import fold_of
 from cascadebdt.training import boosting
@@ -240,3 +240,11 @@ def test_a_missing_gpu_is_an_error_only_when_asked_for(monkeypatch: pytest.Monke
     with pytest.raises(ConfigError, match="'cuda' was asked for"):
         training.train(toy_events(), toy_cascade(device="cuda"))
     assert training.train(toy_events(), toy_cascade(device="auto")).stages[0].classifier.summary.device == "cpu"
+
+
+def test_a_stage_that_would_overwrite_the_final_discriminant_is_refused_before_any_training() -> None:
+    config = toy_cascade()
+    first, second = config.stages
+    renamed = config.model_copy(update={"stages": (first.model_copy(update={"name": "final"}), second)})
+    with pytest.raises(InputError, match="the stage name 'final' is taken"):
+        training.train(toy_events(), renamed)

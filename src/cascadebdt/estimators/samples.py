@@ -6,16 +6,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from cascadebdt.arrays import CODE, AnyArray, FeatureArray, FloatArray, IdArray, IntArray
-from cascadebdt.config import DATA, NOMINAL
+from cascadebdt.config import NOMINAL
+from cascadebdt.config.cascade import RESERVED
 from cascadebdt.events import Events, identify
 
 PROCESS_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")  # what a configuration accepts
 
 
 def process_names(labels: AnyArray) -> tuple[str, ...]:
-    """Return the labels themselves as names of processes if they are such names, else ``class_0`` and so on."""
+    """Return the labels themselves as names of processes and stages if they may be, else ``class_0`` and so on."""
     names = tuple(str(label) for label in labels)
-    if all(PROCESS_NAME.fullmatch(name) and name != DATA for name in names):
+    if all(PROCESS_NAME.fullmatch(name) and name not in RESERVED for name in names):
         return names
     return tuple(f"class_{index}" for index in range(len(names)))
 
