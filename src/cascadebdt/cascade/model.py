@@ -33,10 +33,9 @@ class Cascade:
     --------
     Scores of NumPy columns, without a configuration:
 
-    >>> cascade = Cascade.load("results/wh_dark_photon/cascade")  # doctest: +SKIP
-    >>> scores = cascade.score({"met": met, "mt": mt}, event_id)  # doctest: +SKIP
-    >>> scores.scores.shape, scores.regions  # doctest: +SKIP
-    ((1000, 2), ('CR_zee', 'CR_wjets', 'SR'))
+    >>> cascade.save("cascade")
+    >>> alone = cb.Cascade.load("cascade").score(dict(events.columns), events.event_id)
+    >>> tighter = cascade.with_working_points({"zee": 0.6})
     """
 
     signal: str
@@ -84,7 +83,7 @@ class Cascade:
     @property
     def repetition(self) -> dict[str, float]:
         """Share of the most frequent value of each feature in the events that trained, see `inputs.repetition`."""
-        shares = [classifier.summary.get("repetition", {}) for classifier in self.classifiers]
+        shares = [classifier.summary.repetition or {} for classifier in self.classifiers]
         return {name: share for of_classifier in shares for name, share in of_classifier.items()}
 
     def unseen(self, events: Events) -> Events:

@@ -29,6 +29,12 @@ class Scores:
         unblinded
     regions : names, ``regions[region[i]]`` is the region of event i
     signal : name of the signal process
+
+    Examples
+    --------
+    >>> scores = cascade.score(events)
+    >>> in_signal_region = scores.region == scores.signal_region
+    >>> first_stage = scores.scores[:, 0]
     """
 
     margins: FeatureArray

@@ -46,7 +46,7 @@ class Runtime:
     memory: Memory = "ram"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TrainingSample:
     """The events of one stage.
 
@@ -235,7 +235,7 @@ def _parts(
     return parts
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Part:
     """Events that train or stop a booster, with a flatness loss instead of XGBoost's own if there is one.
 
@@ -283,7 +283,7 @@ class _Part:
         return result
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Weighting:
     """How the events of a model are weighted; the events that train it decide, those that stop it follow."""
 

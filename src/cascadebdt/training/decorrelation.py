@@ -9,7 +9,7 @@ from cascadebdt.arrays import BoolArray, FeatureArray, FloatArray, IntArray
 N_GRID_POINTS = 256  # margins at which the flatness loss is summed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SpectatorBins:
     """Bins of a spectator; events without a value have one of their own, the last.
 
@@ -61,7 +61,7 @@ def planing(bins: IntArray, is_signal: BoolArray, weights: FloatArray, n_bins: i
     return factors
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Flatness:
     """The logarithmic loss of both classes, plus how far the background's score follows a spectator.
 

@@ -9,7 +9,7 @@ from cascadebdt.arrays import BoolArray, IntArray
 from cascadebdt.config import Mode
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Lineage:
     """A cross-fitted cascade of some folds, and a model for a fold that it never sees.
 

@@ -17,7 +17,7 @@ N_POINTS = 100  # of a curve that is kept, per class
 DIGITS = 6
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Curve:
     """Signal and background kept from the highest score down.
 
