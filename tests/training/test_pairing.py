@@ -58,6 +58,11 @@ def test_what_is_missing_is_near_to_what_is_missing() -> None:
     assert pair(table, np.array([1.0, -1.0, 1.0, 1.0])).tolist() == [1.0, 0.0, 1.0, 0.0]
 
 
+def test_a_missing_value_counts_as_the_mean_of_the_feature() -> None:
+    table = np.array([[np.nan], [-2.0], [2.0], [0.0]], np.float32)
+    assert pair(table, np.array([-1.0, 1.0, 1.0, 1.0])).tolist() == [0.0, 1.0, 1.0, 0.0]
+
+
 def test_a_fold_without_enough_positive_weight_is_named() -> None:
     with pytest.raises(TrainingError, match=r"stage 'x': the weights of process zee in fold 2 sum to -1"):
         pair(np.zeros((2, 1), np.float32), np.array([1.0, -2.0]), 1, 2)

@@ -92,3 +92,10 @@ def test_the_report_tells_the_bias_of_each_process() -> None:
     assert [found[name].bias for name in ("zee", "wjets")] == [0.5, 0.0]
     nothing = report(np.array([1.0, -1.0]), np.ones(2), np.ones(2, np.bool_), {"zee": np.ones(2, np.bool_)})
     assert nothing["zee"].bias is None
+
+
+def test_only_weights_below_zero_are_reported_as_negative() -> None:
+    weights = np.array([2.0, 0.5, 0.0, -1.0, -0.25])
+    told = report(weights, np.maximum(weights, 0), weights > 0, {"zee": np.ones(5, np.bool_)})["zee"]
+    assert (told.events, told.negative_events, told.used_events) == (5, 2, 2)
+    assert (told.sum_true, told.sum_negative, told.sum_used) == (1.25, -1.25, 2.5)
