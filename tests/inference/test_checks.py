@@ -155,7 +155,27 @@ def test_what_is_not_in_the_model_is_named_and_not_used(caplog: pytest.LogCaptur
     assert "parameter 'norm_a': the model has none of that name; did you mean 'norm_b'" in caplog.text
 
 
-JUNK = (None, 5, -1, "x", [], {}, [1], {"a": 1}, True, math.nan, math.inf, [[1]], [None], 1e308, 0, "mu")
+JUNK: tuple[Any, ...] = (
+    *(None, 5, -1, "x", [], {}, [1], {"a": 1}, True),
+    *(math.nan, math.inf, [[1]], [None], 1e308, 0, "mu"),
+)
+    None,
+    5,
+    -1,
+    "x",
+    [],
+    {},
+    [1],
+    {"a": 1},
+    True,
+    math.nan,
+    math.inf,
+    [[1]],
+    [None],
+    1e308,
+    0,
+    "mu",
+)
 
 
 def places(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

@@ -120,6 +120,7 @@ RESULTS: list[Result] = [
     Manifest(
         analysis="tiny",
         config={"seed": 1, "samples": [{"name": "zee"}]},
+        directory="/analysis",
         config_hash="ab",
         seed=1,
         unblind=None,
