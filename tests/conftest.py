@@ -1,11 +1,11 @@
 """Fixtures around the tiny analysis."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import settings
 
 from cascadebdt import config as configuration
@@ -39,7 +39,7 @@ def write_config(ntuples: Path, tmp_path: Path) -> Callable[[dict[str, Any]], Pa
             if isinstance(sample.get("files"), str):
                 sample["files"] = str(ntuples / sample["files"])
         path = tmp_path / "config.yaml"
-        path.write_text(yaml.safe_dump(raw))
+        path.write_text(json.dumps(raw))
         return path
 
     return write

@@ -69,7 +69,7 @@ def test_a_skipped_file_changes_nothing_but_the_ledger(folder: Path, tiny_events
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda raw: raw["samples"][2].pop("cross_section_pb"), "without cross_section_pb cannot be corrected"),
+        (lambda raw: raw["samples"][2].update(cross_section_pb=None), "without cross_section_pb cannot be corrected"),
         (lambda raw: raw["samples"][3].update(files=["data.root", "wjets_2.root"]), "data cannot do without"),
     ],
 )

@@ -134,14 +134,17 @@ def test_bins_are_those_of_nominal_simulation(scored: tuple[Events, Scores]) -> 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"CR_ze": {}}, "regions.CR_ze: unknown region 'CR_ze'; did you mean 'CR_zee'?"),
-        ({"CR_zee": {"observable": "mte"}}, "regions.CR_zee.observable: unknown observable 'mte'; did you mean 'met'?"),
+        ({"CR_ze": {}}, "config.regions.CR_ze: unknown region 'CR_ze'; did you mean 'CR_zee'?"),
+        (
+            {"CR_zee": {"observable": "mte"}},
+            "config.regions.CR_zee.observable: unknown observable 'mte'; did you mean 'met'?",
+        ),
         ({"CR_zee": {"bins": [1, 0]}}, "config.regions.CR_zee: bins must increase, got [1.0, 0.0]"),
         ({"CR_zee": {"n_bin": 2}}, "config.regions.CR_zee: unknown key 'n_bin'; did you mean 'n_bins'?"),
         ({"controls": {}}, "config.regions: unknown key 'controls'; did you mean 'control'?"),
         (
             {"control": {"min_effective_events_per_process": {"ze": 5}}},
-            "regions.control.min_effective_events_per_process: unknown process 'ze'; did you mean 'zee'?",
+            "config.regions.control.min_effective_events_per_process.ze: unknown process 'ze'; did you mean 'zee'?",
         ),
         ({"empty_bins": "drop"}, "config.regions.empty_bins: input should be 'floor', 'merge' or 'error', got 'drop'"),
     ],

@@ -1,6 +1,7 @@
 """Files behind servers: real ones on loopback for http://, https:// and root://."""
 
 import importlib.util
+import json
 import os
 import shutil
 import socket
@@ -17,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from click.testing import CliRunner
 
 from cascadebdt import config as configuration
@@ -215,7 +215,7 @@ def test_a_server_that_is_not_there_ends_a_command_with_exit_code_75(tmp_path: P
     raw = tiny_config()
     raw["ntuples"]["retries"] = 0
     raw["samples"][0]["files"] = f"http://127.0.0.1:{port}/x.root"
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(raw))
+    (tmp_path / "config.yaml").write_text(json.dumps(raw))
     result = CliRunner().invoke(main, ["check", str(tmp_path / "config.yaml"), "--quiet"])
     assert result.exit_code == 75, result.output
     assert "x.root: reading failed" in result.output

@@ -6,12 +6,12 @@ import awkward as ak
 import numpy as np
 import pytest
 import uproot
-import yaml
 from click.testing import CliRunner
 
 from cascadebdt import config as configuration
 from cascadebdt import ntuple, pipeline
 from cascadebdt.cli import main
+from cascadebdt.config import document
 from cascadebdt.errors import InputError
 from tiny_analysis import write_ntuple
 
@@ -23,7 +23,7 @@ def check(path: Path, recognised: str, entries: int) -> None:
     result = CliRunner().invoke(main, ["inspect", str(path.resolve())])
     assert result.exit_code == 0, result.output
     assert f"# Starting point for a {recognised};" in result.output
-    events = pipeline.select(configuration.parse(yaml.safe_load(result.output)), nominal_only=True)
+    events = pipeline.select(configuration.parse(document.parse(result.output, file="").content), nominal_only=True)
     assert events.cutflow.entries[:, 0].tolist() == [entries, entries]
 
 
@@ -53,7 +53,8 @@ def test_physlite_is_recognised_with_its_units(tmp_path: Path) -> None:
     with uproot.recreate(path) as file:
         file.mktree("CollectionTree", {**numbers, **jets})
     check(path, "PHYSLITE", 3)
-    raw = yaml.safe_load(ntuple.starting_configuration(ntuple.survey(str(path))))
+    text = ntuple.starting_configuration(ntuple.survey(str(path)))
+    raw = document.parse(text, file="").content
     events = pipeline.select(configuration.parse({**raw, "features": {**raw["features"], "m": "jet[0].mass"}}))
     leading = events.columns["jet_pt"][events.of_process("signal")]
     assert sorted(leading[~np.isnan(leading)]) == [30.0, 50.0]

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pyhf
 import pytest
-import yaml
 from click.testing import CliRunner, Result
 
 from cascadebdt.cli import main
@@ -45,7 +44,7 @@ def without_validation(raw: dict[str, Any]) -> None:
 
 def write(raw: dict[str, Any], folder: Path) -> Path:
     path = folder / "config.yaml"
-    path.write_text(yaml.safe_dump(raw))
+    path.write_text(json.dumps(raw))
     return path
 
 
