@@ -9,9 +9,8 @@ import pytest
 from hypothesis import settings
 
 from cascadebdt import config as configuration
-from cascadebdt import pipeline
 from cascadebdt.config import Config
-from cascadebdt.events import Events
+from cascadebdt.events import Events, loading
 from tiny_analysis import SAMPLES, tiny_config, write_ntuple
 
 settings.register_profile("compiled", deadline=None)  # the first call of a kernel compiles it
@@ -54,4 +53,4 @@ def tiny(ntuples: Path) -> Config:
 @pytest.fixture(scope="session")
 def tiny_events(tiny: Config) -> Events:
     """The tiny analysis's selected events."""
-    return pipeline.select(tiny)
+    return loading.select(tiny)

@@ -21,11 +21,11 @@ import pytest
 from click.testing import CliRunner
 
 from cascadebdt import config as configuration
-from cascadebdt import ntuple, pipeline
+from cascadebdt import ntuple
 from cascadebdt.cli import main
 from cascadebdt.config import NtupleConfig
 from cascadebdt.errors import FileError, InputError, TransientInputError
-from cascadebdt.events import Events
+from cascadebdt.events import Events, loading
 from tiny_analysis import tiny_config
 
 # aiohttp closes its connections in the background; fsspec keeps its sessions until the interpreter ends.
@@ -129,7 +129,7 @@ def select(address: str, names: list[str]) -> Events:
     raw["samples"] = [sample for sample in raw["samples"] if sample["name"] != "data"]
     for sample in raw["samples"]:
         sample["files"] = [f"{address}/{name.format(sample['name'])}" for name in names]
-    return pipeline.select(configuration.parse(raw), nominal_only=True)
+    return loading.select(configuration.parse(raw), nominal_only=True)
 
 
 def assert_like_local(found: Events, tiny_events: Events) -> None:

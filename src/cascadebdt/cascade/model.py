@@ -1,81 +1,25 @@
 """A trained cascade: its stages, how it scores events, and how it lies on disk."""
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-import xgboost as xgb
 
-from cascadebdt.arrays import EVENT_ID, REGION, AnyArray, FeatureArray, IdArray, RegionArray
-from cascadebdt.atomic import write_bytes, write_text
-from cascadebdt.cascade import holdout
+from cascadebdt.arrays import EVENT_ID, AnyArray, IdArray, RegionArray
+from cascadebdt.cascade import holdout, storage
 from cascadebdt.cascade.scores import BLINDED, Scores
+from cascadebdt.cascade.stage import Classifier, Stage, require_distinct
+from cascadebdt.cascade.working_point import WorkingPoint
 from cascadebdt.config import Mode, region_names
-from cascadebdt.errors import InputError
+from cascadebdt.errors import InputError, did_you_mean
 from cascadebdt.events import Events
 from cascadebdt.events.selection import UNSEEN
-from cascadebdt.forest import scorer
-from cascadebdt.forest.engines import Member
-from cascadebdt.forest.logistic import margin_cut
-from cascadebdt.forest.scorer import Scorer
-from cascadebdt.forest.source import Level
-
-FORMAT = 2
-SLICE = 1 << 20  # events whose margins are held at a time where only regions are wanted
-
-
-@dataclass(frozen=True)
-class Classifier:
-    """One boosted decision tree per fold, signal against some processes.
-
-    Attributes
-    ----------
-    name : of the stage, or ``final``
-    against : background processes
-    features : in the order the boosters expect
-    boosters : one per fold, cut to its best iteration; the booster of fold f never saw an event of fold f. With a
-        holdout it is one, that of fold 0
-    summary : numbers about the training, for ``cascade.json``
-    """
-
-    name: str
-    against: tuple[str, ...]
-    features: tuple[str, ...]
-    boosters: tuple[xgb.Booster, ...]
-    summary: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class WorkingPoint:
-    """The threshold of a stage, the signal efficiency asked for (if any) and the efficiencies found.
-
-    `efficiencies` are weighted fractions of each simulated process that reaches the stage with out-of-fold
-    ``score >= threshold``. Events between `validation_threshold`, where there is one, and the threshold are in the
-    stage's validation region.
-    """
-
-    threshold: np.float32
-    signal_efficiency: float | None
-    efficiencies: Mapping[str, float]
-    validation_threshold: np.float32 | None = None
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A classifier with its working point: an event passes if its float32 ``score >= threshold``."""
-
-    classifier: Classifier
-    working_point: WorkingPoint
-
-    @property
-    def name(self) -> str:
-        """The stage's name."""
-        return self.classifier.name
+from cascadebdt.forest.borders import RegionBorders
+from cascadebdt.forest.evaluator import Evaluator, compile_members
+from cascadebdt.forest.target import Target
 
 
 @dataclass(frozen=True)
@@ -93,6 +37,9 @@ class Cascade:
     mode: Mode = "cross_fit"
     provenance: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
+    def __post_init__(self) -> None:
+        require_distinct([stage.name for stage in self.stages])
+
     @property
     def regions(self) -> tuple[str, ...]:
         """Names of the regions: what each stage rejects, then the signal region."""
@@ -103,14 +50,18 @@ class Cascade:
     @property
     def empty_regions(self) -> tuple[str, ...]:
         """Regions of stages that everything passes, because there was too little to train them with."""
-        untrained = [stage.name for stage in self.stages if "untrained" in stage.classifier.summary]
+        untrained = [stage.name for stage in self.stages if not stage.classifier.is_trained]
         return tuple(name for name in self.regions if region_names.stage_of(name) in untrained)
+
+    @property
+    def classifiers(self) -> tuple[Classifier, ...]:
+        """The classifiers of the stages in order, then the final discriminant if there is one."""
+        return (*(stage.classifier for stage in self.stages), *([self.final] if self.final else []))
 
     @property
     def features(self) -> tuple[str, ...]:
         """Every feature needed to score, each once."""
-        classifiers = [stage.classifier for stage in self.stages] + ([self.final] if self.final else [])
-        return tuple(dict.fromkeys(name for classifier in classifiers for name in classifier.features))
+        return tuple(dict.fromkeys(name for classifier in self.classifiers for name in classifier.features))
 
     @property
     def cuts(self) -> tuple[str, ...]:
@@ -120,8 +71,8 @@ class Cascade:
     @property
     def repetition(self) -> dict[str, float]:
         """Share of the most frequent value of each feature in the events that trained, see `inputs.repetition`."""
-        classifiers = [stage.classifier for stage in self.stages] + ([self.final] if self.final else [])
-        return {name: share for found in classifiers for name, share in found.summary.get("repetition", {}).items()}
+        shares = [classifier.summary.get("repetition", {}) for classifier in self.classifiers]
+        return {name: share for of_classifier in shares for name, share in of_classifier.items()}
 
     def unseen(self, events: Events) -> Events:
         """Return the events whose yields may be believed: all, or with a holdout those that did not train.
@@ -154,11 +105,10 @@ class Cascade:
             if `Events` took part in the training (of plain columns it is not known what is simulation: all are scored).
         """
         columns, identity = self._columns(events, event_id)
-        found = self._scorer.run(columns, identity, jobs=jobs, with_margins=True)
+        evaluation = self._evaluator.run(columns, identity, self._borders, jobs=jobs, with_margins=True)
         n_stages = len(self.stages)
-        final = found.margins[n_stages] if self.final else None
-        region = self._codes(found.region, found.margins)
-        scores = Scores(found.margins[:n_stages].T, final, region, self.regions, self.signal)
+        final = evaluation.margins[n_stages] if self.final else None
+        scores = Scores(evaluation.margins[:n_stages].T, final, evaluation.region, self.regions, self.signal)
         return scores if unblind or not isinstance(events, Events) else scores.blinded(events.is_data)
 
     def classify(
@@ -171,73 +121,99 @@ class Cascade:
     ) -> RegionArray:
         """Return the regions alone, ``(n_events,) int8`` as in `Scores`, without memory for scores; see `score`."""
         columns, identity = self._columns(events, event_id)
-        region = self._region(columns, identity, jobs)
+        region = self._evaluator.run(columns, identity, self._borders, jobs=jobs, with_margins=False).region
         if isinstance(events, Events) and not unblind:
             region[events.is_data & (region == len(self.regions) - 1)] = BLINDED
         return region
 
-    def _region(self, columns: Mapping[str, AnyArray], event_id: IdArray, jobs: int) -> RegionArray:
-        """Return the regions; validation regions need margins, which are held for some events at a time."""
-        if len(self.regions) == len(self.stages) + 1:
-            return self._scorer.run(columns, event_id, jobs=jobs, with_margins=False).region
-        region = np.empty(len(event_id), REGION)
-        for start in range(0, len(event_id), SLICE):
-            some = slice(start, start + SLICE)
-            part = {name: np.asarray(columns[name])[some] for name in self._scorer.features if name in columns}
-            found = self._scorer.run(part, event_id[some], jobs=jobs, with_margins=True)
-            region[some] = self._codes(found.region, found.margins)
-        return region
+    def with_working_points(
+        self, thresholds: Mapping[str, float], *, validation: Mapping[str, float] | None = None
+    ) -> Self:
+        """Return the cascade with other thresholds, at once: the models stay as they were trained.
 
-    def _codes(self, rejected: RegionArray, margins: FeatureArray) -> RegionArray:
-        """Return the codes of the regions.
+        The new working points know no efficiencies, as those depend on the events. Stages after a changed one were
+        trained on the survivors of the old threshold.
 
         Parameters
         ----------
-        rejected : (n_events,) the stage that rejects an event, or the number of stages
-        margins : (n_members, n_events)
+        thresholds : stage name -> score in [0, 1] from which on events pass; other stages keep theirs. For a signal
+            efficiency take `threshold_at` of the scores of events that the models never saw
+        validation : stage name -> score from which on rejected events are in the validation region; only of stages
+            that have one
+
+        Raises
+        ------
+        InputError
+            If there is no such stage, nothing was trained for it, or a threshold does not fit.
+
+        Examples
+        --------
+        >>> tighter = cascade.with_working_points({"ttbar": 0.9})  # doctest: +SKIP
         """
-        if len(self.regions) == len(self.stages) + 1:
-            return rejected
-        control = [self.regions.index(f"{region_names.CONTROL}{stage.name}") for stage in self.stages]
-        codes = np.array([*control, len(self.regions) - 1], REGION)[rejected]
-        for k, stage in enumerate(self.stages):
-            if stage.working_point.validation_threshold is not None:
-                near = margins[k] >= margin_cut(stage.working_point.validation_threshold)
-                codes[(rejected == k) & near] = control[k] + 1
-        return codes
+        validation = validation or {}
+        names = [stage.name for stage in self.stages]
+        for name in (*thresholds, *validation):
+            if name not in names:
+                raise InputError(f"with_working_points: no stage '{name}'{did_you_mean(name, names)}")
+        stages = [_at(stage, thresholds.get(stage.name), validation.get(stage.name)) for stage in self.stages]
+        changed = replace(self, stages=tuple(stages))
+        return changed._evaluated_by(self._evaluator)
 
     @cached_property
-    def _scorer(self) -> Scorer:
-        """The cascade compiled, when it first scores."""
-        return self.compiled()
+    def _evaluator(self) -> Evaluator:
+        """The models compiled, when they are first needed; thresholds have no part in it."""
+        return self._compile(None)
 
-    def compiled(self, level: Callable[[int], Level] | None = None) -> Scorer:
-        """Return the cascade compiled for scoring, at the fastest level of this CPU unless another is asked for."""
-        members = [
-            Member(stage.name, stage.classifier.features, stage.classifier.boosters, stage.working_point.threshold)
-            for stage in self.stages
-        ]
-        if self.final:
-            members.append(Member("final", self.final.features, self.final.boosters, None))
-        return scorer.build(members, 1 if self.mode == "holdout" else self.n_folds, level=level)
+    @cached_property
+    def _borders(self) -> RegionBorders:
+        """The thresholds as margins; the final discriminant, a last member, rejects nothing."""
+        thresholds = [stage.working_point.thresholds for stage in self.stages]
+        return RegionBorders.at([*thresholds, *([None] if self.final else [])])
+
+    def compiled(self, choose_target: Callable[[int], Target] | None = None) -> Self:
+        """Return the cascade compiled, so that the first events need not wait for it.
+
+        Parameters
+        ----------
+        choose_target : returns the target of the kernels for a depth of trees (`cascadebdt.forest.target`); the fastest
+            that this CPU can run if not given
+        """
+        return replace(self)._evaluated_by(self._compile(choose_target))
+
+    def _compile(self, choose_target: Callable[[int], Target] | None) -> Evaluator:
+        n_folds = 1 if self.mode == "holdout" else self.n_folds
+        members = [classifier.member for classifier in self.classifiers]
+        return compile_members(members, n_folds, choose_target=choose_target)
+
+    def _evaluated_by(self, evaluator: Evaluator) -> Self:
+        """Set the compiled models of a new cascade, which has none yet, and return it."""
+        self.__dict__["_evaluator"] = evaluator  # where cached_property looks; the dataclass itself is frozen
+        return self
 
     def save(self, directory: Path | str, *, provenance: Mapping[str, Any] | None = None) -> None:
-        """Write ``cascade.json`` and one ``.ubj`` file per booster; `provenance` is kept in the JSON file."""
+        """Write ``cascade.json`` and one ``.ubj`` file per booster.
+
+        Models that an earlier cascade left in the directory are removed.
+
+        Parameters
+        ----------
+        directory : of the cascade alone
+        provenance : what the JSON file says about the making of the cascade
+        """
         directory = Path(directory)
         content = {
-            "format": FORMAT,
             "signal": self.signal,
             "mode": self.mode,
             "folds": self.n_folds,
             "regions": list(self.regions),
-            "stages": [{**_save(s.classifier, directory), **_working_point(s.working_point)} for s in self.stages],
-            "final": _save(self.final, directory) if self.final else None,
+            "stages": [storage.save_stage(stage, directory) for stage in self.stages],
+            "final": storage.save_classifier(self.final, directory) if self.final else None,
             "provenance": dict(provenance or {}),
         }
-        write_text(directory / "cascade.json", json.dumps(content, indent=2) + "\n")
+        storage.write_content(directory, content)
 
     @classmethod
-    def load(cls, directory: Path | str) -> "Cascade":
+    def load(cls, directory: Path | str) -> Self:
         """Read what `save` wrote.
 
         Raises
@@ -246,17 +222,12 @@ class Cascade:
             If a file is missing or is not the one that was saved.
         """
         directory = Path(directory)
-        try:
-            content = json.loads((directory / "cascade.json").read_text())
-        except (OSError, ValueError) as error:
-            raise InputError(f"{directory / 'cascade.json'}: not a saved cascade: {error}") from error
-        if content.get("format") != FORMAT:
-            raise InputError(f"{directory / 'cascade.json'}: format {content.get('format')}, expected {FORMAT}")
+        content = storage.read_content(directory)
         return cls(
             signal=content["signal"],
             n_folds=content["folds"],
-            stages=tuple(Stage(_load(entry, directory), _read_working_point(entry)) for entry in content["stages"]),
-            final=_load(content["final"], directory) if content["final"] else None,
+            stages=tuple(storage.load_stage(entry, directory) for entry in content["stages"]),
+            final=storage.load_classifier(content["final"], directory) if content["final"] else None,
             mode=content["mode"],
             provenance=content["provenance"],
         )
@@ -285,61 +256,22 @@ def _checked_identity(columns: Mapping[str, AnyArray], event_id: IdArray | None)
     return event_id
 
 
-def _working_point(point: WorkingPoint) -> dict[str, Any]:
-    looser = point.validation_threshold
-    return {
-        "threshold": _exact(point.threshold),
-        "signal_efficiency": point.signal_efficiency,
-        "efficiencies": dict(point.efficiencies),
-        **({} if looser is None else {"validation_threshold": _exact(looser)}),
-    }
-
-
-def _exact(threshold: np.float32) -> dict[str, Any]:
-    return {"value": float(threshold), "hex": float(threshold).hex()}
-
-
-def _read_working_point(entry: Mapping[str, Any]) -> WorkingPoint:
-    looser = entry.get("validation_threshold")
-    return WorkingPoint(
-        _read_exact(entry["threshold"]),
-        entry["signal_efficiency"],
-        entry["efficiencies"],
-        None if looser is None else _read_exact(looser),
-    )
-
-
-def _read_exact(threshold: Mapping[str, Any]) -> np.float32:
-    return np.float32(float.fromhex(threshold["hex"]))
-
-
-def _save(classifier: Classifier, directory: Path) -> dict[str, Any]:
-    folder = directory / classifier.name
-    models = []
-    for fold, booster in enumerate(classifier.boosters):
-        raw = bytes(booster.save_raw("ubj"))
-        path = folder / f"fold_{fold}.ubj"
-        write_bytes(path, raw)
-        models.append({"file": str(path.relative_to(directory)), "sha256": hashlib.sha256(raw).hexdigest()})
-    return {
-        "name": classifier.name,
-        "against": list(classifier.against),
-        "features": list(classifier.features),
-        "models": models,
-        "training": dict(classifier.summary),
-    }
-
-
-def _load(entry: Mapping[str, Any], directory: Path) -> Classifier:
-    boosters = []
-    for model in entry["models"]:
-        path = directory / model["file"]
-        if not path.is_file():
-            raise InputError(f"{path}: a model of stage '{entry['name']}' is missing")
-        raw = path.read_bytes()
-        if hashlib.sha256(raw).hexdigest() != model["sha256"]:
-            raise InputError(f"{path}: not the model that cascade.json describes (its SHA-256 differs)")
-        boosters.append(xgb.Booster(model_file=bytearray(raw)))
-    return Classifier(
-        entry["name"], tuple(entry["against"]), tuple(entry["features"]), tuple(boosters), entry["training"]
-    )
+def _at(stage: Stage, threshold: float | None, validation: float | None) -> Stage:
+    """Return a stage with other thresholds; None keeps one."""
+    if threshold is None and validation is None:
+        return stage
+    where, old = f"with_working_points: stage '{stage.name}'", stage.working_point
+    if not stage.classifier.is_trained:
+        raise InputError(f"{where} was not trained and gives all events the same score, expected a trained stage")
+    if validation is not None and old.validation_threshold is None:
+        raise InputError(f"{where} has no validation region, expected no validation threshold for it")
+    tight = old.threshold if threshold is None else np.float32(threshold)
+    loose = old.validation_threshold if validation is None else np.float32(validation)
+    if not 0 <= tight <= 1:
+        raise InputError(f"{where}: threshold {tight:g}, expected a score in [0, 1]")
+    if loose is not None and not 0 <= loose < tight:
+        raise InputError(
+            f"{where}: validation threshold {loose:g}, expected a score in [0, {tight:g}), below the threshold; give "
+            "both if both are to change"
+        )
+    return replace(stage, working_point=WorkingPoint(tight, None, {}, loose))

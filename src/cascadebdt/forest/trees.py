@@ -8,9 +8,7 @@ import xgboost as xgb
 
 from cascadebdt.arrays import AnyArray, BoolArray, FeatureArray, IntArray
 from cascadebdt.forest import logistic, ubjson
-from cascadebdt.forest.source import MAX_DEPTH
-
-SPLIT = {"left": "left_children", "right": "right_children", "feature": "split_indices", "default": "default_left"}
+from cascadebdt.forest.target import MAX_DEPTH
 
 
 class UnsupportedModelError(Exception):
@@ -109,12 +107,15 @@ def _with_depth(trees: Trees) -> Trees:
 
 
 def _require_binary_trees(learner: Any) -> None:
-    kind, objective = learner["gradient_booster"]["name"], learner["objective"]["name"]
-    if kind != "gbtree":
-        raise UnsupportedModelError(f"its booster is {kind}, not gbtree")
+    booster, objective = learner["gradient_booster"], learner["objective"]["name"]
+    # The weights of trees after dropout: a booster of its own, `dart`, until XGBoost 3.2, part of `gbtree` in 3.4.
+    if "weight_drop" in booster or "weight_drop" in booster.get("model", {}):
+        raise UnsupportedModelError("its trees have weights from dropout")
+    if booster["name"] != "gbtree":
+        raise UnsupportedModelError(f"its booster is {booster['name']}, not gbtree")
     if objective != "binary:logistic":
         raise UnsupportedModelError(f"its objective is {objective}, not binary:logistic")
-    trees = learner["gradient_booster"]["model"]["trees"]
+    trees = booster["model"]["trees"]
     if not trees or any(int(tree["tree_param"]["size_leaf_vector"]) > 1 for tree in trees):
         raise UnsupportedModelError("it has no trees, or trees with several outputs")
 

@@ -1,0 +1,75 @@
+"""The parts of a cascade: a classifier of one booster per fold, and a stage, a classifier with its working point."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import xgboost as xgb
+
+from cascadebdt.cascade.working_point import WorkingPoint
+from cascadebdt.errors import InputError
+from cascadebdt.forest.engines import Member
+
+FINAL = "final"  # name of the final discriminant, in messages and as a folder of models
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """One boosted decision tree per fold, signal against some processes.
+
+    Attributes
+    ----------
+    name : of the stage, or `FINAL`
+    against : background processes
+    features : in the order the boosters expect
+    boosters : one per fold, cut to its best iteration; the booster of fold f never saw an event of fold f. With a
+        holdout it is one, that of fold 0
+    summary : numbers about the training, for ``cascade.json``
+    """
+
+    name: str
+    against: tuple[str, ...]
+    features: tuple[str, ...]
+    boosters: tuple[xgb.Booster, ...]
+    summary: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether there were enough events to train it; if not, every event has the same score."""
+        return "untrained" not in self.summary
+
+    @property
+    def member(self) -> Member:
+        """What evaluates it."""
+        return Member(self.name, self.features, self.boosters)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A classifier with its working point: an event passes if its float32 ``score >= threshold``."""
+
+    classifier: Classifier
+    working_point: WorkingPoint
+
+    @property
+    def name(self) -> str:
+        """The stage's name."""
+        return self.classifier.name
+
+
+def require_distinct(names: Sequence[str]) -> None:
+    """Require that no two stages have the same name, and none that of the final discriminant.
+
+    Regions and folders of models are named after the stages.
+
+    Raises
+    ------
+    InputError
+        Naming the stage.
+    """
+    for name in names:
+        if name == FINAL or names.count(name) > 1:
+            raise InputError(
+                f"cascade: the stage name '{name}' is taken; expected a name for each stage, and not '{FINAL}', which "
+                "is the name of the final discriminant"
+            )

@@ -1,0 +1,123 @@
+"""The parts of a cascade on disk: entries of ``cascade.json``, and one ``<stage>/fold_<f>.ubj`` per booster."""
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xgboost as xgb
+
+from cascadebdt.atomic import write_bytes, write_text
+from cascadebdt.cascade.stage import Classifier, Stage
+from cascadebdt.cascade.working_point import WorkingPoint
+from cascadebdt.errors import InputError
+
+FORMAT = 2
+FILE_NAME = "cascade.json"
+
+
+def write_content(directory: Path, content: Mapping[str, Any]) -> None:
+    """Write the JSON file, whose models are there already, then remove models that an earlier cascade left."""
+    write_text(directory / FILE_NAME, json.dumps({"format": FORMAT, **content}, indent=2) + "\n")
+    classifiers = [*content["stages"], *([content["final"]] if content["final"] else [])]
+    _remove_models(directory, except_for={model["file"] for entry in classifiers for model in entry["models"]})
+
+
+def read_content(directory: Path) -> dict[str, Any]:
+    """Read the JSON file.
+
+    Raises
+    ------
+    InputError
+        If it is missing or not of this format.
+    """
+    path = directory / FILE_NAME
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a saved cascade: {error}") from error
+    if content.get("format") != FORMAT:
+        raise InputError(f"{path}: format {content.get('format')}, expected {FORMAT}")
+    return content
+
+
+def save_stage(stage: Stage, directory: Path) -> dict[str, Any]:
+    """Write the models of a stage and return its entry."""
+    point, looser = stage.working_point, stage.working_point.validation_threshold
+    return {
+        **save_classifier(stage.classifier, directory),
+        "threshold": _exact(point.threshold),
+        "signal_efficiency": point.signal_efficiency,
+        "efficiencies": dict(point.efficiencies),
+        **({} if looser is None else {"validation_threshold": _exact(looser)}),
+    }
+
+
+def load_stage(entry: Mapping[str, Any], directory: Path) -> Stage:
+    """Read the stage of an entry; raises as `load_classifier`."""
+    looser = entry.get("validation_threshold")
+    point = WorkingPoint(
+        _from_exact(entry["threshold"]),
+        entry["signal_efficiency"],
+        entry["efficiencies"],
+        None if looser is None else _from_exact(looser),
+    )
+    return Stage(load_classifier(entry, directory), point)
+
+
+def save_classifier(classifier: Classifier, directory: Path) -> dict[str, Any]:
+    """Write the models of a classifier and return its entry."""
+    models = []
+    for fold, booster in enumerate(classifier.boosters):
+        raw = bytes(booster.save_raw("ubj"))
+        path = write_bytes(directory / classifier.name / f"fold_{fold}.ubj", raw)
+        models.append({"file": str(path.relative_to(directory)), "sha256": hashlib.sha256(raw).hexdigest()})
+    return {
+        "name": classifier.name,
+        "against": list(classifier.against),
+        "features": list(classifier.features),
+        "models": models,
+        "training": dict(classifier.summary),
+    }
+
+
+def load_classifier(entry: Mapping[str, Any], directory: Path) -> Classifier:
+    """Read the classifier of an entry.
+
+    Raises
+    ------
+    InputError
+        If a model is missing or is not the one that was saved.
+    """
+    boosters = []
+    for model in entry["models"]:
+        path = directory / model["file"]
+        if not path.is_file():
+            raise InputError(f"{path}: a model of stage '{entry['name']}' is missing")
+        raw = path.read_bytes()
+        if hashlib.sha256(raw).hexdigest() != model["sha256"]:
+            raise InputError(f"{path}: not the model that {FILE_NAME} describes (its SHA-256 differs)")
+        boosters.append(xgb.Booster(model_file=bytearray(raw)))
+    return Classifier(
+        entry["name"], tuple(entry["against"]), tuple(entry["features"]), tuple(boosters), entry["training"]
+    )
+
+
+def _remove_models(directory: Path, *, except_for: Collection[str]) -> None:
+    """Remove ``<stage>/fold_<f>.ubj`` that are not named, and folders left empty by that; nothing else is touched."""
+    for path in directory.glob("*/fold_*.ubj"):
+        if path.relative_to(directory).as_posix() not in except_for:
+            path.unlink()
+            if not any(path.parent.iterdir()):
+                path.parent.rmdir()
+
+
+def _exact(threshold: np.float32) -> dict[str, Any]:
+    """Return a threshold for people, and in hexadecimal digits, which every reader turns into the same bits."""
+    return {"value": float(threshold), "hex": float(threshold).hex()}
+
+
+def _from_exact(threshold: Mapping[str, Any]) -> np.float32:
+    return np.float32(float.fromhex(threshold["hex"]))
