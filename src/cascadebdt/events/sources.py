@@ -22,6 +22,7 @@ class Source:
     Attributes
     ----------
     scale : what event weights are multiplied by, from the files in `files` alone
+    weight : expression of the weight in the files, None for data or where there is none
     skipped : location -> reason, of files left out
     """
 
@@ -32,6 +33,7 @@ class Source:
     scale: float
     plans: Mapping[str, FeaturePlan]
     cross_section_pb: float | None = None
+    weight: str | None = None
     skipped: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -116,7 +118,17 @@ def _source(config: Config, sample: SampleConfig | SampleSystematic, variation: 
     shifted = shifts(config, sample.process) if with_shifts and not is_data else {}
     plans = {variation: plan(variation, {}), **{name: plan(name, by) for name, by in shifted.items()}}
     scale = _scale(config, files, sample.cross_section_pb)
-    return Source(sample.name, sample.process, is_data, files, scale, plans, sample.cross_section_pb, skipped)
+    return Source(
+        sample.name,
+        sample.process,
+        is_data,
+        files,
+        scale,
+        plans,
+        cross_section_pb=sample.cross_section_pb,
+        weight=weights.get(NOMINAL),
+        skipped=skipped,
+    )
 
 
 def _configured_paths(
