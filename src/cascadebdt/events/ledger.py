@@ -13,7 +13,7 @@ from cascadebdt.events.events import FileRecord, identify
 from cascadebdt.events.marks import Marks, identifies, repeated
 from cascadebdt.events.selection import Counts
 from cascadebdt.events.sources import Source
-from cascadebdt.ntuple import EntryRange, ranges
+from cascadebdt.ntuple import EntryRange, Reader, ranges
 
 Again: TypeAlias = Callable[[Source, EntryRange], tuple[ak.Array, IntArray, IdArray]]  # chunk, its rows, their marks
 
@@ -39,8 +39,8 @@ def numbers(chunk: ak.Array, part: EntryRange, config: Config) -> list[AnyArray]
     return columns
 
 
-def records(source: Source, counted: Iterable[tuple[EntryRange, Counts]]) -> list[FileRecord]:
-    """Return what became of every file of a source, in order.
+def records(source: Source, counted: Iterable[tuple[EntryRange, Counts]], reader: Reader) -> list[FileRecord]:
+    """Return what became of every file of a source that `reader` read, in order.
 
     Raises
     ------
@@ -55,10 +55,11 @@ def records(source: Source, counted: Iterable[tuple[EntryRange, Counts]]) -> lis
     for file in source.files:
         if read[file.location] != file.entries:
             raise InputError(f"{file.location}: {read[file.location]} of {file.entries} entries were read")
-    done = [
-        FileRecord(source.name, file.location, file.entries, read[file.location], selected[file.location])
-        for file in source.files
-    ]
+    done = []
+    for file in source.files:
+        n_bytes, checksum = reader.sum(file)
+        n_read, n_selected = read[file.location], selected[file.location]
+        done.append(FileRecord(source.name, file.location, file.entries, n_read, n_selected, None, n_bytes, checksum))
     return done + [FileRecord(source.name, location, 0, 0, 0, why) for location, why in source.skipped.items()]
 
 

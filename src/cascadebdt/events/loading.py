@@ -1,5 +1,6 @@
 """Files -> chunks -> selected `Events`, with every variation that changes them."""
 
+import logging
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from cascadebdt.config import NOMINAL, Config, SampleConfig, SampleSystematic
 from cascadebdt.errors import FileError, InputError, TrainingError
 from cascadebdt.events import disk, ledger, selection
 from cascadebdt.events.events import Events, concatenate
-from cascadebdt.events.marks import Marks, joined, marks_of
+from cascadebdt.events.marks import Marks, joined, largest_share, marks_of
 from cascadebdt.events.read_ahead import outcomes
 from cascadebdt.events.selection import Counts, Cutflow
 from cascadebdt.events.sources import Source, all_sources, sources_of, without
@@ -24,6 +25,8 @@ from cascadebdt.events.variations import alternative_samples, variations_with_ro
 from cascadebdt.features import Branches, FeatureTable
 from cascadebdt.ntuple import EntryRange, Reader, ranges
 from cascadebdt.progress import Progress, silent
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class _Part:
     events: list[Events]
     counts: Counts
     marks: Marks
+    notes: frozenset[str]
 
 
 def select(config: Config, *, jobs: int = 1, nominal_only: bool = False, progress: Progress = silent) -> Events:
@@ -64,13 +68,30 @@ def select(config: Config, *, jobs: int = 1, nominal_only: bool = False, progres
     return replace(
         events,
         cutflow=_cutflow(config, done),
+        warnings=_warnings(done, marks),
         files={source.name: source.files for source, _ in done},
         ledger=tuple(
             record
             for source, parts in done
-            for record in ledger.records(source, [(part.entries, part.counts) for part in parts])
+            for record in ledger.records(source, [(part.entries, part.counts) for part in parts], reader)
         ),
     )
+
+
+def _warnings(done: list[tuple[Source, list[_Part]]], marks: Mapping[str, Marks]) -> tuple[str, ...]:
+    """Return what is remarkable in the input, and log it."""
+    sentences = sorted({note for _, parts in done for part in parts for note in part.notes})
+    for source, _ in done:
+        found = marks[source.name]
+        share = None if source.is_data else largest_share(found)
+        if share is not None:
+            sentences.append(
+                f"sample '{source.name}': one of {len(found.rows)} selected events has {share:.1%} of the sum of all "
+                f"weights, {found.largest:.3g} of {found.weight:.3g}; look at the event, or cut on the weight"
+            )
+    for sentence in sentences:
+        log.warning("%s", sentence)
+    return tuple(sentences)
 
 
 def _read_all(
@@ -262,14 +283,21 @@ def _select(source: Source, part: EntryRange, chunk: ak.Array, config: Config, n
     found: list[Events] = []
     counted: list[Counts] = []
     (first, plan), *others = source.plans.items()
-    nominal, varied = plan.apply_with(dict(others), Branches(chunk, n_events=part.stop - part.start))
+    branches = Branches(chunk, n_events=part.stop - part.start)
+    nominal, varied = plan.apply_with(dict(others), branches)
     for variation, table in {first: nominal, **{name: _varied(table) for name, table in varied.items()}}.items():
         weights = _weights(table, source, part, list(weight_factors(config)))
         _, counts = selection.apply(table.passed, weights[NOMINAL])
         _require_finite(table, part)
         found.append(_events(table, weights, event_id, source, variation, names))
         counted.append(counts)
-    return _Part(part, found, counted[0], marks_of(found[0], event_id, is_data=source.is_data))
+    marks = marks_of(found[0], event_id, is_data=source.is_data)
+    flags = {
+        f"{what}: branch '{name}' is true or false and used as a number, 1 or 0"
+        for what, name in plan.numbers
+        if branches.is_flag(name)
+    }
+    return _Part(part, found, counted[0], marks, frozenset(flags))
 
 
 def _again(config: Config, names: _Names, reader: Reader) -> ledger.Again:

@@ -148,15 +148,30 @@ def _files(
     """Return the usable files of a sample, and why the others are skipped."""
     files: list[NtupleFile] = []
     skipped: dict[str, str] = {}
-    for location in ntuple.find(sample.files, directory=config.directory):
+    is_normalised = sample.cross_section_pb is not None
+    for location, checksum in _located(config, sample).items():
         try:
-            is_normalised = sample.cross_section_pb is not None
+            if checksum is not None:
+                ntuple.verify(location, checksum)
             files.append(ntuple.describe(location, config.ntuples, tree=sample.tree, is_normalised=is_normalised))
         except FileError as error:
             _require_skippable(error, config, is_simulation=is_simulation, cross_section_pb=sample.cross_section_pb)
             log.warning("skipped: %s", error)
             skipped[location] = str(error)
     return _some(files, sample.name, skipped), skipped
+
+
+def _located(config: Config, sample: SampleConfig | SampleSystematic) -> dict[str, str | None]:
+    """Return location -> checksum, if it has one in the configuration or in a list of files."""
+    located = dict(ntuple.locate(sample.files, directory=config.directory))
+    for name, checksum in sample.checksum.items():
+        for location in ntuple.find([name], directory=config.directory):
+            if location not in located:
+                raise InputError(
+                    f"sample '{sample.name}': '{name}' in checksum is none of its files; name it as in files"
+                )
+            located[location] = checksum
+    return located
 
 
 def _some(files: list[NtupleFile], sample: str, skipped: Mapping[str, str]) -> tuple[NtupleFile, ...]:
