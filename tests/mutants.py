@@ -1,6 +1,7 @@
 """Small ROOT files of every codec, and what a fault may do to their bytes: for the tests and the campaign of faults."""
 
 import signal
+import tempfile
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -13,7 +14,8 @@ import uproot
 import xxhash
 from uproot.writing import _cascadentuple
 
-from cascadebdt.config import Config, parse
+from cascadebdt import features
+from cascadebdt.config import Config, ObjectConfig, load, parse
 from cascadebdt.errors import CascadeBDTError
 from cascadebdt.events import Events
 from cascadebdt.events.loading import stream
@@ -25,6 +27,7 @@ CODECS: dict[str, Any] = {
     "lz4": uproot.LZ4(4),
     "zstd": uproot.ZSTD(5),
 }
+OUTCOMES = ("same", "sentence", "wrong", "traceback", "hang")
 FAULTS = ("bits", "bytes", "zeros", "swap", "copy", "cut", "insert", "delete")
 
 
@@ -194,3 +197,90 @@ class TooLong(BaseException):
 def is_sentence(message: str) -> bool:
     """Return whether a message is one line of bounded length."""
     return bool(message) and "\n" not in message and len(message) < 2000
+
+
+VALUES = (
+    *("true", "null", "-1", "0", "1e400", ".nan", "[]", "{}", "'", '"', "*a", "&a", "!!x y"),
+    *("2024-01-01", "0x1f", "é", "a: b"),
+)
+WORDS = (
+    *(
+        "MET_pt",
+        "met",
+        "jet[0].pt",
+        "jet",
+        ".",
+        "pt",
+        "(",
+        ")",
+        "[",
+        "]",
+        "0",
+        "1e9",
+        "-",
+        "+",
+        "*",
+        "/",
+        "**",
+        "%",
+        "<",
+    ),
+    *("==", "and", "or", "not", "if", "else", "count", "sum", "max", "mass", "abs", ",", "&&", "||", "!", "::", "'"),
+    *("\\", "lambda", "é"),
+)
+INSERTED = [0, 9, 35, 58, 123, 125, 91, 0xE9, 0x2028]  # control characters, signs of YAML, letters, a line separator
+
+
+def changed_text(text: str, rng: np.random.Generator) -> str:
+    """Return the text of a configuration after one to three changes."""
+    lines = text.splitlines()
+    for _ in range(int(rng.integers(1, 4))):
+        at, other = (int(position) for position in rng.integers(0, len(lines), 2))
+        line = lines[at]
+        position = int(rng.integers(0, len(line) + 1))
+        change = rng.integers(7)
+        if change == 0:
+            lines[at] = ""
+        elif change == 1:
+            lines.insert(other, line)
+        elif change == 2:
+            lines[at], lines[other] = lines[other], line
+        elif change == 3:
+            lines[at] = " " * int(rng.integers(1, 4)) + line
+        elif change == 4:
+            lines[at] = line[:position] + chr(int(rng.choice(INSERTED))) + line[position:]
+        elif change == 5:
+            lines[at] = line[:position]
+        else:
+            lines[at] = f"{line.partition(':')[0]}: {rng.choice(VALUES)}"
+    return "\n".join(lines)
+
+
+def load_mutant(text: str, rng: np.random.Generator) -> tuple[str, str]:
+    """Return what becomes of a configuration with faults; one that is valid is no fault."""
+
+    def action() -> bytes:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "mutant.yaml"
+            path.write_text(changed_text(text, rng), encoding="utf-8")
+            load(path)
+        return b""
+
+    return outcome(action, b"")
+
+
+def parse_words(rng: np.random.Generator) -> tuple[str, str]:
+    """Return what becomes of an expression of random words, up to its compiled kernel."""
+
+    def action() -> bytes:
+        words = rng.choice(WORDS, int(rng.integers(1, 12)))
+        features.plan(
+            objects={"jet": ObjectConfig.model_validate({"from": "Jet"})},
+            selection=[],
+            features={"x": " ".join(words)},
+            weights={},
+            branches=["MET_pt", "met", "Jet_pt", "Jet_eta", "Jet_phi", "Jet_mass", "nJet"],
+        )
+        return b""
+
+    return outcome(action, b"")

@@ -25,7 +25,6 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 import mutants
 
-OUTCOMES = ("same", "sentence", "wrong", "traceback", "hang")
 KINDS = ("TTree", "RNTuple", "RNTuple without page checksums")
 
 
@@ -61,18 +60,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--number", type=int, default=10_000, help="mutants of all kinds together")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--show", default="", choices=["", *OUTCOMES], help="outcome to print message by message")
+    parser.add_argument("--show", default="", choices=["", *mutants.OUTCOMES], help="print these outcomes, too")
     options = parser.parse_args()
     each = max(1, options.number // (len(KINDS) * len(mutants.CODECS)))
     start = time.monotonic()
-    print("| file | codec | mutants | " + " | ".join(OUTCOMES) + " |")
-    print("|---" * (3 + len(OUTCOMES)) + "|")
+    print("| file | codec | mutants | " + " | ".join(mutants.OUTCOMES) + " |")
+    print("|---" * (3 + len(mutants.OUTCOMES)) + "|")
     with tempfile.TemporaryDirectory() as folder:
         for kind in KINDS:
             for codec in mutants.CODECS:
                 counts = campaign(kind, codec, each, options.seed, Path(folder), options.show)
                 print(
-                    f"| {kind} | {codec} | {each} | " + " | ".join(str(counts[name]) for name in OUTCOMES) + " |",
+                    f"| {kind} | {codec} | {each} | "
+                    + " | ".join(str(counts[name]) for name in mutants.OUTCOMES)
+                    + " |",
                     flush=True,
                 )
     print(f"\n{time.monotonic() - start:.0f} s")
