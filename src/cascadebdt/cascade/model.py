@@ -1,7 +1,7 @@
 """A trained cascade: its stages, how it scores events, and how it lies on disk."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -28,6 +28,14 @@ class Cascade:
 
     In mode ``holdout`` one model per stage scores all events; simulation of other folds than 0 took part in its
     training. `provenance` is what a saved cascade says about its making.
+
+    Examples
+    --------
+    Scores of NumPy columns, without a configuration:
+
+    >>> cascade.save("cascade")
+    >>> alone = cb.Cascade.load("cascade").score(dict(events.columns), events.event_id)
+    >>> tighter = cascade.with_working_points({"zee": 0.6})
     """
 
     signal: str
@@ -39,6 +47,10 @@ class Cascade:
 
     def __post_init__(self) -> None:
         require_distinct([stage.name for stage in self.stages])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is copied and pickled: not the compiled models, which are for this machine."""
+        return {entry.name: getattr(self, entry.name) for entry in fields(self)}
 
     @property
     def regions(self) -> tuple[str, ...]:
@@ -71,13 +83,14 @@ class Cascade:
     @property
     def repetition(self) -> dict[str, float]:
         """Share of the most frequent value of each feature in the events that trained, see `inputs.repetition`."""
-        shares = [classifier.summary.get("repetition", {}) for classifier in self.classifiers]
+        shares = [classifier.summary.repetition or {} for classifier in self.classifiers]
         return {name: share for of_classifier in shares for name, share in of_classifier.items()}
 
     def unseen(self, events: Events) -> Events:
-        """Return the events whose yields may be believed: all, or with a holdout those that did not train.
+        """Return the events that models may be judged on: all, or with a holdout those that took no part in training.
 
-        The weights of the simulation that is left then stand for all of it; see `holdout.unseen`.
+        In other modes these are all events, as every event is scored by models that never saw it. With a holdout the
+        weights of the simulation that is left stand for all of it; see `holdout.unseen`.
         """
         return holdout.unseen(events, self.n_folds) if self.mode == "holdout" else events
 
@@ -89,20 +102,21 @@ class Cascade:
         unblind: bool = False,
         jobs: int = 1,
     ) -> Scores:
-        """Score events and say in which region each lands.
+        """Return the scores and the region of each event.
 
         Parameters
         ----------
         events : `Events`, or a mapping of feature name -> (n_events,) array, read where it lies if it is float32
         event_id : (n_events,) uint64 from `cascadebdt.events.identify`, with plain columns only
-        unblind : keep what `Events` say is data in the signal region
+        unblind : keep the scores of data in the signal region, with `Events` only: plain columns are never blinded
         jobs : threads; they do not change the result
 
         Raises
         ------
         InputError
             If a feature is missing, columns differ in length, or plain columns come without `event_id`; with a holdout,
-            if `Events` took part in the training (of plain columns it is not known what is simulation: all are scored).
+            if `Events` took part in the training (plain columns are all scored, as they do not tell simulation from
+            data).
         """
         columns, identity = self._columns(events, event_id)
         evaluation = self._evaluator.run(columns, identity, self._borders, jobs=jobs, with_margins=True)
@@ -119,7 +133,7 @@ class Cascade:
         unblind: bool = False,
         jobs: int = 1,
     ) -> RegionArray:
-        """Return the regions alone, ``(n_events,) int8`` as in `Scores`, without memory for scores; see `score`."""
+        """Return the regions alone, ``(n_events,) int8`` as in `Scores`, without memory for margins; see `score`."""
         columns, identity = self._columns(events, event_id)
         region = self._evaluator.run(columns, identity, self._borders, jobs=jobs, with_margins=False).region
         if isinstance(events, Events) and not unblind:
@@ -241,7 +255,7 @@ class Cascade:
     def _columns(
         self, events: Events | Mapping[str, AnyArray], event_id: IdArray | None
     ) -> tuple[Mapping[str, AnyArray], IdArray]:
-        """Return the columns and the identity of what is to be scored."""
+        """Return columns and identities to score."""
         if not isinstance(events, Events):
             return events, _checked_identity(events, event_id)
         if self.mode == "holdout":

@@ -12,6 +12,7 @@ import xgboost as xgb
 
 from cascadebdt.atomic import write_bytes, write_text
 from cascadebdt.cascade.stage import Classifier, Stage
+from cascadebdt.cascade.summary import TrainingSummary
 from cascadebdt.cascade.working_point import WorkingPoint
 from cascadebdt.errors import InputError
 
@@ -82,7 +83,7 @@ def save_classifier(classifier: Classifier, directory: Path) -> dict[str, Any]:
         "against": list(classifier.against),
         "features": list(classifier.features),
         "models": models,
-        "training": dict(classifier.summary),
+        "training": classifier.summary.to_json(),
     }
 
 
@@ -107,8 +108,15 @@ def load_classifier(entry: Mapping[str, Any], directory: Path) -> Classifier:
         except (ValueError, TypeError) as error:  # of XGBoost, whose text has several lines
             raise InputError(f"{path}: not a model of XGBoost; train it again: 'cascadebdt train'") from error
     return Classifier(
-        entry["name"], tuple(entry["against"]), tuple(entry["features"]), tuple(boosters), entry["training"]
+        entry["name"], tuple(entry["against"]), tuple(entry["features"]), tuple(boosters), _summary(entry, directory)
     )
+
+
+def _summary(entry: Mapping[str, Any], directory: Path) -> TrainingSummary:
+    try:
+        return TrainingSummary.from_json(entry["training"])
+    except InputError as error:
+        raise InputError(f"{directory / FILE_NAME}: stage '{entry['name']}': training: {error}") from None
 
 
 def _remove_models(directory: Path, *, except_for: Collection[str]) -> None:
