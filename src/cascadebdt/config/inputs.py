@@ -30,6 +30,10 @@ def _everywhere(value: object) -> object:
     return {"*": value} if isinstance(value, list | tuple) else value
 
 
+def _as_given(value: object) -> object:
+    return value
+
+
 # Missing values are marked by numbers such as -3.4e38, so that the limits of `Real` do not hold.
 Sentinel = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Sentinels = Annotated[
@@ -40,6 +44,10 @@ EventId = Annotated[tuple[str, ...], BeforeValidator(_no_branches, json_schema_i
 
 
 Checksum = Annotated[str, Field(pattern=r"^(adler32:[0-9A-Fa-f]{1,8}|md5:[0-9A-Fa-f]{32}|sha256:[0-9A-Fa-f]{64})$")]
+# One text is expanded where the files are known, see `FilesConfig`; here it is only part of the schema.
+Checksums = Annotated[
+    dict[str, Checksum], BeforeValidator(_as_given, json_schema_input_type=Checksum | dict[str, Checksum])
+]
 
 
 class NtupleConfig(Section):
@@ -134,7 +142,7 @@ class FilesConfig(Section):
     tree: str | None = Field(
         default=None, description="Tree of this sample, instead of `ntuples.tree`.", examples=["control"]
     )
-    checksum: dict[str, Checksum] = Field(
+    checksum: Checksums = Field(
         default={},
         description="Checksums of files, as grid catalogues give them (`adler32`, `md5` or `sha256`, a colon, "
         "hexadecimal digits): of the one file of a sample, or by name. Every run reads these files whole and verifies "
