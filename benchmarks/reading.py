@@ -244,16 +244,18 @@ def overlap(path: Path) -> None:
 
 
 def memory(path: Path, jobs: int, *, copies: int) -> float:
-    """Return the peak resident memory, in MB, of a process that selects a file as often as `copies`, by hard links."""
-    folder = path.parent / f"copies_{copies}"
-    folder.mkdir()
-    for copy in range(copies):
-        (folder / f"part_{copy}.root").hardlink_to(path)
-    (folder / "other.root").hardlink_to(path.with_name("other.root"))
+    """Return the peak resident memory, in MB, of a process that selects a file for as many samples as `copies`.
+
+    The samples weight it differently: otherwise its events would count twice, which is refused.
+    """
     code = (
         f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import reading; from pathlib import Path; "
         "from cascadebdt.events import loading; "
-        f"config = reading.configuration(Path({str(folder)!r}) / 'part_*.root'); "
+        f"config = reading.configuration(Path({str(path)!r})); "
+        "first, other = config.samples; "
+        f"more = [{{'name': f'copy_{{k}}', 'weight': f'genWeight * {{k}}'}} for k in range(2, {copies} + 1)]; "
+        "samples = (first, other, *(first.model_copy(update=change) for change in more)); "
+        "config = config.model_copy(update={'samples': samples}); "
         "tight = config.selection[0].model_copy(update={'cut': 'photon[0].pt > 250'}); "
         "config = config.model_copy(update={'selection': (tight, *config.selection[1:])}); "
         f"read = loading.select(config, jobs={jobs}, nominal_only=True).cutflow.read; "

@@ -16,6 +16,7 @@ from cascadebdt import ntuple
 from cascadebdt.config import NtupleConfig
 from cascadebdt.errors import FileError, InputError, TransientInputError
 from cascadebdt.events import Events, loading
+from cascadebdt.events.loading import stream
 from cascadebdt.ntuple.access import attempt
 from cascadebdt.products.cutflow import CutflowTable
 from cascadebdt.products.manifest import Manifest
@@ -86,17 +87,81 @@ def test_every_entry_of_every_file_is_in_the_ledger(tiny_events: Events) -> None
     assert sum(record.selected for record in tiny_events.ledger) == tiny_events.cutflow.selected
 
 
-def test_an_event_of_data_that_is_there_twice_names_both_places(folder: Path) -> None:
-    shutil.copy(folder / "data.root", folder / "more.root")
-    with pytest.raises(InputError, match=r"\(run 1, luminosityBlock \d+, event \d+\) appears twice, at .*data.root en"):
-        select(folder, lambda raw: raw["samples"][3].update(files=["data.root", "more.root"]))
+COPIES = r"are one file, or copies of it"
+COUNTS: dict[str, tuple[Change, str]] = {
+    "a copy": (
+        lambda raw: raw["samples"][1].update(files=["zee_*.root", "more.root"]),
+        rf"zee_0.root .*more.root {COPIES}",
+    ),
+    "data": (
+        lambda raw: raw["samples"][3].update(files=["data.root", "same.root"]),
+        rf"data.root and .*same.root {COPIES}",
+    ),
+    "two processes": (
+        lambda raw: raw["samples"][2].update(files=["wjets_*.root", "more.root"]),
+        rf"zee_0.root of sample 'zee' .*more.root of sample 'wjets' \(process wjets\) {COPIES}",
+    ),
+    "simulation as data": (lambda raw: raw["samples"][3].update(files="more.root"), COPIES),
+}
 
 
-def test_the_same_event_in_two_samples_of_data_is_found(folder: Path) -> None:
+def streamed(folder: Path, change: Change) -> None:
+    raw = tiny_config()
+    change(raw)
+    config = configuration.parse(raw, directory=folder)
+    for _ in stream(config, config.samples):
+        pass
+
+
+@pytest.mark.parametrize("read", [select, streamed])
+@pytest.mark.parametrize("case", COUNTS)
+def test_a_file_that_would_count_twice_is_named_with_both_places(folder: Path, read: Any, case: str) -> None:
+    change, message = COUNTS[case]
+    shutil.copy(folder / "zee_0.root", folder / "more.root")
+    shutil.copy(folder / "data.root", folder / "same.root")
+    with pytest.raises(InputError, match=message):
+        read(folder, change)
+
+
+def test_simulation_may_be_divided_between_two_samples_by_weights(folder: Path) -> None:
+    def divide(raw: dict[str, Any]) -> None:
+        raw["samples"][1]["weight"] = "genWeight * (MET_pt < 20)"
+        raw["samples"].insert(2, {**raw["samples"][1], "name": "high", "weight": "genWeight * (MET_pt >= 20)"})
+
+    assert select(folder, divide).cutflow.entries[2, 0] == 4000
+
+
+@pytest.mark.parametrize("read", [select, streamed])
+def test_the_same_event_in_two_samples_of_data_is_found(folder: Path, read: Any) -> None:
     write_ntuple(folder / "other.root", "zee", 800, 99, is_data=True)
     other = {"name": "data_b", "process": "data", "files": "other.root"}
-    with pytest.raises(InputError, match=r"appears twice, at .*data.root entry \d+ and at .*other.root entry \d+"):
-        select(folder, lambda raw: raw["samples"].append(other))
+    place = (
+        r"\(run 1, luminosityBlock \d+, event \d+\) appears twice, at .*data.root entry \d+ and at .*other.root entry"
+    )
+    with pytest.raises(InputError, match=place):
+        read(folder, lambda raw: raw["samples"].append(other))
+
+
+@pytest.mark.parametrize("read", [select, streamed])
+def test_the_same_row_of_simulation_in_two_files_is_found(folder: Path, read: Any) -> None:
+    write_ntuple(folder / "zee_2.root", "zee", 2000, 10, first=0)
+    place = r"sample .zee.: with equal values, the event .* appears twice, at .*zee_0.root entry .* and at .*zee_2.root"
+    with pytest.raises(InputError, match=place):
+        read(folder, lambda raw: None)
+
+
+def test_rows_of_one_generated_event_with_other_values_are_no_copies(folder: Path) -> None:
+    write_ntuple(folder / "zee_2.root", "zee", 2000, 77, first=0)
+    assert select(folder).cutflow.entries[1, 0] == 6000
+
+
+@pytest.mark.parametrize("read", [select, streamed])
+def test_simulation_whose_events_all_have_one_identity_is_refused(folder: Path, read: Any) -> None:
+    def without_numbers(raw: dict[str, Any]) -> None:
+        raw["ntuples"]["event_id"] = ["run"]
+
+    with pytest.raises(InputError, match="sample 'signal': its 3000 events have only about 1 different values of run"):
+        read(folder, without_numbers)
 
 
 def test_a_fault_that_passes_is_tried_again_with_growing_pauses(caplog: pytest.LogCaptureFixture) -> None:

@@ -15,15 +15,19 @@ CARTESIAN = {"momentum": ["Px", "Py", "Pz", "E"]}
 
 
 def analysis(files: object, features: dict[str, str], **changes: Any) -> dict[str, Any]:
-    """Return a raw configuration that selects the same files as signal and background, without normalisation."""
+    """Return a raw configuration that selects the same files as signal and, with another weight, as background."""
     ntuples = {"event_id": "entry", **changes.pop("ntuples", {})}
     sample = {"files": files, **changes.pop("sample", {})}
+    background = {**sample, "weight": f"2 * ({sample.get('weight') or ntuples.get('weight', 1)})"}
     stage = {"name": "all", "against": "background", "features": [next(iter(features))]}
     return {
         "analysis": "inputs",
         "luminosity_fb": 1.0,
         "ntuples": ntuples,
-        "samples": [{"name": name, "process": name, **sample} for name in ("signal", "background")],
+        "samples": [
+            {"name": "signal", "process": "signal", **sample},
+            {"name": "background", "process": "background", **background},
+        ],
         "features": features,
         "cascade": {"stages": [{**stage, "working_point": {"threshold": 0.5}}]},
         **changes,

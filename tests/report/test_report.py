@@ -134,10 +134,13 @@ CONTENT: dict[str, Any] = {
                 "skipped": None,
                 "size_bytes": 2_500_000,
                 "identity": "x",
+                "bytes_read": 2_000_000,
+                "checksum": "xxh3:0123456789abcdef",
             }
         ],
         "missing": {},
         "used_in_training": {},
+        "warnings": [],
     },
     "cascade": {"format": 2, "signal": "signal", "mode": "cross_fit", "folds": 3, "stages": [STAGE], "final": FINAL},
     "cutflow": {
@@ -376,6 +379,11 @@ def test_figures_are_embedded_so_that_the_page_stands_alone(content: dict[str, A
         assert f"data:image/png;base64,{base64.b64encode(image).decode()}" in page
     assert "src=" not in page.replace('src="data:', "")
     assert "href=" not in page
+
+
+def test_what_is_remarkable_in_the_input_is_a_warning(content: dict[str, Any]) -> None:
+    content["manifest"]["warnings"] = ["one event has 90% of the sum of all weights"]
+    assert "<li>one event has 90% of the sum of all weights</li>" in build(content)
 
 
 def test_nothing_to_say_is_no_warning(content: dict[str, Any]) -> None:

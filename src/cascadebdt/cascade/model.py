@@ -233,18 +233,24 @@ class Cascade:
         Raises
         ------
         InputError
-            If a file is missing or is not the one that was saved.
+            If a file is missing, damaged, or not the one that was saved.
         """
         directory = Path(directory)
         content = storage.read_content(directory)
-        return cls(
-            signal=content["signal"],
-            n_folds=content["folds"],
-            stages=tuple(storage.load_stage(entry, directory) for entry in content["stages"]),
-            final=storage.load_classifier(content["final"], directory) if content["final"] else None,
-            mode=content["mode"],
-            provenance=content["provenance"],
-        )
+        try:
+            return cls(
+                signal=content["signal"],
+                n_folds=content["folds"],
+                stages=tuple(storage.load_stage(entry, directory) for entry in content["stages"]),
+                final=storage.load_classifier(content["final"], directory) if content["final"] else None,
+                mode=content["mode"],
+                provenance=content["provenance"],
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
+            raise InputError(
+                f"{directory / storage.FILE_NAME}: damaged ({reason}); train it again: 'cascadebdt train'"
+            ) from error
 
     def _columns(
         self, events: Events | Mapping[str, AnyArray], event_id: IdArray | None

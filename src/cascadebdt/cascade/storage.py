@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ def read_content(directory: Path) -> dict[str, Any]:
         content: dict[str, Any] = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not a saved cascade: {error}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: not a saved cascade, it holds a {type(content).__name__}")
     if content.get("format") != FORMAT:
         raise InputError(f"{path}: format {content.get('format')}, expected {FORMAT}")
     return content
@@ -100,7 +103,10 @@ def load_classifier(entry: Mapping[str, Any], directory: Path) -> Classifier:
         raw = path.read_bytes()
         if hashlib.sha256(raw).hexdigest() != model["sha256"]:
             raise InputError(f"{path}: not the model that {FILE_NAME} describes (its SHA-256 differs)")
-        boosters.append(xgb.Booster(model_file=bytearray(raw)))
+        try:
+            boosters.append(xgb.Booster(model_file=bytearray(raw)))
+        except (ValueError, TypeError) as error:  # of XGBoost, whose text has several lines
+            raise InputError(f"{path}: not a model of XGBoost; train it again: 'cascadebdt train'") from error
     return Classifier(
         entry["name"], tuple(entry["against"]), tuple(entry["features"]), tuple(boosters), _summary(entry, directory)
     )
@@ -128,4 +134,7 @@ def _exact(threshold: np.float32) -> dict[str, Any]:
 
 
 def _from_exact(threshold: Mapping[str, Any]) -> np.float32:
-    return np.float32(float.fromhex(threshold["hex"]))
+    value = float.fromhex(threshold["hex"])
+    if not math.isfinite(value):
+        raise ValueError(f"a threshold is {value}")
+    return np.float32(value)

@@ -1,9 +1,10 @@
 """The command line: thin commands, one module per group, which call the package and echo what they wrote.
 
-Exit codes: 0 success; 2 the input is wrong, said in one sentence; 75 a fault that may pass, worth a retry; anything
-else is a bug and keeps its traceback.
+Exit codes: 0 success; 2 the input is wrong, said in one sentence; 75 a fault that may pass, worth a retry, such as a
+full disk; anything else is a bug and keeps its traceback.
 """
 
+import errno
 import os
 from typing import Any
 
@@ -20,6 +21,8 @@ from cascadebdt.errors import CascadeBDTError, TransientInputError
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read as XGBoost loads; spinning threads starve each other
 EXIT_INPUT = 2
 EXIT_TRANSIENT = 75
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+PASSING = FULL | {errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.EIO, errno.ENFILE, errno.EMFILE, errno.ESTALE}
 
 
 class _Group(click.Group):
@@ -31,6 +34,21 @@ class _Group(click.Group):
         except CascadeBDTError as error:
             click.echo(f"cascadebdt: {error}", err=True)
             ctx.exit(EXIT_TRANSIENT if isinstance(error, TransientInputError) else EXIT_INPUT)
+        except BrokenPipeError:  # the reader of the output went away, which click knows how to end
+            raise
+        except OSError as error:  # of a place to write to, or of a file that vanished
+            reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
+            where = f"{error.filename}: " if error.filename else ""
+            click.echo(f"cascadebdt: {where}{reason.lower()}; {_cure(error)}", err=True)
+            ctx.exit(EXIT_TRANSIENT if error.errno in PASSING else EXIT_INPUT)
+
+
+def _cure(error: OSError) -> str:
+    if error.errno in FULL:
+        return "make room there, or choose another folder with --output, and run it again"
+    if error.errno in PASSING:
+        return "run it again"
+    return "choose a folder that can be written to, with --output"
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,10 +1,22 @@
 """The parts of a configuration about the input: how files are read, samples, objects, cuts."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from cascadebdt.config.base import Expression, Integer, Name, NotNegative, Positive, Section, Texts, unit
+from cascadebdt.config.base import (
+    Expression,
+    Integer,
+    LocatedError,
+    Name,
+    NotNegative,
+    Positive,
+    Section,
+    Texts,
+    listed,
+    unit,
+)
 
 DATA = "data"
 ENTRY = "entry"
@@ -18,6 +30,10 @@ def _everywhere(value: object) -> object:
     return {"*": value} if isinstance(value, list | tuple) else value
 
 
+def _as_given(value: object) -> object:
+    return value
+
+
 # Missing values are marked by numbers such as -3.4e38, so that the limits of `Real` do not hold.
 Sentinel = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Sentinels = Annotated[
@@ -25,6 +41,13 @@ Sentinels = Annotated[
     BeforeValidator(_everywhere, json_schema_input_type=list[float] | dict[str, list[float]]),
 ]
 EventId = Annotated[tuple[str, ...], BeforeValidator(_no_branches, json_schema_input_type=Literal["entry"] | list[str])]
+
+
+Checksum = Annotated[str, Field(pattern=r"^(adler32:[0-9A-Fa-f]{1,8}|md5:[0-9A-Fa-f]{32}|sha256:[0-9A-Fa-f]{64})$")]
+# One text is expanded where the files are known, see `FilesConfig`; here it is only part of the schema.
+Checksums = Annotated[
+    dict[str, Checksum], BeforeValidator(_as_given, json_schema_input_type=Checksum | dict[str, Checksum])
+]
 
 
 class NtupleConfig(Section):
@@ -119,6 +142,24 @@ class FilesConfig(Section):
     tree: str | None = Field(
         default=None, description="Tree of this sample, instead of `ntuples.tree`.", examples=["control"]
     )
+    checksum: Checksums = Field(
+        default={},
+        description="Checksums of files, as grid catalogues give them (`adler32`, `md5` or `sha256`, a colon, "
+        "hexadecimal digits): of the one file of a sample, or by name. Every run reads these files whole and verifies "
+        "them. In a text file with names a checksum may follow a name after a blank.",
+        examples=["adler32:03da0195", {"zee_1.root": "md5:9e107d9d372bb6826bd81d3542a419d6"}],
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_checksum(cls, data: object) -> object:
+        """Take one checksum for that of the one file."""
+        if not isinstance(data, Mapping) or not isinstance(data.get("checksum"), str):
+            return data
+        files = listed(data.get("files"))
+        if not isinstance(files, list | tuple) or len(files) != 1:
+            raise LocatedError("one checksum goes with one file; give checksums by the name of the file", "checksum")
+        return {**data, "checksum": {files[0]: data["checksum"]}}
 
 
 class SampleConfig(FilesConfig):

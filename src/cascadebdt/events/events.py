@@ -20,7 +20,7 @@ class FileRecord:
     """What became of the entries of one file in the nominal selection (or in that of its variation).
 
     `entries` is what the file says, `read` what came out of it; `read - selected` were cut. `skipped` is why the file
-    was left out, None if it was not.
+    was left out, None if it was not. `bytes_read` and `checksum` are those of the events that were read from it.
     """
 
     sample: str
@@ -29,6 +29,8 @@ class FileRecord:
     read: int
     selected: int
     skipped: str | None = None
+    bytes_read: int = 0
+    checksum: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +48,7 @@ class Events:
     cutflow : of the nominal selection
     files : the files read, by sample
     ledger : what became of each file, those left out included
+    warnings : what is remarkable in the input, a sentence each
 
     Examples
     --------
@@ -66,6 +69,7 @@ class Events:
     cutflow: Cutflow = field(default_factory=lambda: Cutflow.empty((), ()))
     files: Mapping[str, "tuple[NtupleFile, ...]"] = field(default_factory=dict)
     ledger: tuple[FileRecord, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.event_id)

@@ -1,20 +1,21 @@
 """The ledger: what became of every entry of every file, and the checks that nothing was lost or counted twice."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 import awkward as ak
 import numpy as np
 
-from cascadebdt.arrays import AnyArray, IdArray
-from cascadebdt.config import Config
+from cascadebdt.arrays import AnyArray, IdArray, IntArray
+from cascadebdt.config import NOMINAL, Config
 from cascadebdt.errors import InputError
-from cascadebdt.events.events import Events, FileRecord, identify
+from cascadebdt.events.events import FileRecord, identify
+from cascadebdt.events.marks import Marks, identifies, repeated
 from cascadebdt.events.selection import Counts
 from cascadebdt.events.sources import Source
 from cascadebdt.ntuple import EntryRange, Reader, ranges
 
-Place: TypeAlias = tuple[int | str, ...]
+Again: TypeAlias = Callable[[Source, EntryRange], tuple[ak.Array, IntArray, IdArray]]  # chunk, its rows, their marks
 
 
 def identity(chunk: ak.Array, part: EntryRange, source: Source, config: Config) -> IdArray:
@@ -38,8 +39,8 @@ def numbers(chunk: ak.Array, part: EntryRange, config: Config) -> list[AnyArray]
     return columns
 
 
-def records(source: Source, counted: Iterable[tuple[EntryRange, Counts]]) -> list[FileRecord]:
-    """Return what became of every file of a source, in order.
+def records(source: Source, counted: Iterable[tuple[EntryRange, Counts]], reader: Reader) -> list[FileRecord]:
+    """Return what became of every file of a source that `reader` read, in order.
 
     Raises
     ------
@@ -54,55 +55,108 @@ def records(source: Source, counted: Iterable[tuple[EntryRange, Counts]]) -> lis
     for file in source.files:
         if read[file.location] != file.entries:
             raise InputError(f"{file.location}: {read[file.location]} of {file.entries} entries were read")
-    done = [
-        FileRecord(source.name, file.location, file.entries, read[file.location], selected[file.location])
-        for file in source.files
-    ]
+    done = []
+    for file in source.files:
+        n_bytes, checksum = reader.sum(file)
+        n_read, n_selected = read[file.location], selected[file.location]
+        done.append(FileRecord(source.name, file.location, file.entries, n_read, n_selected, None, n_bytes, checksum))
     return done + [FileRecord(source.name, location, 0, 0, 0, why) for location, why in source.skipped.items()]
 
 
-def require_unique(events: Events, sources: Sequence[Source], config: Config, reader: Reader) -> None:
-    """Require that no event of data was selected twice.
+def require_distinct(sources: Sequence[Source]) -> None:
+    """Require that no file appears twice, under whatever name, where its events would count twice.
 
-    Only if one was, the places are looked up by reading the identities again; an event that fails the selection
-    fails it in every copy.
+    Simulation may serve two samples if these weight it differently, and so divide its events between them. Alternative
+    samples are compared with nothing but themselves: they replace other events.
 
     Raises
     ------
     InputError
-        Naming the event and the two places.
+        Naming both places.
     """
-    ids = np.sort(events.event_id[events.is_data & events.is_nominal])
-    twice = np.unique(ids[1:][ids[1:] == ids[:-1]])
-    if not len(twice):
-        return
-    seen: dict[Place, str] = {}
-    for source in (source for source in sources if source.is_data):
+    known: dict[tuple[object, ...], list[tuple[Source, str]]] = {}
+    for source in sources:
+        world = NOMINAL if NOMINAL in source.plans else source.name
+        for file in source.files:
+            # ROOT files that were made reproducible all have the identifier zero.
+            content = (file.identity, file.size_bytes, file.entries) if file.identity.strip("0-") else file.location
+            others = known.setdefault((world, content, file.tree), [])
+            for other, place in others:
+                if source.is_data or other.is_data or source.name == other.name or source.weight == other.weight:
+                    raise InputError(_twice(other, place, source, file.location))
+            others.append((source, file.location))
+
+
+def _twice(first: Source, place: str, second: Source, other_place: str) -> str:
+    if first.name == second.name:
+        return (
+            f"sample '{first.name}': {place} and {other_place} are one file, or copies of it, so that its events would "
+            "count twice; remove one of them from samples.files"
+        )
+    return (
+        f"{place} of sample '{first.name}' (process {first.process}) and {other_place} of sample '{second.name}' "
+        f"(process {second.process}) are one file, or copies of it, so that its events would count twice; remove it "
+        "from one of the samples"
+    )
+
+
+def require_unique(found: Mapping[str, Marks], sources: Sequence[Source], config: Config, again: Again) -> None:
+    """Require that no event of data, and no row of simulation with equal values, was selected twice.
+
+    Only if one was, the places are looked up by selecting again.
+
+    Parameters
+    ----------
+    found : source -> the marks of its rows
+    again : selects a range of entries again
+
+    Raises
+    ------
+    InputError
+        Naming the event and the two places, or a sample whose events have hardly any identities.
+    """
+    for source in sources:
+        _require_identities(source, found[source.name], config)
+    groups = [[source for source in sources if source.is_data], *([source] for source in sources if not source.is_data)]
+    for group in filter(None, groups):
+        suspects = repeated(np.concatenate([found[source.name].rows for source in group]))
+        if len(suspects):
+            _look_up(suspects, group, config, again)
+
+
+def _require_identities(source: Source, marks: Marks, config: Config) -> None:
+    """Require that the events of simulation do not nearly all have the same identity; those of data then repeat."""
+    if not source.is_data and not identifies(marks):
+        names, n_values = ", ".join(config.ntuples.event_id), int(marks.occupied.sum())
+        raise InputError(
+            f"sample '{source.name}': its {marks.n_entries} events have only about {n_values} different values of "
+            f"{names}, so that they cannot be divided into folds; name the branches that identify an event in "
+            "ntuples.event_id, or 'entry' if there are none"
+        )
+
+
+def _look_up(suspects: IdArray, sources: Sequence[Source], config: Config, again: Again) -> None:
+    """Raise at the second place of a row."""
+    seen: dict[int, str] = {}
+    for source in sources:
         for part in (part for file in source.files for part in ranges(file, entries=config.ntuples.chunk_entries)):
-            _require_new(part, source, config, reader, twice, seen)
+            chunk, rows, marks = again(source, part)
+            for at in np.flatnonzero(np.isin(marks, suspects)):
+                mark, row = int(marks[at]), int(rows[at])
+                place = f"{part.file.location} entry {part.start + row}"
+                if mark in seen:
+                    what = (
+                        "data: the event" if source.is_data else f"sample '{source.name}': with equal values, the event"
+                    )
+                    raise InputError(
+                        f"{what} ({_label(chunk, row, part, config)}) appears twice, at {seen[mark]} and at {place}; "
+                        "expected it once: remove the copy from samples.files or from the file"
+                    )
+                seen[mark] = place
 
 
-def _require_new(
-    part: EntryRange,
-    source: Source,
-    config: Config,
-    reader: Reader,
-    twice: IdArray,
-    seen: dict[Place, str],
-) -> None:
-    """Note the places of the suspects in one range of entries; raise at the second place of an event."""
+def _label(chunk: ak.Array, row: int, part: EntryRange, config: Config) -> str:
+    """Return what identifies an event, as a person writes it."""
     names = config.ntuples.event_id
-    chunk = reader.read(part, names)
-    rows = np.flatnonzero(np.isin(identity(chunk, part, source, config), twice))
     columns = numbers(chunk, part, config) if names else [np.arange(part.start, part.stop)]
-    for row in rows:
-        event = tuple(int(column[row]) for column in columns)
-        key: Place = (*event, *(() if names else (part.file.identity, part.file.tree)))
-        place = f"{part.file.location} entry {part.start + row}"
-        if key in seen:
-            label = ", ".join(f"{name} {value}" for name, value in zip(names or ("entry",), event, strict=True))
-            raise InputError(
-                f"data: the event ({label}) appears twice, at {seen[key]} and at {place}; "
-                "expected each event once: remove the copy from samples.files or from the file"
-            )
-        seen[key] = place
+    return ", ".join(f"{name} {int(column[row])}" for name, column in zip(names or ("entry",), columns, strict=True))

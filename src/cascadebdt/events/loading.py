@@ -1,19 +1,23 @@
 """Files -> chunks -> selected `Events`, with every variation that changes them."""
 
+import logging
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import reduce
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import awkward as ak
 import numpy as np
 
-from cascadebdt.arrays import CODE, AnyArray, FloatArray, IdArray
+from cascadebdt.arrays import CODE, AnyArray, FloatArray, IdArray, IntArray
 from cascadebdt.config import NOMINAL, Config, SampleConfig, SampleSystematic
 from cascadebdt.errors import FileError, InputError, TrainingError
 from cascadebdt.events import disk, ledger, selection
 from cascadebdt.events.events import Events, concatenate
+from cascadebdt.events.marks import Marks, joined, largest_share, marks_of
 from cascadebdt.events.read_ahead import outcomes
 from cascadebdt.events.selection import Counts, Cutflow
 from cascadebdt.events.sources import Source, all_sources, sources_of, without
@@ -21,6 +25,8 @@ from cascadebdt.events.variations import alternative_samples, variations_with_ro
 from cascadebdt.features import Branches, FeatureTable
 from cascadebdt.ntuple import EntryRange, Reader, ranges
 from cascadebdt.progress import Progress, silent
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +36,8 @@ class _Part:
     entries: EntryRange
     events: list[Events]
     counts: Counts
+    marks: Marks
+    notes: frozenset[str]
 
 
 def select(config: Config, *, jobs: int = 1, nominal_only: bool = False, progress: Progress = silent) -> Events:
@@ -47,7 +55,7 @@ def select(config: Config, *, jobs: int = 1, nominal_only: bool = False, progres
     ConfigError
         If an expression is wrong or names what the files do not hold.
     InputError
-        If a file, a weight or a feature is not usable, or if an event of data appears twice.
+        If a file, a weight or a feature is not usable, or if a file or an event appears twice.
 
     Examples
     --------
@@ -56,19 +64,39 @@ def select(config: Config, *, jobs: int = 1, nominal_only: bool = False, progres
     """
     names = _Names.of(config, nominal_only=nominal_only)
     with Reader(config.ntuples) as reader:
-        done = _read_all(all_sources(config, nominal_only=nominal_only), config, names, reader, jobs, progress)
+        sources = all_sources(config, nominal_only=nominal_only)
+        ledger.require_distinct(sources)
+        done = _read_all(sources, config, names, reader, jobs, progress)
         events = concatenate(events for _, parts in done for part in parts for events in part.events)
-        ledger.require_unique(events, [source for source, _ in done], config, reader)
+        marks = {source.name: joined([part.marks for part in parts]) for source, parts in done}
+        ledger.require_unique(marks, [source for source, _ in done], config, _again(config, names, reader))
     return replace(
         events,
         cutflow=_cutflow(config, done),
+        warnings=_warnings(done, marks),
         files={source.name: source.files for source, _ in done},
         ledger=tuple(
             record
             for source, parts in done
-            for record in ledger.records(source, [(part.entries, part.counts) for part in parts])
+            for record in ledger.records(source, [(part.entries, part.counts) for part in parts], reader)
         ),
     )
+
+
+def _warnings(done: list[tuple[Source, list[_Part]]], marks: Mapping[str, Marks]) -> tuple[str, ...]:
+    """Return what is remarkable in the input, and log it."""
+    sentences = sorted({note for _, parts in done for part in parts for note in part.notes})
+    for source, _ in done:
+        found = marks[source.name]
+        share = None if source.is_data else largest_share(found)
+        if share is not None:
+            sentences.append(
+                f"sample '{source.name}': one of {len(found.rows)} selected events has {share:.1%} of the sum of all "
+                f"weights, {found.largest:.3g} of {found.weight:.3g}; look at the event, or cut on the weight"
+            )
+    for sentence in sentences:
+        log.warning("%s", sentence)
+    return tuple(sentences)
 
 
 def _read_all(
@@ -155,10 +183,15 @@ def stream(
     ------
     FileError
         If a file fails while it is read: chunks already given cannot be normalised anew without it.
+    InputError
+        As `select` does; that an event appears twice is known after the last chunk.
     """
     names = _Names.of(config, nominal_only=nominal_only)
     empty = Cutflow.empty(tuple(cut.name for cut in config.selection), tuple(s.name for s in config.samples))
-    items = _items(sources_of(config, samples, nominal_only=nominal_only), config)
+    sources = sources_of(config, samples, nominal_only=nominal_only)
+    ledger.require_distinct(sources)
+    items = _items(sources, config)
+    marks: dict[str, list[Marks]] = {source.name: [] for source in sources}
     with (
         Reader(config.ntuples) as reader,
         closing(
@@ -168,8 +201,12 @@ def stream(
         for (source, _), part in zip(items, parts, strict=True):
             if isinstance(part, FileError):
                 raise part
+            marks[source.name].append(part.marks)
             cutflow = empty.add(source.name, part.counts) if NOMINAL in source.plans else empty
             yield source.name, replace(concatenate(part.events), cutflow=cutflow)
+        ledger.require_unique(
+            {name: joined(found) for name, found in marks.items()}, sources, config, _again(config, names, reader)
+        )
 
 
 def select_for_training(config: Config, file: Path, *, jobs: int = 1, progress: Progress = silent) -> Events:
@@ -187,12 +224,9 @@ def select_for_training(config: Config, file: Path, *, jobs: int = 1, progress: 
     """
     if config.cascade.memory == "ram":
         return select(config, jobs=jobs, nominal_only=True, progress=progress)
-    chunks = (
-        (events for _, events in stream(config, [sample], jobs=jobs, nominal_only=True, progress=progress))
-        for sample in config.samples
-        if not sample.is_data
-    )
-    return disk.write(file, chunks)
+    simulated = [sample for sample in config.samples if not sample.is_data]
+    chunks = stream(config, simulated, jobs=jobs, nominal_only=True, progress=progress)
+    return disk.write(file, ((events for _, events in group) for _, group in groupby(chunks, key=itemgetter(0))))
 
 
 def _cutflow(config: Config, done: list[tuple[Source, list[_Part]]]) -> Cutflow:
@@ -254,14 +288,33 @@ def _select(source: Source, part: EntryRange, chunk: ak.Array, config: Config, n
     selected: list[Events] = []
     counted: list[Counts] = []
     (first, plan), *others = source.plans.items()
-    nominal, varied = plan.apply_with(dict(others), Branches(chunk, n_events=part.stop - part.start))
+    branches = Branches(chunk, n_events=part.stop - part.start)
+    nominal, varied = plan.apply_with(dict(others), branches)
     for variation, table in {first: nominal, **{name: _varied(table) for name, table in varied.items()}}.items():
         weights = _weights(table, source, part, list(weight_factors(config)))
         _, counts = selection.apply(table.passed, weights[NOMINAL])
         _require_finite(table, part)
         selected.append(_events(table, weights, event_id, source, variation, names))
         counted.append(counts)
-    return _Part(part, selected, counted[0])
+    marks = marks_of(selected[0], event_id, is_data=source.is_data)
+    flags = {
+        f"{what}: branch '{name}' is true or false and used as a number, 1 or 0"
+        for what, name in plan.numbers
+        if branches.is_flag(name)
+    }
+    return _Part(part, selected, counted[0], marks, frozenset(flags))
+
+
+def _again(config: Config, names: _Names, reader: Reader) -> ledger.Again:
+    """Return a function that selects a range of entries again: its chunk, the selected rows and their marks."""
+
+    def select_again(source: Source, part: EntryRange) -> tuple[ak.Array, IntArray, IdArray]:
+        chunk = reader.read(part, source.branches | set(config.ntuples.event_id), exact=source.exact)
+        plan = next(iter(source.plans.values()))
+        rows = plan.apply(Branches(chunk, n_events=part.stop - part.start), passing_only=True).rows
+        return chunk, rows, _select(source, part, chunk, config, names).marks.rows
+
+    return select_again
 
 
 def _varied(table: FeatureTable) -> FeatureTable:

@@ -22,6 +22,7 @@ class Source:
     Attributes
     ----------
     scale : what event weights are multiplied by, from the files in `files` alone
+    weight : expression of the weight in the files, None for data or where there is none
     skipped : location -> reason, of files left out
     """
 
@@ -32,6 +33,7 @@ class Source:
     scale: float
     plans: Mapping[str, FeaturePlan]
     cross_section_pb: float | None = None
+    weight: str | None = None
     skipped: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -116,7 +118,17 @@ def _source(config: Config, sample: SampleConfig | SampleSystematic, variation: 
     shifted = shifts(config, sample.process) if with_shifts and not is_data else {}
     plans = {variation: plan(variation, {}), **{name: plan(name, by) for name, by in shifted.items()}}
     scale = _scale(config, files, sample.cross_section_pb)
-    return Source(sample.name, sample.process, is_data, files, scale, plans, sample.cross_section_pb, skipped)
+    return Source(
+        sample.name,
+        sample.process,
+        is_data,
+        files,
+        scale,
+        plans,
+        cross_section_pb=sample.cross_section_pb,
+        weight=weights.get(NOMINAL),
+        skipped=skipped,
+    )
 
 
 def _configured_paths(
@@ -136,15 +148,30 @@ def _files(
     """Return the usable files of a sample, and why the others are skipped."""
     files: list[NtupleFile] = []
     skipped: dict[str, str] = {}
-    for location in ntuple.find(sample.files, directory=config.directory):
+    is_normalised = sample.cross_section_pb is not None
+    for location, checksum in _located(config, sample).items():
         try:
-            is_normalised = sample.cross_section_pb is not None
+            if checksum is not None:
+                ntuple.verify(location, checksum)
             files.append(ntuple.describe(location, config.ntuples, tree=sample.tree, is_normalised=is_normalised))
         except FileError as error:
             _require_skippable(error, config, is_simulation=is_simulation, cross_section_pb=sample.cross_section_pb)
             log.warning("skipped: %s", error)
             skipped[location] = str(error)
     return _required(files, sample.name, skipped), skipped
+
+
+def _located(config: Config, sample: SampleConfig | SampleSystematic) -> dict[str, str | None]:
+    """Return location -> checksum, if it has one in the configuration or in a list of files."""
+    located = dict(ntuple.locate(sample.files, directory=config.directory))
+    for name, checksum in sample.checksum.items():
+        for location in ntuple.find([name], directory=config.directory):
+            if location not in located:
+                raise InputError(
+                    f"sample '{sample.name}': '{name}' in checksum is none of its files; name it as in files"
+                )
+            located[location] = checksum
+    return located
 
 
 def _required(files: list[NtupleFile], sample: str, skipped: Mapping[str, str]) -> tuple[NtupleFile, ...]:

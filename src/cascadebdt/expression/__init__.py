@@ -20,7 +20,7 @@ The language is the arithmetic, comparisons and logic of Python, or of ROOT's ``
 from cascadebdt.expression.compiler import Program, build
 from cascadebdt.expression.parser import parse
 from cascadebdt.expression.registry import register, registered
-from cascadebdt.expression.tree import Call, Field, Node, Number, Reduce, Value, objects_in, values_in, walk
+from cascadebdt.expression.tree import Call, Field, Node, Number, Reduce, Value, numbers_in, objects_in, values_in, walk
 
 __all__ = [
     "Call",
@@ -31,6 +31,7 @@ __all__ = [
     "Reduce",
     "Value",
     "build",
+    "numbers_in",
     "objects_in",
     "parse",
     "register",

@@ -78,6 +78,23 @@ def values_in(trees: Iterable[Node]) -> list[Value]:
     return list(dict.fromkeys(node for tree in trees for node in walk(tree) if isinstance(node, Value)))
 
 
+def numbers_in(node: Node, *, as_condition: bool = False) -> Iterator[Value]:
+    """Yield the bare names in `node` whose value is used as a number and not as a condition."""
+    if isinstance(node, Value) and not as_condition:
+        yield node
+    for position, child in enumerate(children(node)):
+        yield from numbers_in(child, as_condition=_wants_condition(node, position))
+
+
+def _wants_condition(node: Node, position: int) -> bool:
+    """Return whether a child of `node` is used as a condition."""
+    if isinstance(node, Reduce):
+        return node.function in ("count", "any", "all")
+    return isinstance(node, Call) and (
+        node.function in ("and", "or", "not") or (node.function, position) == ("where", 0)
+    )
+
+
 def objects_in(trees: Iterable[Node]) -> list[str]:
     """Return the objects in some trees, each once."""
     nodes = [node for tree in trees for node in walk(tree)]

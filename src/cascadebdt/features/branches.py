@@ -81,6 +81,10 @@ class Branches:
         new_offsets, index = self._taken[id(offsets)]
         return new_offsets, content[index]
 
+    def is_flag(self, name: str) -> bool:
+        """Return whether a branch holds true and false."""
+        return name in self.layout.fields and self.flat(name)[1].dtype == np.bool_
+
     def numbers(self, name: str) -> AnyArray:
         """Return a branch with one number per event: (n_events,)."""
         offsets, content = self.flat(name)

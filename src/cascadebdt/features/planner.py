@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from cascadebdt.config import CutConfig, ObjectConfig
 from cascadebdt.errors import ConfigError, did_you_mean
-from cascadebdt.expression import Field, Node, Value, build, objects_in, parse, values_in, walk
+from cascadebdt.expression import Field, Node, Value, build, numbers_in, objects_in, parse, values_in, walk
 from cascadebdt.features.branches import Shift
 from cascadebdt.features.objects import MOMENTUM, AnyObject, Cartesian, Cell, ObjectPlan, PairPlan
 from cascadebdt.features.table import FeaturePlan
@@ -84,6 +84,22 @@ def plan(
         cuts=tuple(cuts),
         columns=tuple(columns),
         weights=tuple(factors),
+        numbers=_numbers(columns, cuts, factors),
+    )
+
+
+def _numbers(
+    columns: Mapping[str, Node], cuts: Mapping[str, Node], factors: Mapping[str, Node]
+) -> tuple[tuple[str, str], ...]:
+    """Return where bare names are used as numbers, and which: (what, branch)."""
+    trees = [("feature", columns, False), ("cut", cuts, True), ("weight", factors, False)]
+    return tuple(
+        dict.fromkeys(
+            (f"{kind} '{name}'", value.name)
+            for kind, named, as_condition in trees
+            for name, tree in named.items()
+            for value in numbers_in(tree, as_condition=as_condition)
+        )
     )
 
 

@@ -8,7 +8,8 @@ TTree and RNTuple, on local disks or behind ``root://`` and ``https://``. Faults
 is missing, damaged or unexpected is one sentence.
 """
 
-from cascadebdt.ntuple.files import NtupleFile, describe, find, sum_of_weights
+from cascadebdt.ntuple.checksums import changed, verify
+from cascadebdt.ntuple.files import NtupleFile, describe, find, locate, sum_of_weights
 from cascadebdt.ntuple.reading import EntryRange, Reader, ranges, require_matches
 from cascadebdt.ntuple.survey import Survey, starting_configuration, survey
 
@@ -17,11 +18,14 @@ __all__ = [
     "NtupleFile",
     "Reader",
     "Survey",
+    "changed",
     "describe",
     "find",
+    "locate",
     "ranges",
     "require_matches",
     "starting_configuration",
     "sum_of_weights",
     "survey",
+    "verify",
 ]

@@ -9,10 +9,17 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import uproot
-from uproot.source.file import MultithreadedFileSource
 
 from cascadebdt.config import NtupleConfig
 from cascadebdt.errors import FileError, InputError, TransientInputError, did_you_mean
+from cascadebdt.ntuple.verified import (
+    DamageError,
+    LocalSource,
+    RemoteSource,
+    VerifiedRNTuple,
+    require_complete,
+    require_counts,
+)
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -68,8 +75,14 @@ def open_file(location: str) -> Any:
     caches live on after their file is closed, so that memory would grow with the size and number of the files.
     """
     if is_remote(location):
-        return uproot.open(location, array_cache=None, object_cache=None)
-    return uproot.open(location, handler=MultithreadedFileSource, num_workers=1, array_cache=None, object_cache=None)
+        return uproot.open(location, handler=RemoteSource, array_cache=None, object_cache=None)
+    file = uproot.open(location, handler=LocalSource, num_workers=1, array_cache=None, object_cache=None)
+    try:
+        require_complete(file)
+    except DamageError:
+        file.close()
+        raise
+    return file
 
 
 @contextmanager
@@ -79,6 +92,10 @@ def reading(location: str) -> Iterator[None]:
         yield
     except InputError:
         raise
+    except DamageError as error:
+        raise FileError(
+            f"{location}: the file is damaged, {error}; fetch or make it again", location=location
+        ) from error
     except FileNotFoundError as error:
         raise FileError(f"{location}: no such file", location=location) from error
     except PermissionError as error:
@@ -132,7 +149,13 @@ def tree_in(file: Any, location: str, name: str) -> Any:
     if name not in trees:
         known = ", ".join(trees) or "none"
         raise InputError(f"{location}: no tree '{name}'{did_you_mean(name, trees)} (trees: {known})")
-    return file[name]
+    # Classes of its own for this file alone: what uproot makes from a damaged file would spoil the next one.
+    if file.classname_of(name) == "ROOT::RNTuple":
+        file.file.custom_classes = {**uproot.classes, "ROOT::RNTuple": VerifiedRNTuple}
+    tree = file[name]
+    if not is_rntuple(tree):
+        require_counts(tree)
+    return tree
 
 
 def require(known: Collection[str], names: Collection[str], *, where: str) -> None:

@@ -2,16 +2,22 @@
 
 import glob
 import math
+import os
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 
 from cascadebdt.config import NtupleConfig
 from cascadebdt.errors import InputError, did_you_mean
+from cascadebdt.ntuple import checksums
 from cascadebdt.ntuple.access import attempt, is_remote, is_rntuple, opened, reading, require, tree_in
+
+PORTS = {"root": 1094, "roots": 1094, "xroot": 1094, "http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
@@ -55,34 +61,79 @@ def find(patterns: Sequence[str], *, directory: Path) -> tuple[str, ...]:
     Raises
     ------
     InputError
-        If a pattern matches no file.
+        If a pattern matches no file, or if a file is named twice or under two names.
     """
-    return tuple(sorted({location for pattern in patterns for location in _matches(pattern, directory)}))
+    return tuple(location for location, _ in locate(patterns, directory=directory))
 
 
-def _matches(pattern: str, directory: Path) -> list[str]:
-    """Return the locations of one pattern."""
+def locate(patterns: Sequence[str], *, directory: Path) -> tuple[tuple[str, str | None], ...]:
+    """Return the locations as `find` does, each with the checksum that a list of files gives for it."""
+    found: dict[str, _Match] = {}
+    for pattern in patterns:
+        for match in _matches(pattern, directory):
+            known = found.setdefault(_canonical(match.location), match)
+            if known is not match and (known.named != match.named or (known.is_explicit and match.is_explicit)):
+                raise InputError(
+                    f"{match.location}: named twice, as '{known.named}' and as '{match.named}'; its events would count "
+                    "twice: remove one"
+                )
+    return tuple(sorted((match.location, match.checksum) for match in found.values()))
+
+
+@dataclass(frozen=True)
+class _Match:
+    """A file, how it is named, whether with a name of its own, and its checksum from a list."""
+
+    location: str
+    named: str
+    is_explicit: bool
+    checksum: str | None = None
+
+
+def _canonical(location: str) -> str:
+    """Return a location such that other spellings of a URL give the same."""
+    if not is_remote(location):
+        return location
+    url = urlsplit(location)
+    host = url.netloc.lower().removesuffix(f":{PORTS.get(url.scheme, '')}")
+    return f"{url.scheme}://{host}/{re.sub('/+', '/', url.path).lstrip('/')}?{url.query}"
+
+
+def _matches(pattern: str, directory: Path) -> list[_Match]:
+    """Return the files of one pattern."""
     if is_remote(pattern):
-        return _remote_matches(pattern)
-    paths = [Path(name) for name in glob.glob(str(directory / pattern))]
-    if not paths:
+        return [_Match(url, url, not glob.has_magic(pattern)) for url in _remote_matches(pattern)]
+    matches = [Path(os.path.abspath(name)) for name in glob.glob(str(directory / pattern))]
+    if not matches:
         raise InputError(f"{pattern}: no such file in {directory}{_nearby(directory / pattern)}")
-    listed = [_listed(path) if path.suffix == ".txt" else [str(path.resolve())] for path in paths]
-    return [location for locations in listed for location in locations]
+    is_explicit = not glob.has_magic(pattern)
+    found: list[_Match] = []
+    for path in matches:
+        if path.suffix == ".txt":
+            found += _listed(path)
+        else:
+            found.append(_Match(str(path.resolve()), str(path), is_explicit))
+    return found
 
 
-def _listed(path: Path) -> list[str]:
-    """Return the locations that a text file lists."""
+def _listed(path: Path) -> list[_Match]:
+    """Return the files that a text file lists, each with its checksum if one stands behind it."""
     try:
-        lines = [line.strip() for line in path.read_text().splitlines()]
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot read this list of files ({error})") from error
-    names = [line for line in lines if line and not line.startswith("#")]
-    if not names:
+    entries = [checksums.split(line) for line in lines if line and not line.startswith("#")]
+    if not entries:
         raise InputError(f"{path}: this list of files is empty, expected one name a line")
-    if nested := [name for name in names if name.endswith(".txt")]:
+    if nested := [name for name, _ in entries if name.endswith(".txt")]:
         raise InputError(f"{path}: a list of files cannot name another list, got '{nested[0]}'")
-    return list(find(names, directory=path.parent))
+    found: list[_Match] = []
+    for name, checksum in entries:
+        matches = _matches(name, path.parent)
+        if checksum is not None and len(matches) != 1:
+            raise InputError(f"{path}: '{name}' with a checksum is {len(matches)} files, expected one")
+        found += [replace(match, checksum=checksum) for match in matches]
+    return found
 
 
 def _remote_matches(pattern: str) -> list[str]:

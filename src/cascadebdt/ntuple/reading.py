@@ -15,6 +15,7 @@ from cascadebdt.config import NtupleConfig
 from cascadebdt.errors import FileError, InputError
 from cascadebdt.ntuple.access import attempt, is_rntuple, open_file, reading, tree_in
 from cascadebdt.ntuple.files import NtupleFile
+from cascadebdt.ntuple.verified import Record, Sum, Sums, require_headers, require_lists, total
 
 MEV_PER_GEV = 1000.0
 
@@ -54,6 +55,7 @@ class Reader:
         self.config = config
         self._of_thread = threading.local()
         self._open: dict[int, Any] = {}  # by thread, so that the last one closes the files of all
+        self._sums: dict[tuple[str, str], Sums] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -90,7 +92,11 @@ class Reader:
         where = part.file.location
         try:
             with reading(where):
-                arrays = _arrays(self._tree(part.file), sorted(set(names.values())), part.start, part.stop)
+                arrays = _arrays(
+                    self._tree(part.file), sorted(set(names.values())), part.start, part.stop, self._of_thread.record
+                )
+                for name, array in arrays.items():
+                    require_lists(array.layout, name)
         except FileError:
             self._forget()
             raise
@@ -106,10 +112,16 @@ class Reader:
             self._forget()
             opened = open_file(file.location)
             self._of_thread.file = opened
+            self._of_thread.record = opened.file.source.record
+            self._of_thread.record.sums = self._sums.setdefault((file.location, file.tree), {})
             self._open[threading.get_ident()] = opened
             self._of_thread.tree = tree_in(opened, file.location, file.tree)
             self._of_thread.key = (file.location, file.tree)
         return self._of_thread.tree
+
+    def sum(self, file: NtupleFile) -> Sum:
+        """Return the checksum of what was read from a file so far."""
+        return total(self._sums.get((file.location, file.tree), {}))
 
     def _forget(self) -> None:
         """Close this thread's file."""
@@ -135,12 +147,13 @@ class Reader:
         return ak.transform(clean, array)
 
 
-def _arrays(tree: Any, names: list[str], start: int, stop: int) -> dict[str, ak.Array]:
+def _arrays(tree: Any, names: list[str], start: int, stop: int, record: Record) -> dict[str, ak.Array]:
     """Return branches by their names in the file."""
     if is_rntuple(tree):
         return {name: tree[name].array(entry_start=start, entry_stop=stop) for name in names}
     try:
         arrays = tree.arrays(names, entry_start=start, entry_stop=stop, library="ak") if names else {}
+        require_headers([tree[name] for name in names], start, stop, record)
         return {name: arrays[name] for name in names}
     except ValueError as error:
         # What uproot says of branches of variable size in files of an old layout, which it does not read.

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from cascadebdt.products.scores import ScoreFiles
 from cascadebdt.progress import Progress, silent
 from cascadebdt.training.inputs import Range, data_ranges, require_alive
 
+AnySample: TypeAlias = SampleConfig | SampleSystematic
 N_BINS = 50  # of a score without configured bins
 
 
@@ -130,15 +132,26 @@ def _samples(config: Config, request: Request) -> list[SampleConfig | SampleSyst
     for path in ntuple.find(request.files, directory=Path.cwd()):
         name = request.sample or _sample_of(path, list(known.values()), config.directory)
         paths.setdefault(name, []).append(path)
-    return [known[name].model_copy(update={"files": tuple(files)}) for name, files in paths.items()]
+    return [_with_files(known[name], files, config.directory) for name, files in paths.items()]
+
+
+def _with_files(sample: AnySample, paths: Sequence[str], directory: Path) -> AnySample:
+    """Return a sample of these files alone, with their checksums."""
+    named = {path: checksum for name, checksum in sample.checksum.items() for path in _matches(directory, name)}
+    checksums = {path: checksum for path, checksum in named.items() if path in paths}
+    return sample.model_copy(update={"files": tuple(paths), "checksum": checksums})
 
 
 def _sample_of(path: str, samples: Sequence[SampleConfig | SampleSystematic], directory: Path) -> str:
-    for sample in samples:
-        for pattern in sample.files:
-            if path in _matches(directory, pattern):
-                return sample.name
-    raise InputError(f"{path}: belongs to no sample of the configuration; name its sample with --sample")
+    names = [sample.name for sample in samples if any(path in _matches(directory, pattern) for pattern in sample.files)]
+    if not names:
+        raise InputError(f"{path}: belongs to no sample of the configuration; name its sample with --sample")
+    if len(names) > 1:
+        which = "', '".join(names)
+        raise InputError(
+            f"{path}: belongs to more than one sample of the configuration, '{which}'; name one with --sample"
+        )
+    return names[0]
 
 
 def _matches(directory: Path, pattern: str) -> list[str]:

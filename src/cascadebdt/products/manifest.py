@@ -29,6 +29,7 @@ class InputFile(Record):
     skipped : why the file was left out; None if it was not
     size_bytes : of the file
     identity : of the file as ROOT has it, the same for every copy
+    bytes_read, checksum : of the compressed blocks of events that were read, see `ntuple.changed`
     """
 
     sample: str
@@ -40,6 +41,8 @@ class InputFile(Record):
     skipped: str | None
     size_bytes: int
     identity: str | None
+    bytes_read: int
+    checksum: str | None
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class Manifest(Record):
     files : the input files
     missing : feature -> process -> fraction of selected events without a value
     used_in_training : sample -> selected events that only trained
+    warnings : what is remarkable in the input, a sentence each
     """
 
     analysis: str
@@ -69,6 +73,7 @@ class Manifest(Record):
     files: tuple[InputFile, ...]
     missing: dict[str, dict[str, float]]
     used_in_training: dict[str, int]
+    warnings: tuple[str, ...]
 
     @classmethod
     def of(cls, config: Config, events: Events) -> "Manifest":
@@ -85,6 +90,7 @@ class Manifest(Record):
             files=tuple(_input_file(record, config, events) for record in events.ledger),
             missing=_missing(config, events),
             used_in_training=events.cutflow.used_in_training,
+            warnings=events.warnings,
         )
 
 
@@ -102,6 +108,8 @@ def _input_file(record: FileRecord, config: Config, events: Events) -> InputFile
         skipped=record.skipped,
         size_bytes=file.size_bytes if file else 0,
         identity=file.identity if file else None,
+        bytes_read=record.bytes_read,
+        checksum=record.checksum,
     )
 
 

@@ -84,7 +84,11 @@ def build(
         cutflow=applied.cutflow,
         luminosity_fb=manifest.config.get("luminosity_fb"),
         cards=_cards(summary),
-        warnings=[*warnings, *findings(cascade=cascade, cutflow=applied.cutflow, inferred=inferred)],
+        warnings=[
+            *warnings,
+            *manifest.warnings,
+            *findings(cascade=cascade, cutflow=applied.cutflow, inferred=inferred),
+        ],
         figures=_placed(figures),
         normalisations=tables.normalisations(inferred.answers.fit),
         lint=inferred.answers.lint,

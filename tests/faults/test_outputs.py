@@ -1,0 +1,101 @@
+"""Places that cannot be written to, and products that are damaged, are one sentence."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cascadebdt.cascade import Cascade
+from cascadebdt.errors import InputError
+from tiny_analysis import tiny_config
+
+NOBODY = 65534
+
+
+def run(arguments: list[str], *, limit: int | None = None, user: int | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a process, which may write files of at most `limit` bytes, as a user."""
+
+    def prepare() -> None:
+        if limit is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    command = [sys.executable, "-c", "from cascadebdt.cli import main; main()", *arguments, "--quiet"]
+    environment = {**os.environ, "NUMBA_CACHE_DIR": "/nonexistent", "MPLCONFIGDIR": "/nonexistent"} if user else None
+    return subprocess.run(
+        command, capture_output=True, text=True, preexec_fn=prepare, user=user, env=environment, check=False
+    )
+
+
+def require_sentence(result: subprocess.CompletedProcess[str], code: int, words: str) -> None:
+    assert result.returncode == code, result.stderr
+    assert "Traceback" not in result.stderr
+    assert words in result.stderr.strip().splitlines()[-1]
+
+
+def test_an_output_that_is_a_file_is_a_sentence(write_config: Callable[[dict[str, Any]], Path], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = run(["train", str(write_config(tiny_config())), "--output", str(tmp_path / "file")])
+    require_sentence(result, 2, "choose a folder that can be written to, with --output")
+
+
+@pytest.mark.parametrize("limit", [100, 20_000])
+def test_a_full_disk_is_worth_a_retry(
+    write_config: Callable[[dict[str, Any]], Path], tmp_path: Path, limit: int
+) -> None:
+    result = run(["train", str(write_config(tiny_config())), "--output", str(tmp_path / "out")], limit=limit)
+    require_sentence(result, 75, "make room there")
+    assert not list((tmp_path / "out").rglob("cascade.json"))
+
+
+def spoil_threshold(content: dict[str, Any]) -> Any:
+    content["stages"][0]["threshold"] = {"value": 0.5, "hex": "nan"}
+    return content
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda content: [content], "not a saved cascade, it holds a list"),
+        (spoil_threshold, "damaged .*a threshold is nan.*train it again"),
+        (lambda content: {**content, "stages": None}, "damaged"),
+        (lambda content: {key: value for key, value in content.items() if key != "folds"}, "damaged .*folds"),
+    ],
+)
+def test_a_damaged_description_of_a_cascade_is_a_sentence(
+    saved: Path, change: Callable[[dict[str, Any]], Any], message: str
+) -> None:
+    path = saved / "cascade.json"
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+    with pytest.raises(InputError, match=message) as error:
+        Cascade.load(saved)
+    assert "\n" not in str(error.value)
+
+
+def test_a_broken_model_with_a_matching_hash_is_a_sentence(saved: Path) -> None:
+    import hashlib
+
+    content = json.loads((saved / "cascade.json").read_text())
+    model = content["stages"][0]["models"][0]
+    raw = (saved / model["file"]).read_bytes()[:200]
+    (saved / model["file"]).write_bytes(raw)
+    model["sha256"] = hashlib.sha256(raw).hexdigest()
+    (saved / "cascade.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match="not a model of XGBoost") as error:
+        Cascade.load(saved)
+    assert "\n" not in str(error.value)
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    """Folder with a small cascade."""
+    from cascadebdt import training
+    from tiny_analysis import toy_cascade, toy_events
+
+    training.train(toy_events(), toy_cascade(), seed=1).save(tmp_path / "cascade", provenance={})
+    return tmp_path / "cascade"
