@@ -14,7 +14,7 @@ from cascadebdt.inference.blinding import Target, prepare
 from cascadebdt.inference.likelihood import Likelihood, Objective
 from cascadebdt.inference.minimise import Minimum
 from cascadebdt.inference.threads import on_one_thread
-from cascadebdt.inference.uncertainty import Ends
+from cascadebdt.inference.uncertainty import Ends, Spread
 from cascadebdt.records import ABSENT, Record
 
 logger = logging.getLogger(__name__)
@@ -144,7 +144,7 @@ def _result(objective: Objective, best: Minimum, *, fixed: tuple[int, ...], targ
     pairs = [(float(value), float(error)) for value, error in zip(values, errors, strict=True)]
     floating = ~likelihood.constrained & ~likelihood.fixed & ~blurred & (np.arange(len(pairs)) != likelihood.poi)
     seen = (target.visible, target.background, (likelihood.poi,)) if target.is_blind else (objective, best, fixed)
-    has_data = bool(target.visible.weights.any())
+    is_apart = target.is_blind and bool(target.visible.weights.any())
     return FitResult(
         parameters=likelihood.names,
         values=values,
@@ -158,7 +158,11 @@ def _result(objective: Objective, best: Minimum, *, fixed: tuple[int, ...], targ
         mu=pairs[likelihood.poi],
         normalisation={likelihood.names[i].removeprefix("norm_"): pairs[i] for i in np.flatnonzero(floating)},
         pulls=_pulls(likelihood, values, errors),
-        **_prediction(*(seen if has_data else (objective, best, fixed))),
+        **(
+            _prediction(target.visible, target.background, uncertainty.spread(*seen))
+            if is_apart
+            else _prediction(objective, best, spread)
+        ),
         at_bound={likelihood.names[index]: ends for index, ends in spread.at_edge.items()},
         degenerate=spread.degenerate,
         agreement=best.agreement,
@@ -181,10 +185,9 @@ def _without(matrix: FloatArray, blurred: BoolArray) -> FloatArray:
     return np.where(blurred[:, None] | blurred, np.nan, matrix)
 
 
-def _prediction(objective: Objective, best: Minimum, fixed: tuple[int, ...]) -> dict[str, Any]:
+def _prediction(objective: Objective, best: Minimum, spread: Spread) -> dict[str, Any]:
     """Return the expected events after a fit, per region: of each process, in all, and their uncertainty."""
     likelihood = objective.likelihood
-    spread = uncertainty.spread(objective, best, fixed)
     spread.require(likelihood.jacobian(best.theta), "prediction of blind regions")
     rates = likelihood.rates(best.theta)
     rate_errors = uncertainty.of_rates(likelihood, best.theta, spread.errors, spread.correlation)

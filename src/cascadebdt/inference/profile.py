@@ -10,6 +10,9 @@ from cascadebdt.inference.likelihood import Objective
 from cascadebdt.inference.minimise import TOLERANCE, Minimum, minimum, newton
 from cascadebdt.inference.search import Valley
 
+ALIKE = 0.25
+"""Difference in -2 ln L of two points of a profile, one of which is searched for other minima for both."""
+
 NEVER = 1e6
 """Stands for infinity in a root search."""
 
@@ -18,8 +21,8 @@ class Profile:
     """-2 ln L relative to its minimum as a function of one parameter, minimised over all others.
 
     Every point starts from the nearest one known, so that a scan costs a few steps per point. Each of the minima that
-    the best one knows of is followed on its own, and at every point others are looked for, because a minimum may exist
-    at some values of the parameter alone; the lowest counts.
+    the best one knows of is followed on its own, and others are looked for wherever -2 ln L has changed, because a
+    minimum may exist at some values of the parameter alone; the lowest counts.
     """
 
     def __init__(self, objective: Objective, parameter: int, best: Minimum) -> None:
@@ -29,6 +32,7 @@ class Profile:
         others = [Minimum(theta, objective.value(theta)) for theta in best.modes]
         self._branches = [{float(found.theta[parameter]): found} for found in (best, *others)]
         self._points: dict[float, float] = {}
+        self._searched: dict[float, float] = {}
 
     def __call__(self, value: float) -> float:
         """Return the increase of -2 ln L, +inf where the likelihood is impossible.
@@ -45,7 +49,8 @@ class Profile:
     def _explored(self, value: float) -> float:
         """Return the increase of -2 ln L at a new point, from branches known and new."""
         lowest = min((self._followed(branch, value) for branch in self._branches), key=lambda m: m.deviance)
-        if np.isfinite(lowest.deviance):
+        if np.isfinite(lowest.deviance) and self._is_new(value, lowest.deviance):
+            self._searched[value] = lowest.deviance
             valley = Valley.around(self._objective, lowest, {self._parameter: value})
             for found in valley.neighbours():
                 if all(valley.are_apart(found.theta, branch[value].theta) for branch in self._branches):
@@ -55,6 +60,11 @@ class Profile:
             name = self._objective.likelihood.names[self._parameter]
             raise FitError(f"fit: -2 ln L at {name} = {value:g} is {-increase:.4f} below its supposed minimum")
         return max(increase, 0.0)
+
+    def _is_new(self, value: float, deviance: float) -> bool:
+        """Return whether no point has been searched for other minima that -2 ln L tells little apart from this one."""
+        nearest = min(self._searched, key=lambda known: abs(known - value), default=None)
+        return nearest is None or abs(self._searched[nearest] - deviance) > ALIKE
 
     def _followed(self, branch: dict[float, Minimum], value: float) -> Minimum:
         """Return the minimum that continues a branch; +inf where the likelihood is impossible."""
@@ -73,6 +83,7 @@ class Profile:
             return True
         self._branches.append({value: found})
         self._points.clear()
+        self._searched.clear()
         return False
 
 
