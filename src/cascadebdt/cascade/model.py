@@ -1,23 +1,25 @@
 """A trained cascade: its stages, how it scores events, and how it lies on disk."""
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xgboost as xgb
 
-from cascadebdt.arrays import EVENT_ID, REGION, AnyArray, FeatureArray, IdArray, RegionArray
-from cascadebdt.atomic import write_bytes, write_text
-from cascadebdt.cascade import holdout
+from cascadebdt.arrays import EVENT_ID, FEATURE, REGION, AnyArray, FeatureArray, IdArray, IntArray, RegionArray
+from cascadebdt.atomic import write_text
+from cascadebdt.cascade import holdout, sorter, storage
+from cascadebdt.cascade.discriminant import Discriminant
+from cascadebdt.cascade.multiclass import Multiclass
 from cascadebdt.cascade.scores import BLINDED, Scores
+from cascadebdt.cascade.stage import Classifier, Stage, WorkingPoint
 from cascadebdt.config import Mode, region_names
 from cascadebdt.errors import InputError
 from cascadebdt.events import Events
+from cascadebdt.events.folds import fold_of
 from cascadebdt.events.selection import UNSEEN
 from cascadebdt.forest import scorer
 from cascadebdt.forest.engines import Member
@@ -25,62 +27,16 @@ from cascadebdt.forest.logistic import margin_cut
 from cascadebdt.forest.scorer import Scorer
 from cascadebdt.forest.source import Level
 
-FORMAT = 2
+FORMAT = 3
 SLICE = 1 << 20  # events whose margins are held at a time where only regions are wanted
 
 
 @dataclass(frozen=True)
-class Classifier:
-    """One boosted decision tree per fold, signal against some processes.
-
-    Attributes
-    ----------
-    name : of the stage, or ``final``
-    against : background processes
-    features : in the order the boosters expect
-    boosters : one per fold, cut to its best iteration; the booster of fold f never saw an event of fold f. With a
-        holdout it is one, that of fold 0
-    summary : numbers about the training, for ``cascade.json``
-    """
-
-    name: str
-    against: tuple[str, ...]
-    features: tuple[str, ...]
-    boosters: tuple[xgb.Booster, ...]
-    summary: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class WorkingPoint:
-    """The threshold of a stage, the signal efficiency asked for (if any) and the efficiencies found.
-
-    `efficiencies` are weighted fractions of each simulated process that reaches the stage with out-of-fold
-    ``score >= threshold``. Events between `validation_threshold`, where there is one, and the threshold are in the
-    stage's validation region.
-    """
-
-    threshold: np.float32
-    signal_efficiency: float | None
-    efficiencies: Mapping[str, float]
-    validation_threshold: np.float32 | None = None
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A classifier with its working point: an event passes if its float32 ``score >= threshold``."""
-
-    classifier: Classifier
-    working_point: WorkingPoint
-
-    @property
-    def name(self) -> str:
-        """The stage's name."""
-        return self.classifier.name
-
-
-@dataclass(frozen=True)
 class Cascade:
-    """Trained stages in order, with the number of folds and, optionally, the final discriminant.
+    """Trained stages in order, with the number of folds and, optionally, the final discriminant and the sorter.
+
+    `final` is a BDT, the signal against all backgrounds. Where there is a `discriminant`, its mean of several parts is
+    the final discriminant instead. Where there is a `sorter`, it says which control region a rejected event goes to.
 
     In mode ``holdout`` one model per stage scores all events; simulation of other folds than 0 took part in its
     training. `provenance` is what a saved cascade says about its making.
@@ -91,6 +47,8 @@ class Cascade:
     stages: tuple[Stage, ...]
     final: Classifier | None = None
     mode: Mode = "cross_fit"
+    sorter: Multiclass | None = None
+    discriminant: Discriminant | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     @property
@@ -109,8 +67,7 @@ class Cascade:
     @property
     def features(self) -> tuple[str, ...]:
         """Every feature needed to score, each once."""
-        classifiers = [stage.classifier for stage in self.stages] + ([self.final] if self.final else [])
-        return tuple(dict.fromkeys(name for classifier in classifiers for name in classifier.features))
+        return tuple(dict.fromkeys(name for model in self._models for name in model.features))
 
     @property
     def cuts(self) -> tuple[str, ...]:
@@ -120,8 +77,16 @@ class Cascade:
     @property
     def repetition(self) -> dict[str, float]:
         """Share of the most frequent value of each feature in the events that trained, see `inputs.repetition`."""
-        classifiers = [stage.classifier for stage in self.stages] + ([self.final] if self.final else [])
-        return {name: share for found in classifiers for name, share in found.summary.get("repetition", {}).items()}
+        return {name: share for model in self._models for name, share in model.summary.get("repetition", {}).items()}
+
+    @property
+    def _models(self) -> list[Classifier | Multiclass]:
+        """Everything that was trained, the stages first."""
+        models: list[Classifier | Multiclass] = [stage.classifier for stage in self.stages]
+        models += [model for model in (self.final, self.sorter) if model is not None]
+        if self.discriminant is not None:
+            models += [*self.discriminant.binary[1:], *(ratio.model for ratio in self.discriminant.ratios)]
+        return models
 
     def unseen(self, events: Events) -> Events:
         """Return the events whose yields may be believed: all, or with a holdout those that did not train.
@@ -156,9 +121,11 @@ class Cascade:
         columns, identity = self._columns(events, event_id)
         found = self._scorer.run(columns, identity, jobs=jobs, with_margins=True)
         n_stages = len(self.stages)
-        final = found.margins[n_stages] if self.final else None
-        region = self._codes(found.region, found.margins)
-        scores = Scores(found.margins[:n_stages].T, final, region, self.regions, self.signal)
+        stages, final = found.margins[:n_stages].T, found.margins[n_stages] if self.final else None
+        region, sorted_as = self._sorted(columns, identity, self._codes(found.region, found.margins))
+        if self.discriminant is not None:
+            final = self._discriminant(self.discriminant, columns, identity, region, stages, final)
+        scores = Scores(stages, final, region, self.regions, self.signal, sorted_as)
         return scores if unblind or not isinstance(events, Events) else scores.blinded(events.is_data)
 
     def classify(
@@ -176,16 +143,55 @@ class Cascade:
             region[events.is_data & (region == len(self.regions) - 1)] = BLINDED
         return region
 
+    def _sorted(
+        self, columns: Mapping[str, AnyArray], event_id: IdArray, region: RegionArray
+    ) -> tuple[RegionArray, FeatureArray | None]:
+        """Return the regions and, with a sorter, the probability of the background it chose; see `sorter.assign`."""
+        if self.sorter is None:
+            return region, None
+        return sorter.assign(self.sorter, columns, self._model_of(event_id), region, self._control)
+
+    def _discriminant(
+        self,
+        discriminant: Discriminant,
+        columns: Mapping[str, AnyArray],
+        event_id: IdArray,
+        region: RegionArray,
+        stages: FeatureArray,
+        binary: FeatureArray | None,
+    ) -> FeatureArray:
+        """Return the discriminant of the events in the signal region, ``(n_events,)``, NaN elsewhere."""
+        rows = np.flatnonzero(region == len(self.regions) - 1)
+        margins = np.full(len(region), np.nan, FEATURE)
+        margins[rows] = discriminant.margin(
+            columns,
+            self._model_of(event_id),
+            rows,
+            stages=stages[rows],
+            binary=None if binary is None else binary[rows],
+        )
+        return margins
+
+    def _model_of(self, event_id: IdArray) -> IntArray:
+        """Return which of the models scores each event, ``(n_events,)``."""
+        return fold_of(event_id, 1 if self.mode == "holdout" else self.n_folds)
+
+    @cached_property
+    def _control(self) -> RegionArray:
+        """The code of the control region of each stage, ``(n_stages,)``."""
+        return np.array([self.regions.index(f"{region_names.CONTROL}{stage.name}") for stage in self.stages], REGION)
+
     def _region(self, columns: Mapping[str, AnyArray], event_id: IdArray, jobs: int) -> RegionArray:
         """Return the regions; validation regions need margins, which are held for some events at a time."""
         if len(self.regions) == len(self.stages) + 1:
-            return self._scorer.run(columns, event_id, jobs=jobs, with_margins=False).region
+            region = self._scorer.run(columns, event_id, jobs=jobs, with_margins=False).region
+            return self._sorted(columns, event_id, region)[0]
         region = np.empty(len(event_id), REGION)
         for start in range(0, len(event_id), SLICE):
             some = slice(start, start + SLICE)
-            part = {name: np.asarray(columns[name])[some] for name in self._scorer.features if name in columns}
+            part = {name: np.asarray(columns[name])[some] for name in self.features if name in columns}
             found = self._scorer.run(part, event_id[some], jobs=jobs, with_margins=True)
-            region[some] = self._codes(found.region, found.margins)
+            region[some] = self._sorted(part, event_id[some], self._codes(found.region, found.margins))[0]
         return region
 
     def _codes(self, rejected: RegionArray, margins: FeatureArray) -> RegionArray:
@@ -198,7 +204,7 @@ class Cascade:
         """
         if len(self.regions) == len(self.stages) + 1:
             return rejected
-        control = [self.regions.index(f"{region_names.CONTROL}{stage.name}") for stage in self.stages]
+        control = self._control
         codes = np.array([*control, len(self.regions) - 1], REGION)[rejected]
         for k, stage in enumerate(self.stages):
             if stage.working_point.validation_threshold is not None:
@@ -221,6 +227,25 @@ class Cascade:
             members.append(Member("final", self.final.features, self.final.boosters, None))
         return scorer.build(members, 1 if self.mode == "holdout" else self.n_folds, level=level)
 
+    def with_normalisations(self, factors: Mapping[str, float]) -> "Cascade":
+        """Return the cascade with other expected yields in its final discriminant, such as those of a fit.
+
+        Parameters
+        ----------
+        factors : background process -> factor on its expected yield
+
+        Raises
+        ------
+        InputError
+            If the final discriminant takes no yields: if it is a binary BDT alone.
+        """
+        if self.discriminant is None or self.discriminant.parts == ("binary",):
+            raise InputError(
+                "with_normalisations: the final discriminant is a binary BDT, which takes no yields; train it with "
+                "final.kind 'multiclass' or 'stages'"
+            )
+        return replace(self, discriminant=self.discriminant.with_normalisations(factors))
+
     def save(self, directory: Path | str, *, provenance: Mapping[str, Any] | None = None) -> None:
         """Write ``cascade.json`` and one ``.ubj`` file per booster; `provenance` is kept in the JSON file."""
         directory = Path(directory)
@@ -230,8 +255,13 @@ class Cascade:
             "mode": self.mode,
             "folds": self.n_folds,
             "regions": list(self.regions),
-            "stages": [{**_save(s.classifier, directory), **_working_point(s.working_point)} for s in self.stages],
-            "final": _save(self.final, directory) if self.final else None,
+            "stages": [
+                {**storage.save_classifier(s.classifier, directory), **_working_point(s.working_point)}
+                for s in self.stages
+            ],
+            "final": storage.save_classifier(self.final, directory) if self.final else None,
+            "sorter": storage.save_multiclass(self.sorter, directory) if self.sorter else None,
+            "discriminant": storage.save_discriminant(self.discriminant, directory) if self.discriminant else None,
             "provenance": dict(provenance or {}),
         }
         write_text(directory / "cascade.json", json.dumps(content, indent=2) + "\n")
@@ -252,12 +282,19 @@ class Cascade:
             raise InputError(f"{directory / 'cascade.json'}: not a saved cascade: {error}") from error
         if content.get("format") != FORMAT:
             raise InputError(f"{directory / 'cascade.json'}: format {content.get('format')}, expected {FORMAT}")
+        final = storage.load_classifier(content["final"], directory) if content["final"] else None
+        discriminant = content["discriminant"]
         return cls(
             signal=content["signal"],
             n_folds=content["folds"],
-            stages=tuple(Stage(_load(entry, directory), _read_working_point(entry)) for entry in content["stages"]),
-            final=_load(content["final"], directory) if content["final"] else None,
+            stages=tuple(
+                Stage(storage.load_classifier(entry, directory), _read_working_point(entry))
+                for entry in content["stages"]
+            ),
+            final=final,
             mode=content["mode"],
+            sorter=storage.load_multiclass(content["sorter"], directory) if content["sorter"] else None,
+            discriminant=storage.load_discriminant(discriminant, final, directory) if discriminant else None,
             provenance=content["provenance"],
         )
 
@@ -311,35 +348,3 @@ def _read_working_point(entry: Mapping[str, Any]) -> WorkingPoint:
 
 def _read_exact(threshold: Mapping[str, Any]) -> np.float32:
     return np.float32(float.fromhex(threshold["hex"]))
-
-
-def _save(classifier: Classifier, directory: Path) -> dict[str, Any]:
-    folder = directory / classifier.name
-    models = []
-    for fold, booster in enumerate(classifier.boosters):
-        raw = bytes(booster.save_raw("ubj"))
-        path = folder / f"fold_{fold}.ubj"
-        write_bytes(path, raw)
-        models.append({"file": str(path.relative_to(directory)), "sha256": hashlib.sha256(raw).hexdigest()})
-    return {
-        "name": classifier.name,
-        "against": list(classifier.against),
-        "features": list(classifier.features),
-        "models": models,
-        "training": dict(classifier.summary),
-    }
-
-
-def _load(entry: Mapping[str, Any], directory: Path) -> Classifier:
-    boosters = []
-    for model in entry["models"]:
-        path = directory / model["file"]
-        if not path.is_file():
-            raise InputError(f"{path}: a model of stage '{entry['name']}' is missing")
-        raw = path.read_bytes()
-        if hashlib.sha256(raw).hexdigest() != model["sha256"]:
-            raise InputError(f"{path}: not the model that cascade.json describes (its SHA-256 differs)")
-        boosters.append(xgb.Booster(model_file=bytearray(raw)))
-    return Classifier(
-        entry["name"], tuple(entry["against"]), tuple(entry["features"]), tuple(boosters), entry["training"]
-    )

@@ -14,6 +14,7 @@ ClassBalance = Literal["events", "effective", "equal", "processes", "yields", "n
 Mode = Literal["cross_fit", "nested", "holdout"]
 Device = Literal["auto", "cpu", "cuda"]
 Memory = Literal["ram", "stream", "disk"]
+Part = Literal["binary", "multiclass", "stages"]
 
 
 class BDTConfig(Section):
@@ -125,7 +126,46 @@ class StageConfig(_Learning):
 
 
 class FinalConfig(_Learning):
-    """The final discriminant: the signal against all backgrounds, trained on what passes every stage."""
+    """The final discriminant, in which the signal region is binned.
+
+    `kind` is one part or the mean of several. ``binary``: a BDT, the signal against all backgrounds. ``multiclass``:
+    the likelihood ratio of a BDT with a class for each process, with the expected yields as priors. ``stages``: the
+    likelihood ratio that follows from the scores of the stages, which needs no BDT of its own. BDTs train on ``all``
+    selected events or on the ``survivors`` of all stages (`train_on`), and are means of `repeats`, which differ in the
+    fold that stops their training, and in the seed.
+    """
+
+    features: tuple[str, ...] = ()
+    kind: tuple[Part, ...] = Field(default=("binary",), min_length=1)
+    train_on: Literal["all", "survivors"] = "survivors"
+    repeats: int = Field(default=1, ge=1, le=20)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_part(cls, data: Any) -> Any:
+        return as_list(data, "kind")
+
+    @model_validator(mode="after")
+    def _consistent_parts(self) -> Self:
+        require_unique("final.kind", list(self.kind))
+        if not self.features and self.kind != ("stages",):
+            raise ValueError(f"final: kind {' + '.join(self.kind)} needs features, got none")
+        if "binary" not in self.kind and (self.decorrelate or self.constraints != ConstraintsConfig()):
+            raise ValueError("final: constraints and decorrelate are of the binary BDT; add 'binary' to kind")
+        return self
+
+
+class ControlConfig(Section):
+    """Which control region an event goes to that a stage rejects.
+
+    ``stage``: that of the stage. ``sorter``: that of the event's most probable background, by a multiclass BDT with a
+    class for the backgrounds of each stage, which trains on rejected events. It reads `features`, by default those of
+    all stages, and the region is binned in its probability where the observable is ``score``.
+    """
+
+    assign: Literal["stage", "sorter"] = "stage"
+    features: tuple[str, ...] = ()
+    bdt: BDTConfig = BDTConfig()
 
 
 class CascadeConfig(Section):
@@ -158,6 +198,7 @@ class CascadeConfig(Section):
     min_effective_events: float = Field(default=100.0, ge=0)
     too_few_events: Literal["error", "pass"] = "error"
     stages: tuple[StageConfig, ...] = Field(min_length=1)
+    control: ControlConfig = ControlConfig()
     final: FinalConfig | None = None
 
     @model_validator(mode="before")
@@ -176,13 +217,14 @@ class CascadeConfig(Section):
         return {
             **data,
             **({"stages": [complete(stage) for stage in stages]} if isinstance(stages, list | tuple) else {}),
-            **({"final": complete(data["final"])} if data.get("final") is not None else {}),
+            **{key: complete(data[key]) for key in ("control", "final") if data.get(key) is not None},
         }
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         require_unique("stages", [stage.name for stage in self.stages])
         trained = [stage.bdt for stage in self.stages] + ([self.final.bdt] if self.final else [])
+        trained += [self.control.bdt] if self.is_sorted else []
         is_stopped = any(bdt.early_stopping_rounds for bdt in trained)
         needed = 2 + is_stopped + (self.mode != "cross_fit")
         if self.folds < needed:
@@ -192,7 +234,29 @@ class CascadeConfig(Section):
         for stage in self.stages:
             if self.signal in stage.against:
                 raise ValueError(f"stage '{stage.name}' trains the signal '{self.signal}' against itself")
+        if self.is_sorted or (self.final and "stages" in self.final.kind):
+            self._require_one_stage_per_process()
         return self
+
+    def _require_one_stage_per_process(self) -> None:
+        """Require that no process is a background of two stages."""
+        against = [name for stage in self.stages for name in stage.against]
+        for name in against:
+            if against.count(name) > 1:
+                raise ValueError(
+                    f"process '{name}' is the background of more than one stage; control.assign 'sorter' and "
+                    "final.kind 'stages' need each process in one stage at most"
+                )
+
+    @property
+    def is_sorted(self) -> bool:
+        """Whether a sorter says which control region a rejected event goes to."""
+        return self.control.assign == "sorter"
+
+    @property
+    def sorter_features(self) -> tuple[str, ...]:
+        """What the sorter reads."""
+        return self.control.features or tuple(dict.fromkeys(name for stage in self.stages for name in stage.features))
 
     @property
     def regions(self) -> tuple[str, ...]:

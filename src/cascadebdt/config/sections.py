@@ -208,6 +208,9 @@ class Config(Section):
             found += [
                 ("cascade.final.features", name, list(self.features), "feature") for name in self.cascade.final.features
             ]
+        found += [
+            ("cascade.control.features", name, list(self.features), "feature") for name in self.cascade.control.features
+        ]
         found += self._references_of_regions(simulated)
         found += [("fit.free", name, backgrounds, "background process") for name in self.fit.free]
         for index, systematic in enumerate(self.systematics):

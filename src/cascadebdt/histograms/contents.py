@@ -52,12 +52,11 @@ def flow(events: Events, scores: Scores) -> dict[str, Any]:
     simulated = events.is_nominal & ~events.is_data
     weight = events.weights[NOMINAL]
     steps = [*scores.stages, SIGNAL_REGION]
-    reached = scores.stage_of_region[scores.region]
     return {
         "steps": steps,
         "yields": {
             name: [
-                float(weight[simulated & events.of_process(name) & (reached >= step)].sum())
+                float(weight[simulated & events.of_process(name) & (scores.reached >= step)].sum())
                 for step in range(len(steps))
             ]
             for name in events.processes

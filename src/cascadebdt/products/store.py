@@ -124,8 +124,8 @@ class ScoreFile:
     """A ROOT file of scores that grows chunk by chunk, and appears when it is complete.
 
     The tree ``Events`` has one row per selected event of the nominal variation: ``event_id``, ``region`` (the number of
-    the region), ``weight``, ``score_<stage>``, ``final`` and the features that pass through. Data of the signal region
-    are left out while blind.
+    the region), ``weight``, ``score_<stage>``, ``final``, ``sorted_as`` and the features that pass through. Data of the
+    signal region are left out while blind.
     """
 
     def __init__(self, path: Path, pass_through: Sequence[str] = ()) -> None:
@@ -148,6 +148,8 @@ class ScoreFile:
         }
         if scores.final is not None:
             columns["final"] = scores.final[rows]
+        if scores.sorted_as is not None:
+            columns["sorted_as"] = scores.sorted_as[rows]
         columns |= {name: events.columns[name][rows] for name in self.pass_through}
         if self.tree is None:
             self.tree = self.file.mktree("Events", {name: column.dtype for name, column in columns.items()})

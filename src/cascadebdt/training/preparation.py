@@ -25,7 +25,7 @@ from cascadebdt.training import inputs, pairing, sampling
 from cascadebdt.training.boosting import TrainingSample
 from cascadebdt.training.lineage import Lineage
 from cascadebdt.training.table import Table
-from cascadebdt.training.weights import effective_number, report, without_negative
+from cascadebdt.training.weights import balanced, effective_number, report, without_negative
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,14 @@ def require_varying(task: Task, events: Events) -> None:
 
 
 def prepare(
-    task: Task, lineage: Lineage, members: Sequence[int], events: Events, folds: IntArray, config: CascadeConfig
+    task: Task,
+    lineage: Lineage,
+    members: Sequence[int],
+    events: Events,
+    folds: IntArray,
+    config: CascadeConfig,
+    *,
+    later: int = 0,
 ) -> Prepared:
     """Return what the models of some folds train on.
 
@@ -124,27 +131,17 @@ def prepare(
     lineage : whose events train
     members : folds for which a model is trained
     events, folds : nominal simulation, and the fold of each event
+    later : which fold stops a training, see `training_split`
 
     Raises
     ------
     TrainingError
         If the weights of a class cannot train, or if a model has no events of one.
     """
-    rows, weights = _sampled(task.rows(events, lineage.alive), events, folds, config)
+    rows, weights = sampled(task.rows(events, lineage.alive), events, folds, config)
     classes = {name: mask[rows] for name, mask in task.classes(events).items()}
     inputs.require_positive(weights, classes, where=task.where)
-    used = (
-        pairing.cancelled(
-            matrix(events.columns, task.features, rows),
-            weights,
-            events.process[rows],
-            folds[rows],
-            names=events.processes,
-            where=task.where,
-        )
-        if config.negative_weights == "pair"
-        else without_negative(weights, config.negative_weights, where=task.where)
-    )
+    used = usable(task.features, task.where, rows, weights, events, folds, config)
     kept = np.ones(len(rows), np.bool_) if config.negative_weights == "zero" else used > 0
     processes = {name: events.of_process(name)[rows] for name in (task.signal, *task.against)}
     summary: dict[str, Any] = {
@@ -156,7 +153,10 @@ def prepare(
     }
     is_stopped = task.bdt.early_stopping_rounds is not None
     some, present = rows[kept], {name: mask[kept] for name, mask in classes.items()}
-    splits = {fold: training_split(folds[some], fold, lineage.folds, early_stopping=is_stopped) for fold in members}
+    splits = {
+        fold: training_split(folds[some], fold, lineage.folds, early_stopping=is_stopped, later=later)
+        for fold in members
+    }
     sample = TrainingSample(
         table=Table(events.columns, task.features, some),
         is_signal=present[task.signal],
@@ -168,11 +168,41 @@ def prepare(
         spectator=events.columns[task.decorrelate.spectator][some] if task.decorrelate else None,
     )
     inputs.require_both(sample.weights, present, splits, early_stopping=is_stopped, where=task.where)
+    scaled = balanced(sample.weights, sample.is_signal, sample.process, sample.class_balance)
+    summary["class_weights"] = {name: float(scaled[mask].sum()) for name, mask in present.items()}
     summary["leaks"] = inputs.leaks(sample.table, sample.weights, sample.is_signal)
     return Prepared(sample, splits, summary, inputs.constant_in(sample.table, splits))
 
 
-def _sampled(rows: IntArray, events: Events, folds: IntArray, config: CascadeConfig) -> tuple[IntArray, FloatArray]:
+def usable(
+    features: tuple[str, ...],
+    where: str,
+    rows: IntArray,
+    weights: FloatArray,
+    events: Events,
+    folds: IntArray,
+    config: CascadeConfig,
+) -> FloatArray:
+    """Return what becomes of the weights of some rows by the policy on negative ones, ``(n_rows,) float64``.
+
+    Raises
+    ------
+    TrainingError
+        If the policy allows no negative weights, or cannot pair them.
+    """
+    if config.negative_weights != "pair":
+        return without_negative(weights, config.negative_weights, where=where)
+    return pairing.cancelled(
+        matrix(events.columns, features, rows),
+        weights,
+        events.process[rows],
+        folds[rows],
+        names=events.processes,
+        where=where,
+    )
+
+
+def sampled(rows: IntArray, events: Events, folds: IntArray, config: CascadeConfig) -> tuple[IntArray, FloatArray]:
     """Return the rows that may train and their weights, after the cap on the events of a process if there is one."""
     weights = events.weights[NOMINAL][rows]
     if config.max_events_per_process is None:

@@ -12,17 +12,29 @@ from typing import Any
 import numpy as np
 
 from cascadebdt.arrays import FEATURE, BoolArray, FeatureArray, IntArray
-from cascadebdt.cascade.model import Cascade, Classifier, Stage, WorkingPoint
+from cascadebdt.cascade.model import Cascade
+from cascadebdt.cascade.multiclass import Multiclass
+from cascadebdt.cascade.stage import Classifier, Stage, WorkingPoint
 from cascadebdt.cascade.working_point import efficiency_of, threshold_at
-from cascadebdt.config import DATA, NOMINAL, CascadeConfig, WorkingPointConfig
+from cascadebdt.config import DATA, NOMINAL, CascadeConfig, FinalConfig, WorkingPointConfig
 from cascadebdt.events import Events, in_order
 from cascadebdt.events.disk import StoredColumns
 from cascadebdt.events.folds import fold_of
 from cascadebdt.forest.reference import out_of_fold
 from cascadebdt.progress import Progress, silent
-from cascadebdt.training import boosting, decorrelation, inputs, overtraining, preparation, quality
+from cascadebdt.training import (
+    boosting,
+    decorrelation,
+    inputs,
+    likelihood,
+    multiclass,
+    overtraining,
+    preparation,
+    quality,
+)
 from cascadebdt.training.boosting import Fitted, Runtime, resolve_device
 from cascadebdt.training.lineage import Lineage, lineages
+from cascadebdt.training.multiclass import MulticlassTask
 from cascadebdt.training.preparation import Task
 
 log = logging.getLogger(__name__)
@@ -39,7 +51,7 @@ def train(
     config : stages, folds, hyperparameters
     seed : for row and column sampling, where a stage uses it
     jobs : number of folds trained at a time; it does not change the result
-    progress : told of every stage, the final discriminant included
+    progress : told of every stage
 
     Raises
     ------
@@ -50,29 +62,40 @@ def train(
     """
     is_stored = isinstance(events.columns, StoredColumns)  # then it is nominal simulation, in order
     simulation = events if is_stored else in_order(events.take(events.is_nominal & ~events.is_data))
-    tasks = _tasks(config, simulation)
-    for task in tasks:
+    tasks = [Task.of(stage, config.signal, stage.against) for stage in config.stages]
+    final = [_final_task(config.final, config.signal, simulation)] if config.final else []
+    for task in (*tasks, *final):
         preparation.require_varying(task, simulation)
     trainer = _Trainer.of(simulation, config, Runtime(seed, jobs, resolve_device(config.device), config.memory))
-    survivors = _Survivors.all(config, trainer.folds)
+    everything = survivors = _Survivors.all(config, trainer.folds)
     stages: list[Stage] = []
-    final = None
-    for task in progress(tasks, "training stages"):
-        if task.working_point is None:
-            final = trainer.final(task, survivors)
-        else:
-            stage, survivors = trainer.stage(task, task.working_point, survivors)
-            stages.append(stage)
-    return Cascade(config.signal, config.folds, tuple(stages), final, config.mode)
+    for spec, task in progress(list(zip(config.stages, tasks, strict=True)), "training stages"):
+        stage, survivors = trainer.stage(task, spec.working_point, survivors)
+        stages.append(stage)
+    sorter = trainer.sorter(everything.without(survivors)) if config.is_sorted else None
+    if config.final is None:
+        return Cascade(config.signal, config.folds, tuple(stages), None, config.mode, sorter)
+    chosen = everything if config.final.train_on == "all" else survivors
+    binary, models = trainer.binary(config.final, chosen), trainer.ratios(config.final, chosen)
+    return Cascade(
+        signal=config.signal,
+        n_folds=config.folds,
+        stages=tuple(stages),
+        final=binary[0] if binary else None,
+        mode=config.mode,
+        sorter=sorter,
+        discriminant=likelihood.discriminant(
+            config.final, config.signal, simulation, stages=stages, binary=binary, models=models
+        ),
+    )
 
 
-def _tasks(config: CascadeConfig, events: Events) -> list[Task]:
-    """Return the stages in order, then the final discriminant if there is one."""
-    tasks = [Task.of(spec, config.signal, spec.against) for spec in config.stages]
-    if config.final:
-        against = tuple(name for name in events.processes if name not in (config.signal, DATA))
-        tasks.append(Task.of(config.final, config.signal, against))
-    return tasks
+def _used_features(config: CascadeConfig) -> tuple[str, ...]:
+    """Return every feature that something trains on, each once."""
+    used = [stage.features for stage in config.stages]
+    used += [config.sorter_features] if config.is_sorted else []
+    used += [config.final.features] if config.final else []
+    return tuple(dict.fromkeys(name for features in used for name in features))
 
 
 @dataclass(frozen=True)
@@ -93,6 +116,11 @@ class _Survivors:
         """Return the survivors of no stage."""
         found = lineages(config.mode, config.folds, folds)
         return cls(found, np.isin(folds, [fold for lineage in found for fold in lineage.deployed]))
+
+    def without(self, others: "_Survivors") -> "_Survivors":
+        """Return the events that are not among the others: those that a stage rejected."""
+        pairs = zip(self.lineages, others.lineages, strict=True)
+        return _Survivors(tuple(one.after(~other.alive) for one, other in pairs), self.unseen & ~others.unseen)
 
 
 @dataclass(frozen=True)
@@ -125,8 +153,7 @@ class _Trainer:
     @classmethod
     def of(cls, events: Events, config: CascadeConfig, runtime: Runtime) -> "_Trainer":
         """Look at the events as a whole."""
-        used = dict.fromkeys(name for task in _tasks(config, events) for name in task.features)
-        columns = {name: events.columns[name] for name in used}
+        columns = {name: events.columns[name] for name in _used_features(config)}
         masks = [events.of_process(name) for name in events.processes]
         repeats = inputs.repetition(columns, masks)
         return cls(events, fold_of(events.event_id, config.folds), config, runtime, repeats)
@@ -157,22 +184,46 @@ class _Trainer:
         unseen = survivors.unseen & (trained.scores >= point.threshold)
         return Stage(self._classifier(task, trained, survivors, point.threshold), point), _Survivors(passed, unseen)
 
-    def final(self, task: Task, survivors: _Survivors) -> Classifier:
-        """Train the final discriminant on the survivors of all stages."""
-        missing = preparation.shortage(task, survivors.lineages, self.events, self.config)
+    def binary(self, final: FinalConfig, chosen: _Survivors) -> list[Classifier]:
+        """Train the binary BDTs of the final discriminant, if it has any, on chosen events."""
+        if "binary" not in final.kind:
+            return []
+        task = _final_task(final, self.config.signal, self.events)
+        missing = preparation.shortage(task, chosen.lineages, self.events, self.config)
         if missing:
-            return self._constant(task, survivors, missing)
-        return self._classifier(task, self._train(task, survivors, deployed_only=True), survivors, None)
+            return [self._constant(task, chosen, missing)]
+        tasks = [replace(task, name=f"final_{repeat}" if repeat else "final") for repeat in range(final.repeats)]
+        trained = [self._train(one, chosen, deployed_only=True, repeat=repeat) for repeat, one in enumerate(tasks)]
+        return [self._classifier(one, found, chosen, None) for one, found in zip(tasks, trained, strict=True)]
 
-    def _train(self, task: Task, survivors: _Survivors, *, deployed_only: bool) -> _Trained:
+    def ratios(self, final: FinalConfig, chosen: _Survivors) -> list[Multiclass]:
+        """Train the multiclass BDTs of the final discriminant, if it has any, on chosen events."""
+        repeats = range(final.repeats if "multiclass" in final.kind else 0)
+        tasks = [likelihood.ratio_task(final, self.config.signal, self.events, repeat) for repeat in repeats]
+        return [self._multiclass(task, chosen, repeat) for repeat, task in enumerate(tasks)]
+
+    def sorter(self, rejected: _Survivors) -> Multiclass:
+        """Train the sorter on the events that the stages reject."""
+        return self._multiclass(likelihood.sorter_task(self.config), rejected, 0)
+
+    def _multiclass(self, task: MulticlassTask, chosen: _Survivors, repeat: int) -> Multiclass:
+        model = multiclass.train(
+            task, chosen.lineages, chosen.unseen, self.events, self.folds, self.config, self.runtime, repeat=repeat
+        )
+        return replace(
+            model, summary={**model.summary, "repetition": {name: self.repeats[name] for name in task.features}}
+        )
+
+    def _train(self, task: Task, survivors: _Survivors, *, deployed_only: bool, repeat: int = 0) -> _Trained:
         """Train a task in every lineage: the models that choose survivors, unless not needed, and those deployed."""
         models: list[Mapping[int, Fitted]] = []
         summaries: list[Mapping[str, Any]] = []
         constant: dict[str, list[int]] = {}
         for lineage in survivors.lineages:
             members = lineage.deployed if deployed_only else lineage.members
-            prepared = preparation.prepare(task, lineage, members, self.events, self.folds, self.config)
-            fitted = boosting.fit(prepared.sample, list(prepared.splits.values()), task.bdt, self.runtime)
+            prepared = preparation.prepare(task, lineage, members, self.events, self.folds, self.config, later=repeat)
+            runtime = replace(self.runtime, seed=self.runtime.seed + repeat)
+            fitted = boosting.fit(prepared.sample, list(prepared.splits.values()), task.bdt, runtime)
             models.append(dict(zip(prepared.splits, fitted, strict=True)))
             summaries.append(prepared.summary)
             for name, folds in prepared.constant.items():
@@ -253,7 +304,7 @@ class _Trainer:
             **self._sculpting(task, trained.scores, survivors.unseen, threshold),
             "importance": quality.shares(_gains(fitted), task.features),
             **trained.summary,
-            **self._circumstances(task),
+            **self._circumstances(task, survivors),
         }
         return Classifier(task.name, task.against, task.features, boosters, summary)
 
@@ -272,9 +323,11 @@ class _Trainer:
         )
         return {"sculpting": {**task.decorrelate.model_dump(), **found}}
 
-    def _circumstances(self, task: Task) -> dict[str, Any]:
+    def _circumstances(self, task: Task, survivors: _Survivors) -> dict[str, Any]:
         """Tell what a task was trained with."""
+        reaching = {name: mask & survivors.unseen for name, mask in task.classes(self.events).items()}
         return {
+            "yields": likelihood.summed(self.events, reaching),
             "class_balance": self.config.class_balance,
             "repetition": {name: self.repeats[name] for name in task.features},
             "hyperparameters": task.bdt.model_dump(),
@@ -292,10 +345,16 @@ class _Trainer:
     def _constant(self, task: Task, survivors: _Survivors, missing: str) -> Classifier:
         log.warning("%s: %s; everything passes", task.where, missing)
         n_models = sum(len(lineage.deployed) for lineage in survivors.lineages)
-        summary = {"untrained": missing, "best_iterations": [], **self._circumstances(task)}
+        summary = {"untrained": missing, "best_iterations": [], **self._circumstances(task, survivors)}
+        summary["class_weights"] = dict.fromkeys(summary["yields"], 1.0)
         return Classifier(
             task.name, task.against, task.features, (boosting.constant(task.features),) * n_models, summary
         )
+
+
+def _final_task(final: FinalConfig, signal: str, events: Events) -> Task:
+    """Return the task of the binary BDT of the final discriminant."""
+    return Task.of(final, signal, likelihood.backgrounds(events, signal))
 
 
 def _gains(fitted: Iterable[Fitted]) -> dict[str, float]:
