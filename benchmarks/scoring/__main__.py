@@ -21,7 +21,7 @@ import toy
 import uproot
 import ways
 
-from cascadebdt.forest import source
+from cascadebdt.forest import target
 from cascadebdt.kernels import cpu
 
 COMPRESSIONS = {"zlib": uproot.ZLIB(1), "zstd": uproot.ZSTD(5), "lz4": uproot.LZ4(4)}
@@ -73,11 +73,11 @@ def from_files(cascades: dict[int, Any], columns: toy.Columns, rounds: int) -> N
             with uproot.recreate(path, compression=compression) as file:
                 file.mktree("Events", columns)
             for depth, cascade in cascades.items():
-                levels = {"plain": ways.compiled(cascade, source.plain)}
+                targets = {"plain": ways.compiled(cascade, target.plain)}
                 if cpu.instructions():
-                    levels[cpu.instructions()] = ways.compiled(cascade, None)
+                    targets[cpu.instructions()] = ways.compiled(cascade, None)
                 cases = {"reading alone": (lambda path=path: list(map(len, chunks(path))), n_events)}
-                for name, way in levels.items():
+                for name, way in targets.items():
                     cases[f"reading and {name}"] = (
                         lambda path=path, way=way: [way(c).sum() for c in chunks(path)],
                         n_events,

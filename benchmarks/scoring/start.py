@@ -17,7 +17,7 @@ import toy
 JOB = """
 import pickle, sys, time
 import numba, numpy as np, toy
-from cascadebdt.kernels import forest_source
+from cascadebdt.forest import target
 classifiers, columns = pickle.load(open(sys.argv[1], "rb"))
 cascade = toy.cascade(classifiers, columns, 0.5)
 start = time.perf_counter()
@@ -27,18 +27,18 @@ if sys.argv[3] == "alone":  # what Numba does before it compiles anything
     registry.cpu_target.typing_context.refresh()
     registry.cpu_target.target_context.refresh()
 else:
-    scorer = cascade.compiled(forest_source.plain if sys.argv[2] == "plain" else None)
-    scorer.run(columns, np.zeros(len(columns["c0"]), np.uint64), jobs=1, with_margins=True)
+    ready = cascade.compiled(target.plain if sys.argv[2] == "plain" else None)
+    ready.score(columns, np.zeros(len(columns["c0"]), np.uint64))
 print(time.perf_counter() - start)
 """
 
 
-def seconds(cascade: Path, level: str, cache: str, what: str) -> float:
+def seconds(cascade: Path, target: str, cache: str, what: str) -> float:
     """Return the time that a new process needs."""
     folder = str(Path(__file__).parent)
     environment = os.environ | {"NUMBA_CACHE_DIR": cache, "OMP_NUM_THREADS": "1"}
     environment["PYTHONPATH"] = os.pathsep.join([folder, environment.get("PYTHONPATH", "")])
-    command = [sys.executable, "-c", JOB, str(cascade), level, what]
+    command = [sys.executable, "-c", JOB, str(cascade), target, what]
     return float(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
 
 
@@ -48,20 +48,20 @@ def main() -> None:
     parser.add_argument("--depths", type=int, nargs="+", default=[4, 6, 8])
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    print("| depth | level | cold, s | from the cache, s | of which Numba's own start, s |\n|---|---|---|---|---|")
+    print("| depth | target | cold, s | from the cache, s | of which Numba's own start, s |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         columns, _ = toy.events(1000, 2)
         for depth in arguments.depths:
             path = Path(folder) / f"{depth}.pickle"
             path.write_bytes(pickle.dumps((toy.train(depth, trees=300, n_events=50_000), columns)))
-            for level in ("plain", "fastest"):
-                caches = [f"{folder}/{depth}{level}{turn}" for turn in range(arguments.rounds)]
+            for target in ("plain", "fastest"):
+                caches = [f"{folder}/{depth}{target}{turn}" for turn in range(arguments.rounds)]
                 times = {
-                    what: min(seconds(path, level, cache, what) for cache in caches)
+                    what: min(seconds(path, target, cache, what) for cache in caches)
                     for what in ("cold", "cached", "alone")
                 }
                 print(
-                    f"| {depth} | {level} | " + " | ".join(f"{value:.2f}" for value in times.values()) + " |",
+                    f"| {depth} | {target} | " + " | ".join(f"{value:.2f}" for value in times.values()) + " |",
                     flush=True,
                 )
 

@@ -8,7 +8,7 @@ import xgboost as xgb
 from toy import Columns
 
 from cascadebdt.cascade import Cascade
-from cascadebdt.forest import source
+from cascadebdt.forest import target
 from cascadebdt.kernels import cpu
 
 Way = Callable[[Columns], np.ndarray]
@@ -27,19 +27,19 @@ def all_ways(cascade: Cascade) -> dict[str, tuple[Way, int]]:
             ways[f"{name}, survivors"] = on_survivors(cascade, [convert(model) for model in models]), 20
         except ImportError:
             print(f"({name} is not installed)")
-    ways["cascadebdt, plain"] = compiled(cascade, source.plain), 1
+    ways["cascadebdt, plain"] = compiled(cascade, target.plain), 1
     if cpu.instructions():
         ways[f"cascadebdt, {cpu.instructions()}"] = compiled(cascade, None), 1
     return ways
 
 
-def compiled(cascade: Cascade, level: Any) -> Way:
-    """Score with the kernels of a level."""
-    scorer = cascade.compiled(level)
+def compiled(cascade: Cascade, choose_target: Any) -> Way:
+    """Score with the kernels of a target."""
+    ready = cascade.compiled(choose_target)
 
     def regions(columns: Columns) -> np.ndarray:
         identity = np.zeros(len(columns["c0"]), np.uint64)
-        return scorer.run(columns, identity, jobs=1, with_margins=True).region
+        return ready.score(columns, identity).region
 
     return regions
 

@@ -13,8 +13,8 @@ from cascadebdt.config import BDTConfig, DecorrelateConfig
 from cascadebdt.events.folds import Split
 from cascadebdt.training import boosting, decorrelation
 from cascadebdt.training.boosting import Runtime, TrainingSample
+from cascadebdt.training.feature_rows import FeatureRows
 from cascadebdt.training.quality import roc_auc
-from cascadebdt.training.table import Table
 
 N_TRAIN, N_TEST = 40_000, 100_000
 WAYS = (("none", 1.0), ("planing", 1.0), ("flatness", 1.0), ("flatness", 3.0), ("flatness", 10.0), ("flatness", 30.0))
@@ -42,7 +42,7 @@ def main() -> None:
     print(f"{'method':10s} {'strength':>8s} {'AUC':>7s} {'JS':>8s} {'KS':>7s} {'trees':>6s} {'s':>6s}")
     for method, strength in WAYS:
         sample = TrainingSample(
-            Table(columns, tuple(columns), np.arange(N_TRAIN)),
+            FeatureRows(columns, tuple(columns), np.arange(N_TRAIN)),
             is_signal,
             np.ones(N_TRAIN),
             np.zeros(N_TRAIN, np.int16),

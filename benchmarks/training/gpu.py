@@ -14,8 +14,8 @@ from cascadebdt.config import BDTConfig
 from cascadebdt.events.folds import Split
 from cascadebdt.training import boosting
 from cascadebdt.training.boosting import Runtime, TrainingSample
+from cascadebdt.training.feature_rows import FeatureRows
 from cascadebdt.training.quality import roc_auc
-from cascadebdt.training.table import Table
 
 FEATURES = tuple(f"x{k}" for k in range(20))
 
@@ -42,12 +42,11 @@ def main() -> None:
         return
     config = BDTConfig(n_estimators=options.trees, max_depth=6, early_stopping_rounds=None)
     columns, test_signal = events(500_000, 0)
-    test = Table(columns, FEATURES, np.arange(len(test_signal)))[np.arange(len(test_signal))]
+    test = FeatureRows(columns, FEATURES, np.arange(len(test_signal)))[np.arange(len(test_signal))]
     for rows in options.rows:
         columns, is_signal = events(rows, 1)
-        sample = TrainingSample(
-            Table(columns, FEATURES, np.arange(rows)), is_signal, np.ones(rows), is_signal.astype(np.int16), "events"
-        )
+        features = FeatureRows(columns, FEATURES, np.arange(rows))
+        sample = TrainingSample(features, is_signal, np.ones(rows), is_signal.astype(np.int16), "events")
         split = Split(np.ones(rows, np.bool_), np.zeros(rows, np.bool_))
         found = {}
         for device in ("cuda", "cpu"):

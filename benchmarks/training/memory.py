@@ -21,7 +21,7 @@ from cascadebdt.events.disk import StoredColumns
 from cascadebdt.events.folds import Split
 from cascadebdt.training import boosting
 from cascadebdt.training.boosting import Runtime, TrainingSample
-from cascadebdt.training.table import Table
+from cascadebdt.training.feature_rows import FeatureRows
 
 CHUNK = 1_000_000
 
@@ -49,7 +49,7 @@ def train(path: Path, rows: int, names: list[str], options: argparse.Namespace) 
     )
     before = time.perf_counter()
     sample = TrainingSample(
-        table=Table(StoredColumns(path, names), tuple(names), np.arange(rows)),
+        features=FeatureRows(StoredColumns(path, names), tuple(names), np.arange(rows)),
         is_signal=is_signal,
         weights=np.ones(rows),
         process=is_signal.astype(np.int16),

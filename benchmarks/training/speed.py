@@ -47,7 +47,7 @@ def straightforward(stage: Stage) -> list[int]:
         rows = np.flatnonzero(mask)
         is_signal = sample.is_signal[rows]
         weights = balanced(sample.weights[rows], is_signal, sample.process[rows], sample.class_balance)
-        return xgb.DMatrix(sample.table[rows], label=is_signal, weight=weights)
+        return xgb.DMatrix(sample.features[rows], label=is_signal, weight=weights)
 
     rounds = []
     for split in splits:
@@ -92,9 +92,9 @@ def main() -> None:
         runs = [(timed(straightforward, stage), timed(ours, stage)) for _ in range(options.repeat)]
         (loop, loop_rounds), (own, own_rounds) = (min(run[way] for run in runs) for way in (0, 1))
         least.append((loop, own))
-        table = stage[0].table
+        features = stage[0].features
         print(
-            f"{name:10s} {len(table):7d} {len(table.features):8d} {loop:8.3f} {loop_rounds:7d} {own:8.3f} "
+            f"{name:10s} {len(features):7d} {len(features.names):8d} {loop:8.3f} {loop_rounds:7d} {own:8.3f} "
             f"{own_rounds:7d} {loop / own:5.2f}"
         )
     for label, part in (("stages", least[: len(names) - 1]), ("with final", least)):

@@ -2,7 +2,6 @@
 
 import functools
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cascadebdt import training
-from cascadebdt.cascade import Cascade, Scores, model
+from cascadebdt.cascade import Cascade, Scores
 from cascadebdt.config import CascadeConfig
-from cascadebdt.events import identify
-from cascadebdt.forest import source
-from cascadebdt.forest.engines import XGBoost
-from cascadebdt.forest.scorer import Scorer
+from cascadebdt.forest import target
 from tiny_analysis import toy_cascade, toy_events
 
 
@@ -88,30 +84,11 @@ def test_the_looser_threshold_keeps_the_signal_efficiency_asked_for(validated: C
     assert weight[above].sum() / weight.sum() < 0.97 <= 1 - rejected + 1e-12
 
 
-def test_regions_alone_are_those_of_the_scores_with_memory_for_some_events_at_a_time(validated: Cascade) -> None:
-    rng = np.random.default_rng(1)
-    n = model.SLICE + 77
-    columns = {"x": rng.normal(1, 1, n).astype(np.float32), "y": rng.normal(1, 1, n).astype(np.float32)}
-    event_id = identify([np.arange(n)], salt="")
-    region = validated.classify(columns, event_id, jobs=2)
-    np.testing.assert_array_equal(region, validated.score(columns, event_id).region)
-    assert set(region) == {0, 1, 2, 3}
-
-
-def test_plain_kernels_and_xgboost_itself_give_the_same_regions(validated: Cascade) -> None:
+def test_every_target_gives_the_same_regions(validated: Cascade) -> None:
     events = toy_events()
     expected = validated.score(events).region
-    for scorer in (validated.compiled(source.plain), slow(validated)):
-        found = scorer.run(events.columns, events.event_id, jobs=1, with_margins=True)
-        codes = validated._codes(found.region, found.margins)
-        blind = np.where(events.is_data & (codes == 3), -1, codes)
-        np.testing.assert_array_equal(blind, expected)
-
-
-def slow(trained: Cascade) -> Scorer:
-    """Return the scorer that predicts with XGBoost."""
-    scorer = trained.compiled()
-    return replace(scorer, engine=XGBoost(scorer.members, trained.n_folds))
+    np.testing.assert_array_equal(validated.classify(events, jobs=2), expected)
+    np.testing.assert_array_equal(validated.compiled(target.plain).classify(events), expected)
 
 
 def test_data_of_the_signal_region_stay_blind(validated: Cascade) -> None:
@@ -135,7 +112,7 @@ def test_a_saved_cascade_keeps_its_validation_regions(validated: Cascade, plain:
 @settings(max_examples=20)
 @given(st.floats(0.02, 0.98), st.floats(0.0, 0.98), st.integers(0, 2**32 - 1))
 def test_every_event_is_in_exactly_one_region_for_any_fixed_thresholds(tight: float, share: float, seed: int) -> None:
-    changed = with_thresholds(trained_once(), np.float32(tight), np.float32(tight * share))
+    changed = trained_once().with_working_points({"zee": tight}, validation={"zee": tight * share})
     events = toy_events(400, seed)
     scores = changed.score(events, unblind=True)
     assert [scores.regions[code] for code in scores.region] == by_definition(changed, scores)
@@ -147,14 +124,6 @@ def test_every_event_is_in_exactly_one_region_for_any_fixed_thresholds(tight: fl
 @functools.cache
 def trained_once() -> Cascade:
     return training.train(toy_events(600, 1), configured({"threshold": 0.5, "validation_threshold": 0.2}, PLAIN))
-
-
-def with_thresholds(trained: Cascade, tight: np.float32, loose: np.float32) -> Cascade:
-    first = trained.stages[0]
-    point = replace(first.working_point, threshold=tight, validation_threshold=loose)
-    return Cascade(
-        trained.signal, trained.n_folds, (replace(first, working_point=point), *trained.stages[1:]), trained.final
-    )
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from cascadebdt import training
 from cascadebdt.arrays import BoolArray, FloatArray, IntArray
 from cascadebdt.config import CascadeConfig
 from cascadebdt.events import Events
-from cascadebdt.training.decorrelation import Bins, Flatness, planing, sculpting
+from cascadebdt.training.decorrelation import Flatness, SpectatorBins, planing, sculpting
 from tiny_analysis import toy_cascade, toy_events
 
 
@@ -20,7 +20,7 @@ def test_planed_classes_have_one_spectator_distribution() -> None:
     spectator = np.where(is_signal, rng.normal(80, 5, 5000), rng.exponential(80, 5000)).astype(np.float32)
     spectator[::11] = np.nan
     weights = rng.exponential(size=5000)
-    bins = Bins.of(spectator, 12)
+    bins = SpectatorBins.of(spectator, 12)
     found = bins.find(spectator)
     used = weights * planing(found, is_signal, weights, len(bins))[is_signal.astype(int), found]
     signal, background = (np.bincount(found[mask], used[mask], len(bins)) for mask in (is_signal, ~is_signal))
@@ -82,7 +82,7 @@ def test_sculpting_is_the_distance_of_the_distributions() -> None:
     weights = rng.exponential(size=8000)
     passed = rng.random(8000) < spectator
     found = sculpting(spectator, weights, passed, n_bins=10)
-    number = Bins.of(spectator, 10).find(spectator)
+    number = SpectatorBins.of(spectator, 10).find(spectator)
     before, after = np.bincount(number, weights, 10), np.bincount(number[passed], weights[passed], 10)
     assert found["jensen_shannon"] == pytest.approx(jensenshannon(before, after, base=2) ** 2)
     shares = (np.cumsum(before) / before.sum(), np.cumsum(after) / after.sum())

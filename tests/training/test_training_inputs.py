@@ -12,7 +12,7 @@ from cascadebdt.errors import InputError, TrainingError
 from cascadebdt.events import Events
 from cascadebdt.events.folds import Split, fold_of
 from cascadebdt.training import inputs
-from cascadebdt.training.table import Table
+from cascadebdt.training.feature_rows import FeatureRows
 from tiny_analysis import toy_cascade, toy_events
 
 
@@ -57,22 +57,22 @@ def test_a_feature_that_tells_the_label_is_found() -> None:
     assert [summary["leaks"] for summary in summaries] == [["x"], []]
 
 
-def table_of(values: FeatureArray) -> Table:
-    return Table({"x": values}, ("x",), np.arange(len(values)))
+def rows_of(values: FeatureArray) -> FeatureRows:
+    return FeatureRows({"x": values}, ("x",), np.arange(len(values)))
 
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_missing_value_that_tells_the_label_is_found_too(sign: int) -> None:
     is_signal = np.arange(3000) % 3 == 0
     values = np.where(is_signal == (sign > 0), np.nan, np.random.default_rng(0).normal(size=3000)).astype(np.float32)
-    assert inputs.leaks(table_of(values), np.ones(3000), is_signal) == ["x"]
+    assert inputs.leaks(rows_of(values), np.ones(3000), is_signal) == ["x"]
 
 
 def test_a_strong_feature_is_no_leak() -> None:
     rng = np.random.default_rng(0)
     is_signal = np.arange(4000) % 2 == 0
     values = (rng.normal(size=4000) + np.where(is_signal, 4.5, 0)).astype(np.float32)
-    assert inputs.leaks(table_of(values), np.ones(4000), is_signal) == []
+    assert inputs.leaks(rows_of(values), np.ones(4000), is_signal) == []
 
 
 def test_a_background_without_positive_weight_after_the_cuts_is_named() -> None:
@@ -167,7 +167,7 @@ def test_repetition_is_the_largest_share_of_one_value_in_any_process() -> None:
 
 
 def test_a_split_says_which_models_meet_one_value_only() -> None:
-    table = table_of(np.array([1.0, 1.0, 2.0], np.float32))
+    features = rows_of(np.array([1.0, 1.0, 2.0], np.float32))
     nothing = np.zeros(3, np.bool_)
     splits = {0: Split(np.array([True, True, False]), nothing), 1: Split(np.array([True, True, True]), nothing)}
-    assert inputs.constant_in(table, splits) == {"x": [0]}
+    assert inputs.constant_in(features, splits) == {"x": [0]}

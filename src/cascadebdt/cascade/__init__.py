@@ -2,6 +2,17 @@
 
 from cascadebdt.cascade.model import Cascade
 from cascadebdt.cascade.scores import BLINDED, Scores
-from cascadebdt.cascade.stage import Classifier, Stage, WorkingPoint
+from cascadebdt.cascade.stage import FINAL, Classifier, Stage
+from cascadebdt.cascade.working_point import WorkingPoint, efficiency_of, threshold_at
 
-__all__ = ["BLINDED", "Cascade", "Classifier", "Scores", "Stage", "WorkingPoint"]
+__all__ = [
+    "BLINDED",
+    "FINAL",
+    "Cascade",
+    "Classifier",
+    "Scores",
+    "Stage",
+    "WorkingPoint",
+    "efficiency_of",
+    "threshold_at",
+]

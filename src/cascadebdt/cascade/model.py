@@ -1,34 +1,28 @@
 """A trained cascade: its stages, how it scores events, and how it lies on disk."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from cascadebdt.arrays import EVENT_ID, FEATURE, REGION, AnyArray, FeatureArray, IdArray, IntArray, RegionArray
-from cascadebdt.atomic import write_text
 from cascadebdt.cascade import holdout, sorter, storage
 from cascadebdt.cascade.discriminant import Discriminant
-from cascadebdt.cascade.multiclass import Multiclass
+from cascadebdt.cascade.multiclass import SORTER, Multiclass
 from cascadebdt.cascade.scores import BLINDED, Scores
-from cascadebdt.cascade.stage import Classifier, Stage, WorkingPoint
+from cascadebdt.cascade.stage import FINAL, Classifier, Stage
+from cascadebdt.cascade.working_point import WorkingPoint
 from cascadebdt.config import Mode, region_names
-from cascadebdt.errors import InputError
+from cascadebdt.errors import InputError, did_you_mean
 from cascadebdt.events import Events
 from cascadebdt.events.folds import fold_of
 from cascadebdt.events.selection import UNSEEN
-from cascadebdt.forest import scorer
-from cascadebdt.forest.engines import Member
-from cascadebdt.forest.logistic import margin_cut
-from cascadebdt.forest.scorer import Scorer
-from cascadebdt.forest.source import Level
-
-FORMAT = 3
-SLICE = 1 << 20  # events whose margins are held at a time where only regions are wanted
+from cascadebdt.forest.borders import RegionBorders
+from cascadebdt.forest.evaluator import Evaluator, compile_members
+from cascadebdt.forest.target import Target
 
 
 @dataclass(frozen=True)
@@ -51,6 +45,15 @@ class Cascade:
     discriminant: Discriminant | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
+    def __post_init__(self) -> None:
+        names = [stage.name for stage in self.stages]
+        for name in names:
+            if name in (FINAL, SORTER) or names.count(name) > 1:
+                raise InputError(
+                    f"cascade: the stage name '{name}' is taken; expected a name for each stage, neither '{FINAL}' nor "
+                    f"'{SORTER}', which are the names of the final discriminant and of the sorter"
+                )
+
     @property
     def regions(self) -> tuple[str, ...]:
         """Names of the regions: what each stage rejects, then the signal region."""
@@ -61,8 +64,13 @@ class Cascade:
     @property
     def empty_regions(self) -> tuple[str, ...]:
         """Regions of stages that everything passes, because there was too little to train them with."""
-        untrained = [stage.name for stage in self.stages if "untrained" in stage.classifier.summary]
+        untrained = [stage.name for stage in self.stages if not stage.classifier.is_trained]
         return tuple(name for name in self.regions if region_names.stage_of(name) in untrained)
+
+    @property
+    def classifiers(self) -> tuple[Classifier, ...]:
+        """The classifiers of the stages in order, then the final discriminant if there is one."""
+        return (*(stage.classifier for stage in self.stages), *([self.final] if self.final else []))
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -77,13 +85,14 @@ class Cascade:
     @property
     def repetition(self) -> dict[str, float]:
         """Share of the most frequent value of each feature in the events that trained, see `inputs.repetition`."""
-        return {name: share for model in self._models for name, share in model.summary.get("repetition", {}).items()}
+        shares = [model.summary.get("repetition", {}) for model in self._models]
+        return {name: share for of_model in shares for name, share in of_model.items()}
 
     @property
     def _models(self) -> list[Classifier | Multiclass]:
         """Everything that was trained, the stages first."""
-        models: list[Classifier | Multiclass] = [stage.classifier for stage in self.stages]
-        models += [model for model in (self.final, self.sorter) if model is not None]
+        models: list[Classifier | Multiclass] = [*self.classifiers]
+        models += [self.sorter] if self.sorter else []
         if self.discriminant is not None:
             models += [*self.discriminant.binary[1:], *(ratio.model for ratio in self.discriminant.ratios)]
         return models
@@ -119,13 +128,13 @@ class Cascade:
             if `Events` took part in the training (of plain columns it is not known what is simulation: all are scored).
         """
         columns, identity = self._columns(events, event_id)
-        found = self._scorer.run(columns, identity, jobs=jobs, with_margins=True)
+        evaluation = self._evaluator.run(columns, identity, self._borders, jobs=jobs, with_margins=True)
         n_stages = len(self.stages)
-        stages, final = found.margins[:n_stages].T, found.margins[n_stages] if self.final else None
-        region, sorted_as = self._sorted(columns, identity, self._codes(found.region, found.margins))
+        margins, final = evaluation.margins[:n_stages].T, evaluation.margins[n_stages] if self.final else None
+        region, sorted_as = self._sorted(columns, identity, evaluation.region)
         if self.discriminant is not None:
-            final = self._discriminant(self.discriminant, columns, identity, region, stages, final)
-        scores = Scores(stages, final, region, self.regions, self.signal, sorted_as)
+            final = self._discriminant_of(columns, identity, region, margins=margins, binary=final)
+        scores = Scores(margins, final, region, self.regions, self.signal, sorted_as)
         return scores if unblind or not isinstance(events, Events) else scores.blinded(events.is_data)
 
     def classify(
@@ -138,7 +147,8 @@ class Cascade:
     ) -> RegionArray:
         """Return the regions alone, ``(n_events,) int8`` as in `Scores`, without memory for scores; see `score`."""
         columns, identity = self._columns(events, event_id)
-        region = self._region(columns, identity, jobs)
+        region = self._evaluator.run(columns, identity, self._borders, jobs=jobs, with_margins=False).region
+        region, _ = self._sorted(columns, identity, region)
         if isinstance(events, Events) and not unblind:
             region[events.is_data & (region == len(self.regions) - 1)] = BLINDED
         return region
@@ -149,85 +159,37 @@ class Cascade:
         """Return the regions and, with a sorter, the probability of the background it chose; see `sorter.assign`."""
         if self.sorter is None:
             return region, None
-        return sorter.assign(self.sorter, columns, self._model_of(event_id), region, self._control)
+        control = [self.regions.index(f"{region_names.CONTROL}{stage.name}") for stage in self.stages]
+        return sorter.assign(self.sorter, columns, self._model_of(event_id), region, np.array(control, REGION))
 
-    def _discriminant(
+    def _discriminant_of(
         self,
-        discriminant: Discriminant,
         columns: Mapping[str, AnyArray],
         event_id: IdArray,
         region: RegionArray,
-        stages: FeatureArray,
+        *,
+        margins: FeatureArray,
         binary: FeatureArray | None,
-    ) -> FeatureArray:
+    ) -> FeatureArray | None:
         """Return the discriminant of the events in the signal region, ``(n_events,)``, NaN elsewhere."""
+        if self.discriminant is None:
+            return None
         rows = np.flatnonzero(region == len(self.regions) - 1)
-        margins = np.full(len(region), np.nan, FEATURE)
-        margins[rows] = discriminant.margin(
+        values = np.full(len(region), np.nan, FEATURE)
+        values[rows] = self.discriminant.margin(
             columns,
             self._model_of(event_id),
             rows,
-            stages=stages[rows],
+            stages=margins[rows],
             binary=None if binary is None else binary[rows],
         )
-        return margins
+        return values
 
     def _model_of(self, event_id: IdArray) -> IntArray:
-        """Return which of the models scores each event, ``(n_events,)``."""
+        """Return which of the models of a fold scores each event, ``(n_events,)``."""
         return fold_of(event_id, 1 if self.mode == "holdout" else self.n_folds)
 
-    @cached_property
-    def _control(self) -> RegionArray:
-        """The code of the control region of each stage, ``(n_stages,)``."""
-        return np.array([self.regions.index(f"{region_names.CONTROL}{stage.name}") for stage in self.stages], REGION)
-
-    def _region(self, columns: Mapping[str, AnyArray], event_id: IdArray, jobs: int) -> RegionArray:
-        """Return the regions; validation regions need margins, which are held for some events at a time."""
-        if len(self.regions) == len(self.stages) + 1:
-            region = self._scorer.run(columns, event_id, jobs=jobs, with_margins=False).region
-            return self._sorted(columns, event_id, region)[0]
-        region = np.empty(len(event_id), REGION)
-        for start in range(0, len(event_id), SLICE):
-            some = slice(start, start + SLICE)
-            part = {name: np.asarray(columns[name])[some] for name in self.features if name in columns}
-            found = self._scorer.run(part, event_id[some], jobs=jobs, with_margins=True)
-            region[some] = self._sorted(part, event_id[some], self._codes(found.region, found.margins))[0]
-        return region
-
-    def _codes(self, rejected: RegionArray, margins: FeatureArray) -> RegionArray:
-        """Return the codes of the regions.
-
-        Parameters
-        ----------
-        rejected : (n_events,) the stage that rejects an event, or the number of stages
-        margins : (n_members, n_events)
-        """
-        if len(self.regions) == len(self.stages) + 1:
-            return rejected
-        control = self._control
-        codes = np.array([*control, len(self.regions) - 1], REGION)[rejected]
-        for k, stage in enumerate(self.stages):
-            if stage.working_point.validation_threshold is not None:
-                near = margins[k] >= margin_cut(stage.working_point.validation_threshold)
-                codes[(rejected == k) & near] = control[k] + 1
-        return codes
-
-    @cached_property
-    def _scorer(self) -> Scorer:
-        """The cascade compiled, when it first scores."""
-        return self.compiled()
-
-    def compiled(self, level: Callable[[int], Level] | None = None) -> Scorer:
-        """Return the cascade compiled for scoring, at the fastest level of this CPU unless another is asked for."""
-        members = [
-            Member(stage.name, stage.classifier.features, stage.classifier.boosters, stage.working_point.threshold)
-            for stage in self.stages
-        ]
-        if self.final:
-            members.append(Member("final", self.final.features, self.final.boosters, None))
-        return scorer.build(members, 1 if self.mode == "holdout" else self.n_folds, level=level)
-
-    def with_normalisations(self, factors: Mapping[str, float]) -> "Cascade":
+    def with_normalisations(self, factors: Mapping[str, float]) -> Self:
         """Return the cascade with other expected yields in its final discriminant, such as those of a fit.
 
         Parameters
@@ -244,30 +206,99 @@ class Cascade:
                 "with_normalisations: the final discriminant is a binary BDT, which takes no yields; train it with "
                 "final.kind 'multiclass' or 'stages'"
             )
-        return replace(self, discriminant=self.discriminant.with_normalisations(factors))
+        changed = replace(self, discriminant=self.discriminant.with_normalisations(factors))
+        return changed._evaluated_by(self._evaluator)
+
+    def with_working_points(
+        self, thresholds: Mapping[str, float], *, validation: Mapping[str, float] | None = None
+    ) -> Self:
+        """Return the cascade with other thresholds, at once: the models stay as they were trained.
+
+        The new working points know no efficiencies, as those depend on the events. Stages after a changed one were
+        trained on the survivors of the old threshold.
+
+        Parameters
+        ----------
+        thresholds : stage name -> score in [0, 1] from which on events pass; other stages keep theirs. For a signal
+            efficiency take `threshold_at` of the scores of events that the models never saw
+        validation : stage name -> score from which on rejected events are in the validation region; only of stages
+            that have one
+
+        Raises
+        ------
+        InputError
+            If there is no such stage, nothing was trained for it, or a threshold does not fit.
+
+        Examples
+        --------
+        >>> tighter = cascade.with_working_points({"ttbar": 0.9})  # doctest: +SKIP
+        """
+        validation = validation or {}
+        names = [stage.name for stage in self.stages]
+        for name in (*thresholds, *validation):
+            if name not in names:
+                raise InputError(f"with_working_points: no stage '{name}'{did_you_mean(name, names)}")
+        stages = [_at(stage, thresholds.get(stage.name), validation.get(stage.name)) for stage in self.stages]
+        changed = replace(self, stages=tuple(stages))
+        return changed._evaluated_by(self._evaluator)
+
+    @cached_property
+    def _evaluator(self) -> Evaluator:
+        """The models compiled, when they are first needed; thresholds have no part in it."""
+        return self._compile(None)
+
+    @cached_property
+    def _borders(self) -> RegionBorders:
+        """The thresholds as margins; the final discriminant, a last member, rejects nothing."""
+        thresholds = [stage.working_point.thresholds for stage in self.stages]
+        return RegionBorders.at([*thresholds, *([None] if self.final else [])])
+
+    def compiled(self, choose_target: Callable[[int], Target] | None = None) -> Self:
+        """Return the cascade compiled, so that the first events need not wait for it.
+
+        Parameters
+        ----------
+        choose_target : returns the target of the kernels for a depth of trees (`cascadebdt.forest.target`); the fastest
+            that this CPU can run if not given
+        """
+        return replace(self)._evaluated_by(self._compile(choose_target))
+
+    def _compile(self, choose_target: Callable[[int], Target] | None) -> Evaluator:
+        n_folds = 1 if self.mode == "holdout" else self.n_folds
+        members = [classifier.member for classifier in self.classifiers]
+        return compile_members(members, n_folds, choose_target=choose_target)
+
+    def _evaluated_by(self, evaluator: Evaluator) -> Self:
+        """Set the compiled models of a new cascade, which has none yet, and return it."""
+        self.__dict__["_evaluator"] = evaluator  # where cached_property looks; the dataclass itself is frozen
+        return self
 
     def save(self, directory: Path | str, *, provenance: Mapping[str, Any] | None = None) -> None:
-        """Write ``cascade.json`` and one ``.ubj`` file per booster; `provenance` is kept in the JSON file."""
+        """Write ``cascade.json`` and one ``.ubj`` file per booster.
+
+        Models that an earlier cascade left in the directory are removed.
+
+        Parameters
+        ----------
+        directory : of the cascade alone
+        provenance : what the JSON file says about the making of the cascade
+        """
         directory = Path(directory)
         content = {
-            "format": FORMAT,
             "signal": self.signal,
             "mode": self.mode,
             "folds": self.n_folds,
             "regions": list(self.regions),
-            "stages": [
-                {**storage.save_classifier(s.classifier, directory), **_working_point(s.working_point)}
-                for s in self.stages
-            ],
+            "stages": [storage.save_stage(stage, directory) for stage in self.stages],
             "final": storage.save_classifier(self.final, directory) if self.final else None,
             "sorter": storage.save_multiclass(self.sorter, directory) if self.sorter else None,
             "discriminant": storage.save_discriminant(self.discriminant, directory) if self.discriminant else None,
             "provenance": dict(provenance or {}),
         }
-        write_text(directory / "cascade.json", json.dumps(content, indent=2) + "\n")
+        storage.write_content(directory, content)
 
     @classmethod
-    def load(cls, directory: Path | str) -> "Cascade":
+    def load(cls, directory: Path | str) -> Self:
         """Read what `save` wrote.
 
         Raises
@@ -276,21 +307,13 @@ class Cascade:
             If a file is missing or is not the one that was saved.
         """
         directory = Path(directory)
-        try:
-            content = json.loads((directory / "cascade.json").read_text())
-        except (OSError, ValueError) as error:
-            raise InputError(f"{directory / 'cascade.json'}: not a saved cascade: {error}") from error
-        if content.get("format") != FORMAT:
-            raise InputError(f"{directory / 'cascade.json'}: format {content.get('format')}, expected {FORMAT}")
+        content = storage.read_content(directory)
         final = storage.load_classifier(content["final"], directory) if content["final"] else None
         discriminant = content["discriminant"]
         return cls(
             signal=content["signal"],
             n_folds=content["folds"],
-            stages=tuple(
-                Stage(storage.load_classifier(entry, directory), _read_working_point(entry))
-                for entry in content["stages"]
-            ),
+            stages=tuple(storage.load_stage(entry, directory) for entry in content["stages"]),
             final=final,
             mode=content["mode"],
             sorter=storage.load_multiclass(content["sorter"], directory) if content["sorter"] else None,
@@ -322,29 +345,21 @@ def _checked_identity(columns: Mapping[str, AnyArray], event_id: IdArray | None)
     return event_id
 
 
-def _working_point(point: WorkingPoint) -> dict[str, Any]:
-    looser = point.validation_threshold
-    return {
-        "threshold": _exact(point.threshold),
-        "signal_efficiency": point.signal_efficiency,
-        "efficiencies": dict(point.efficiencies),
-        **({} if looser is None else {"validation_threshold": _exact(looser)}),
-    }
-
-
-def _exact(threshold: np.float32) -> dict[str, Any]:
-    return {"value": float(threshold), "hex": float(threshold).hex()}
-
-
-def _read_working_point(entry: Mapping[str, Any]) -> WorkingPoint:
-    looser = entry.get("validation_threshold")
-    return WorkingPoint(
-        _read_exact(entry["threshold"]),
-        entry["signal_efficiency"],
-        entry["efficiencies"],
-        None if looser is None else _read_exact(looser),
-    )
-
-
-def _read_exact(threshold: Mapping[str, Any]) -> np.float32:
-    return np.float32(float.fromhex(threshold["hex"]))
+def _at(stage: Stage, threshold: float | None, validation: float | None) -> Stage:
+    """Return a stage with other thresholds; None keeps one."""
+    if threshold is None and validation is None:
+        return stage
+    old = stage.working_point
+    if not stage.classifier.is_trained:
+        raise InputError(f"with_working_points: stage '{stage.name}' was not trained, everything passes it")
+    if validation is not None and old.validation_threshold is None:
+        raise InputError(f"with_working_points: stage '{stage.name}' has no validation region")
+    tight = old.threshold if threshold is None else np.float32(threshold)
+    loose = old.validation_threshold if validation is None else np.float32(validation)
+    if not (0 <= (tight if loose is None else loose) <= tight <= 1) or loose == tight:
+        found = tight if loose is None else f"{loose} and {tight}"
+        raise InputError(
+            f"with_working_points: stage '{stage.name}' got {found}, expected scores in [0, 1] with the validation "
+            "threshold, where there is one, below the threshold"
+        )
+    return replace(stage, working_point=WorkingPoint(tight, None, {}, loose))

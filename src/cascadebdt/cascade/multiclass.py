@@ -8,7 +8,8 @@ import numpy as np
 import xgboost as xgb
 
 from cascadebdt.arrays import FEATURE, AnyArray, FeatureArray, IntArray
-from cascadebdt.forest.reference import BLOCK, matrix
+from cascadebdt.forest.columns import feature_matrix
+from cascadebdt.forest.reference import BLOCK
 
 SORTER = "sorter"  # the name of the one that sorts rejected events, and of the folder of its models
 
@@ -48,11 +49,11 @@ class Multiclass:
         margins = np.empty((len(rows), len(self.classes)), FEATURE)
         for start in range(0, len(rows), BLOCK):
             block = rows[start : start + BLOCK]
-            features, fold_of_row = matrix(columns, self.features, block), folds[block]
+            matrix, fold_of_row = feature_matrix(columns, self.features, block), folds[block]
             for fold, booster in enumerate(self.boosters):
                 in_fold = np.flatnonzero(fold_of_row == fold)
                 if len(in_fold):
-                    margins[start + in_fold] = booster.inplace_predict(features[in_fold], predict_type="margin")
+                    margins[start + in_fold] = booster.inplace_predict(matrix[in_fold], predict_type="margin")
         return margins
 
 

@@ -4,8 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import xgboost as xgb
+
+from cascadebdt.cascade.working_point import WorkingPoint
+from cascadebdt.forest.engines import Member
+
+FINAL = "final"  # name of the final discriminant, in messages and as a folder of models
 
 
 @dataclass(frozen=True)
@@ -14,7 +18,7 @@ class Classifier:
 
     Attributes
     ----------
-    name : of the stage, or ``final``
+    name : of the stage, or `FINAL`
     against : background processes
     features : in the order the boosters expect
     boosters : one per fold, cut to its best iteration; the booster of fold f never saw an event of fold f. With a
@@ -28,20 +32,15 @@ class Classifier:
     boosters: tuple[xgb.Booster, ...]
     summary: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def is_trained(self) -> bool:
+        """Whether there were enough events to train it; if not, every event has the same score."""
+        return "untrained" not in self.summary
 
-@dataclass(frozen=True)
-class WorkingPoint:
-    """The threshold of a stage, the signal efficiency asked for (if any) and the efficiencies found.
-
-    `efficiencies` are weighted fractions of each simulated process that reaches the stage with out-of-fold
-    ``score >= threshold``. Events between `validation_threshold`, where there is one, and the threshold are in the
-    stage's validation region.
-    """
-
-    threshold: np.float32
-    signal_efficiency: float | None
-    efficiencies: Mapping[str, float]
-    validation_threshold: np.float32 | None = None
+    @property
+    def member(self) -> Member:
+        """What evaluates it."""
+        return Member(self.name, self.features, self.boosters)
 
 
 @dataclass(frozen=True)

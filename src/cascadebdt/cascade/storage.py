@@ -1,13 +1,74 @@
-"""The parts of a cascade as entries of ``cascade.json``, with their models in files beside it."""
+"""The parts of a cascade on disk: entries of ``cascade.json``, and one ``<stage>/fold_<f>.ubj`` per booster."""
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cascadebdt.cascade import boosters
+import numpy as np
+import xgboost as xgb
+
+from cascadebdt.atomic import write_bytes, write_text
 from cascadebdt.cascade.discriminant import Discriminant, LikelihoodRatio, StageRatio
 from cascadebdt.cascade.multiclass import Multiclass
-from cascadebdt.cascade.stage import Classifier
+from cascadebdt.cascade.stage import Classifier, Stage
+from cascadebdt.cascade.working_point import WorkingPoint
+from cascadebdt.errors import InputError
+
+FORMAT = 3
+FILE_NAME = "cascade.json"
+
+
+def write_content(directory: Path, content: Mapping[str, Any]) -> None:
+    """Write the JSON file, whose models are there already, then remove models that an earlier cascade left."""
+    write_text(directory / FILE_NAME, json.dumps({"format": FORMAT, **content}, indent=2) + "\n")
+    discriminant = content["discriminant"] or {"binary": [], "multiclass": []}
+    entries = [*content["stages"], content["final"], content["sorter"]]
+    entries += [*discriminant["binary"], *discriminant["multiclass"]]
+    _remove_models(directory, except_for={model["file"] for entry in entries if entry for model in entry["models"]})
+
+
+def read_content(directory: Path) -> dict[str, Any]:
+    """Read the JSON file.
+
+    Raises
+    ------
+    InputError
+        If it is missing or not of this format.
+    """
+    path = directory / FILE_NAME
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a saved cascade: {error}") from error
+    if content.get("format") != FORMAT:
+        raise InputError(f"{path}: format {content.get('format')}, expected {FORMAT}")
+    return content
+
+
+def save_stage(stage: Stage, directory: Path) -> dict[str, Any]:
+    """Write the models of a stage and return its entry."""
+    point, looser = stage.working_point, stage.working_point.validation_threshold
+    return {
+        **save_classifier(stage.classifier, directory),
+        "threshold": _exact(point.threshold),
+        "signal_efficiency": point.signal_efficiency,
+        "efficiencies": dict(point.efficiencies),
+        **({} if looser is None else {"validation_threshold": _exact(looser)}),
+    }
+
+
+def load_stage(entry: Mapping[str, Any], directory: Path) -> Stage:
+    """Read the stage of an entry; raises as `load_classifier`."""
+    looser = entry.get("validation_threshold")
+    point = WorkingPoint(
+        _from_exact(entry["threshold"]),
+        entry["signal_efficiency"],
+        entry["efficiencies"],
+        None if looser is None else _from_exact(looser),
+    )
+    return Stage(load_classifier(entry, directory), point)
 
 
 def save_classifier(classifier: Classifier, directory: Path) -> dict[str, Any]:
@@ -16,14 +77,20 @@ def save_classifier(classifier: Classifier, directory: Path) -> dict[str, Any]:
         "name": classifier.name,
         "against": list(classifier.against),
         "features": list(classifier.features),
-        "models": boosters.save(classifier.boosters, classifier.name, directory),
+        "models": _save_models(classifier.boosters, classifier.name, directory),
         "training": dict(classifier.summary),
     }
 
 
 def load_classifier(entry: Mapping[str, Any], directory: Path) -> Classifier:
-    """Read the classifier of an entry; raises as `boosters.load`."""
-    models = boosters.load(entry["models"], entry["name"], directory)
+    """Read the classifier of an entry.
+
+    Raises
+    ------
+    InputError
+        If a model is missing or is not the one that was saved.
+    """
+    models = _load_models(entry, directory)
     return Classifier(entry["name"], tuple(entry["against"]), tuple(entry["features"]), models, entry["training"])
 
 
@@ -33,14 +100,14 @@ def save_multiclass(model: Multiclass, directory: Path) -> dict[str, Any]:
         "name": model.name,
         "classes": list(model.classes),
         "features": list(model.features),
-        "models": boosters.save(model.boosters, model.name, directory),
+        "models": _save_models(model.boosters, model.name, directory),
         "training": dict(model.summary),
     }
 
 
 def load_multiclass(entry: Mapping[str, Any], directory: Path) -> Multiclass:
-    """Read the multiclass BDT of an entry; raises as `boosters.load`."""
-    models = boosters.load(entry["models"], entry["name"], directory)
+    """Read the multiclass BDT of an entry; raises as `load_classifier`."""
+    models = _load_models(entry, directory)
     return Multiclass(entry["name"], tuple(entry["classes"]), tuple(entry["features"]), models, entry["training"])
 
 
@@ -59,7 +126,7 @@ def save_discriminant(discriminant: Discriminant, directory: Path) -> dict[str, 
 
 
 def load_discriminant(entry: Mapping[str, Any], own: Classifier | None, directory: Path) -> Discriminant:
-    """Read the discriminant of an entry; `own` is the cascade's own binary BDT. Raises as `boosters.load`."""
+    """Read the discriminant of an entry; `own` is the cascade's own binary BDT. Raises as `load_classifier`."""
     further = [load_classifier(classifier, directory) for classifier in entry["binary"]]
     stages = entry["stages"]
     return Discriminant(
@@ -71,9 +138,43 @@ def load_discriminant(entry: Mapping[str, Any], own: Classifier | None, director
     )
 
 
-def files(content: Mapping[str, Any]) -> set[str]:
-    """Return the files of all models that ``cascade.json`` names."""
-    discriminant = content["discriminant"] or {"binary": [], "multiclass": []}
-    entries = [*content["stages"], content["final"], content["sorter"], *discriminant["binary"]]
-    entries += discriminant["multiclass"]
-    return {model["file"] for entry in entries if entry for model in entry["models"]}
+def _save_models(boosters: Sequence[xgb.Booster], name: str, directory: Path) -> list[dict[str, str]]:
+    """Write one file per booster and return their entries."""
+    entries = []
+    for fold, booster in enumerate(boosters):
+        raw = bytes(booster.save_raw("ubj"))
+        path = write_bytes(directory / name / f"fold_{fold}.ubj", raw)
+        entries.append({"file": path.relative_to(directory).as_posix(), "sha256": hashlib.sha256(raw).hexdigest()})
+    return entries
+
+
+def _load_models(entry: Mapping[str, Any], directory: Path) -> tuple[xgb.Booster, ...]:
+    """Read the boosters of an entry."""
+    boosters = []
+    for model in entry["models"]:
+        path = directory / model["file"]
+        if not path.is_file():
+            raise InputError(f"{path}: a model of stage '{entry['name']}' is missing")
+        raw = path.read_bytes()
+        if hashlib.sha256(raw).hexdigest() != model["sha256"]:
+            raise InputError(f"{path}: not the model that {FILE_NAME} describes (its SHA-256 differs)")
+        boosters.append(xgb.Booster(model_file=bytearray(raw)))
+    return tuple(boosters)
+
+
+def _remove_models(directory: Path, *, except_for: Collection[str]) -> None:
+    """Remove ``<stage>/fold_<f>.ubj`` that are not named, and folders left empty by that; nothing else is touched."""
+    for path in directory.glob("*/fold_*.ubj"):
+        if path.relative_to(directory).as_posix() not in except_for:
+            path.unlink()
+            if not any(path.parent.iterdir()):
+                path.parent.rmdir()
+
+
+def _exact(threshold: np.float32) -> dict[str, Any]:
+    """Return a threshold for people, and in hexadecimal digits, which every reader turns into the same bits."""
+    return {"value": float(threshold), "hex": float(threshold).hex()}
+
+
+def _from_exact(threshold: Mapping[str, Any]) -> np.float32:
+    return np.float32(float.fromhex(threshold["hex"]))

@@ -1,8 +1,38 @@
-"""Working points: the threshold of a stage from a target signal efficiency, with signed weights."""
+"""Working points: the thresholds of a stage, found for a target signal efficiency with signed weights."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from cascadebdt.arrays import FeatureArray, FloatArray
+from cascadebdt.forest.borders import Thresholds
+
+
+@dataclass(frozen=True)
+class WorkingPoint:
+    """The thresholds of a stage, on float32 scores; what else needs them reads them here.
+
+    An event passes if its ``score >= threshold``. A rejected event with ``score >= validation_threshold``, where there
+    is one, is in the stage's validation region.
+
+    Attributes
+    ----------
+    threshold, validation_threshold : float32
+    signal_efficiency : what was asked for in training; None if the threshold was
+    efficiencies : process -> weighted fraction of its simulated events that passes, of those that reach the stage, by
+        scores of models that never saw them; empty if the threshold was changed after the training
+    """
+
+    threshold: np.float32
+    signal_efficiency: float | None
+    efficiencies: Mapping[str, float]
+    validation_threshold: np.float32 | None = None
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """The thresholds alone."""
+        return Thresholds(self.threshold, self.validation_threshold)
 
 
 def threshold_at(efficiency: float, *, scores: FeatureArray, weights: FloatArray) -> np.float32:

@@ -259,6 +259,14 @@ class CascadeConfig(Section):
         return self.control.features or tuple(dict.fromkeys(name for stage in self.stages for name in stage.features))
 
     @property
+    def features(self) -> tuple[str, ...]:
+        """Every feature that something trains on, each once."""
+        used = [stage.features for stage in self.stages]
+        used += [self.sorter_features] if self.is_sorted else []
+        used += [self.final.features] if self.final else []
+        return tuple(dict.fromkeys(name for features in used for name in features))
+
+    @property
     def regions(self) -> tuple[str, ...]:
         """Names of the regions that the stages make."""
         return region_names.names((stage.name, stage.working_point.is_validated) for stage in self.stages)

@@ -25,11 +25,11 @@ def probability(margins: FeatureArray) -> FeatureArray:
 
 
 @functools.lru_cache(maxsize=1024)
-def margin_cut(threshold: np.float32) -> np.float32:
+def smallest_margin(threshold: np.float32) -> np.float32:
     """Return the smallest margin whose probability is not below a threshold; NaN, which none reaches, if there is none.
 
-    The search is over the float32 numbers in order, so that ``margin >= margin_cut(t)`` and ``probability >= t`` are
-    the same.
+    The search is over the float32 numbers in order, so that ``margin >= smallest_margin(t)`` and ``probability >= t``
+    are the same for every margin.
     """
     low, high = -LARGEST, LARGEST  # ranks of -inf and +inf
     if not _logistic(_ranked(np.array([high])))[0] >= threshold:

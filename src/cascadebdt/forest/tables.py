@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from cascadebdt.arrays import AnyArray, BoolArray, FeatureArray, IntArray
-from cascadebdt.forest.kernels import FEWEST_STEPS
-from cascadebdt.forest.source import MAX_CUTS, Level, top_levels
+from cascadebdt.forest.kernel_steps import FEWEST_STEPS
+from cascadebdt.forest.target import MAX_CUTS, Target, top_levels
 from cascadebdt.forest.trees import Trees, UnsupportedModelError
 
 LOWEST = -128  # the bin of the lowest values
@@ -39,7 +39,7 @@ class Tables:
         return tuple(getattr(self, field.name) for field in fields(self) if field.name != "n_planes")
 
 
-def build(models: Sequence[Trees], columns: Sequence[Sequence[int]], depth: int, level: Level) -> Tables:
+def build(models: Sequence[Trees], columns: Sequence[Sequence[int]], depth: int, target: Target) -> Tables:
     """Build the tables of some models.
 
     Parameters
@@ -47,9 +47,9 @@ def build(models: Sequence[Trees], columns: Sequence[Sequence[int]], depth: int,
     models : of few cuts, see `require_few_cuts`; number ``fold * n_stages + stage`` is that of a fold and a stage
     columns : the input column of every feature of every model
     depth : of the complete trees, at least that of the deepest tree
-    level : decides about the order of the cuts, the size of a block, and how many trees make a group
+    target : decides about the order of the cuts, the size of a block, and how many trees make a group
     """
-    parts = [_model(trees, depth, level) for trees in models]
+    parts = [_model(trees, depth, target) for trees in models]
     spare = max(part["n_planes"] for part in parts)
     for part in parts:
         for plane in (part["low"], part["high"]):
@@ -91,7 +91,7 @@ def require_few_cuts(trees: Trees) -> None:
         raise UnsupportedModelError(f"a feature has {most} cuts, more than {MAX_CUTS}")
 
 
-def _model(trees: Trees, depth: int, level: Level) -> dict[str, Any]:
+def _model(trees: Trees, depth: int, target: Target) -> dict[str, Any]:
     """Build the tables of one model; a plane that a feature does not need is -1."""
     nodes, leaves = trees.complete(depth)
     is_split = trees.is_split[nodes]
@@ -109,9 +109,9 @@ def _model(trees: Trees, depth: int, level: Level) -> dict[str, Any]:
     key = 2 * feature + ~default_left
     planes = np.unique(key[is_split])
     plane = np.where(is_split, np.searchsorted(planes, key), 0)
-    node = np.stack([plane * level.block, _every_byte(cut)], axis=2).astype(np.int32)
+    node = np.stack([plane * target.block, _every_byte(cut)], axis=2).astype(np.int32)
     top = top_levels(depth)
-    deep, n_deep = _deep(node, is_split, depth, level)
+    deep, n_deep = _deep(node, is_split, depth, target)
     return {
         "feature": used,
         "cuts": _heap_order(cuts, steps),
@@ -119,17 +119,17 @@ def _model(trees: Trees, depth: int, level: Level) -> dict[str, Any]:
         "low": _positions(2 * used, planes),
         "high": _positions(2 * used + 1, planes),
         "n_planes": len(planes),
-        "top": _grouped(node[:, : (1 << top) - 1], level, 0),
+        "top": _grouped(node[:, : (1 << top) - 1], target, 0),
         "deep": deep,
-        "n_deep": _grouped(n_deep, level, 0).ravel(),
-        "leaf": _grouped(trees.value[leaves], level, np.float32(-0.0)),  # x + -0.0 is x, also for the zeros
+        "n_deep": _grouped(n_deep, target, 0).ravel(),
+        "leaf": _grouped(trees.value[leaves], target, np.float32(-0.0)),  # x + -0.0 is x, also for the zeros
     }
 
 
-def _deep(node: AnyArray, is_split: BoolArray, depth: int, level: Level) -> tuple[AnyArray, IntArray]:
+def _deep(node: AnyArray, is_split: BoolArray, depth: int, target: Target) -> tuple[AnyArray, IntArray]:
     """Return the nodes below the top, tree by tree and level by level, and their number in each level of each tree."""
     below = range(top_levels(depth), depth)
-    unused = 8 - depth if level.registers else 0  # the vector kernels write the leaf's number into the highest bits
+    unused = 8 - depth if target.registers else 0  # the vector kernels write the leaf's number into the highest bits
     parts, counts = [], np.zeros((len(node), len(below)), np.int64)
     for tree in range(len(node)):
         for k, d in enumerate(below):
@@ -151,9 +151,9 @@ def _positions(wanted: IntArray, planes: IntArray) -> IntArray:
     return np.where(np.isin(wanted, planes), found, -1)
 
 
-def _grouped(table: AnyArray, level: Level, filling: Any) -> AnyArray:
-    """Append trees that add nothing until their number is a multiple of the level's group."""
-    missing = -len(table) % level.group
+def _grouped(table: AnyArray, target: Target, filling: Any) -> AnyArray:
+    """Append trees that add nothing until their number is a multiple of the target's group."""
+    missing = -len(table) % target.group
     return np.concatenate([table, np.full((missing, *table.shape[1:]), filling, table.dtype)])
 
 

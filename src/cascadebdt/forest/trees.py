@@ -8,9 +8,7 @@ import xgboost as xgb
 
 from cascadebdt.arrays import AnyArray, BoolArray, FeatureArray, IntArray
 from cascadebdt.forest import logistic, ubjson
-from cascadebdt.forest.source import MAX_DEPTH
-
-SPLIT = {"left": "left_children", "right": "right_children", "feature": "split_indices", "default": "default_left"}
+from cascadebdt.forest.target import MAX_DEPTH
 
 
 class UnsupportedModelError(Exception):

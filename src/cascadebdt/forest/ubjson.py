@@ -16,10 +16,10 @@ CONSTANTS = {"Z": None, "T": True, "F": False}
 
 def parse(raw: bytes) -> Any:
     """Return the content of a UBJSON document: dictionaries, lists, strings, numbers, and arrays of one type."""
-    return _Reader(raw).value()
+    return _Decoder(raw).value()
 
 
-class _Reader:
+class _Decoder:
     """Reads values one after the other."""
 
     def __init__(self, raw: bytes) -> None:

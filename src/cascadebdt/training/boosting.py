@@ -24,8 +24,8 @@ from cascadebdt.config import BDTConfig, ClassBalance, ConstraintsConfig, Decorr
 from cascadebdt.errors import ConfigError
 from cascadebdt.events.folds import Split
 from cascadebdt.training import decorrelation
-from cascadebdt.training.quantised import BATCH, Bins
-from cascadebdt.training.table import Table
+from cascadebdt.training.feature_rows import FeatureRows
+from cascadebdt.training.quantiser import BATCH, Quantiser
 from cascadebdt.training.weights import balanced
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class TrainingSample:
 
     Attributes
     ----------
-    table : (n_events, n_features) float32, the features
+    features : of n_events
     is_signal : (n_events,) bool
     weights : (n_events,) float64, none negative; an event of weight zero moves no split, but is there to be counted
     process : (n_events,) codes
@@ -62,7 +62,7 @@ class TrainingSample:
     spectator : (n_events,) float32, with `decorrelate` only
     """
 
-    table: Table
+    features: FeatureRows
     is_signal: BoolArray
     weights: FloatArray
     process: CodeArray
@@ -84,9 +84,9 @@ class Fitted:
     booster: xgb.Booster
     curves: Mapping[str, Sequence[float]]
 
-    def predict(self, table: FeatureArray) -> FeatureArray:
+    def predict(self, matrix: FeatureArray) -> FeatureArray:
         """Return the scores of events, ``(n_events,) float32`` in [0, 1], from ``(n_events, n_features)``."""
-        return cast(FeatureArray, self.booster.inplace_predict(table))
+        return cast(FeatureArray, self.booster.inplace_predict(matrix))
 
 
 Training: TypeAlias = Generator[None, None, Fitted]
@@ -109,10 +109,10 @@ def _fit(
     side_by_side = runtime.device == "cpu" and runtime.memory == "ram"
     workers = min(runtime.jobs, len(splits)) if side_by_side else 1
     parameters = _parameters(sample, config, runtime, threads=max(1, runtime.jobs // workers))
-    bins = Bins.of(sample.table, config.max_bin, threads=parameters["nthread"], cache=cache)
+    quantiser = Quantiser.of(sample.features, config.max_bin, threads=parameters["nthread"], cache=cache)
     is_shared = not side_by_side and config.subsample == 1  # rows are drawn by their number in the matrix
-    shared = bins.put() if is_shared else None
-    trainings = [_train(sample, split, config, parameters, bins, shared) for split in splits]
+    shared = quantiser.binned() if is_shared else None
+    trainings = [_train(sample, split, config, parameters, quantiser, shared) for split in splits]
     return _in_turns(trainings, workers) if side_by_side else tuple(map(_to_the_end, trainings))
 
 
@@ -193,12 +193,12 @@ def _train(
     split: Split,
     config: BDTConfig,
     parameters: dict[str, Any],
-    bins: Bins,
+    quantiser: Quantiser,
     shared: xgb.DMatrix | None,
 ) -> Training:
     """Train a booster, with a pause after every turn."""
     stopping = config.early_stopping_rounds
-    parts = _parts(sample, split, bins, shared, early_stopping=stopping is not None)
+    parts = _parts(sample, split, quantiser, shared, early_stopping=stopping is not None)
     booster = xgb.Booster(parameters, [part.data for part in parts.values()])
     curves: dict[str, list[float]] = {name: [] for name in ("round", *parts)}
     best, lowest = 0, math.inf
@@ -215,23 +215,22 @@ def _train(
                 break
         if n_rounds % TURN == 0:
             yield
-    booster.feature_names = list(sample.table.features)
+    booster.feature_names = list(sample.features.names)
     trained = booster[: best or config.n_estimators]
     trained.set_param({"device": "cpu"})  # where events are scored, whatever trained it
     return Fitted(trained, curves)
 
 
 def _parts(
-    sample: TrainingSample, split: Split, bins: Bins, shared: xgb.DMatrix | None, *, early_stopping: bool
+    sample: TrainingSample, split: Split, quantiser: Quantiser, shared: xgb.DMatrix | None, *, early_stopping: bool
 ) -> "dict[str, _Part]":
     """Return the events that train a booster (``train``) and, with early stopping, those that stop it (``stop``)."""
     train, stop = np.flatnonzero(split.train), np.flatnonzero(split.stop)
     weighting = _Weighting.of(sample, train)
-    parts = {
-        "train": weighting.part(train, bins.put(train) if shared is None else shared, is_shared=shared is not None)
-    }
+    data = quantiser.binned(train) if shared is None else shared
+    parts = {"train": weighting.part(train, data, is_shared=shared is not None)}
     if early_stopping:
-        data = _to_stop(bins, stop) if shared is None else shared
+        data = _to_stop(quantiser, stop) if shared is None else shared
         parts["stop"] = weighting.part(stop, data, is_shared=shared is not None)
     return parts
 
@@ -288,7 +287,7 @@ class _Weighting:
     """How the events of a model are weighted; the events that train it decide, those that stop it follow."""
 
     sample: TrainingSample
-    bins: decorrelation.Bins | None
+    bins: decorrelation.SpectatorBins | None
     factors: FloatArray | None
 
     @classmethod
@@ -296,7 +295,7 @@ class _Weighting:
         """Look at the rows that train."""
         if sample.decorrelate is None or sample.spectator is None or sample.decorrelate.method == "none":
             return cls(sample, None, None)
-        bins = decorrelation.Bins.of(sample.spectator[rows], sample.decorrelate.bins)
+        bins = decorrelation.SpectatorBins.of(sample.spectator[rows], sample.decorrelate.bins)
         if sample.decorrelate.method == "flatness":
             return cls(sample, bins, None)
         found = bins.find(sample.spectator[rows])
@@ -323,20 +322,22 @@ class _Weighting:
         return _Part(data, flatness, rows if flatness else None, everywhere)
 
 
-def _to_stop(bins: Bins, rows: IntArray) -> xgb.DMatrix:
+def _to_stop(quantiser: Quantiser, rows: IntArray) -> xgb.DMatrix:
     """Return the data that only stop a training.
 
     They are faster to score as they are, but take eight times the memory of bins, so that more than one batch is
     binned, too; the loss is the same.
     """
-    return bins.put(rows) if len(rows) > BATCH else xgb.DMatrix(bins.table[rows], nthread=bins.threads)
+    if len(rows) > BATCH:
+        return quantiser.binned(rows)
+    return xgb.DMatrix(quantiser.features[rows], nthread=quantiser.threads)
 
 
 def _parameters(sample: TrainingSample, config: BDTConfig, runtime: Runtime, *, threads: int) -> dict[str, Any]:
     """Translate the configuration to XGBoost's parameters."""
     return {
         **config.model_dump(exclude={"n_estimators", "early_stopping_rounds"}),
-        **_constraints(sample.constraints, sample.table.features),
+        **_constraints(sample.constraints, sample.features.names),
         "objective": "binary:logistic",
         "base_score": 0.5,
         "eval_metric": "logloss",

@@ -10,7 +10,7 @@ GRID = 256  # scores at which the flatness loss is summed
 
 
 @dataclass(frozen=True)
-class Bins:
+class SpectatorBins:
     """Bins of a spectator; events without a value have one of their own, the last.
 
     Attributes
@@ -21,7 +21,7 @@ class Bins:
     edges: FloatArray
 
     @classmethod
-    def of(cls, spectator: FeatureArray, n_bins: int) -> "Bins":
+    def of(cls, spectator: FeatureArray, n_bins: int) -> "SpectatorBins":
         """Return bins of equally many events, at most `n_bins` of them."""
         known = np.sort(spectator[~np.isnan(spectator)]).astype(np.float64)
         if not len(known):
@@ -148,7 +148,7 @@ def sculpting(
 
     None if no weight is left before or after the cut.
     """
-    bins = Bins.of(spectator, n_bins)
+    bins = SpectatorBins.of(spectator, n_bins)
     found = bins.find(spectator)
     before, after = (np.bincount(found[mask], weights[mask], len(bins)) for mask in (slice(None), passed))
     if not before.sum() > 0 or not after.sum() > 0:

@@ -10,8 +10,8 @@ from cascadebdt.config import DATA
 from cascadebdt.errors import InputError, TrainingError
 from cascadebdt.events import Events
 from cascadebdt.events.folds import Split
+from cascadebdt.training.feature_rows import FeatureRows
 from cascadebdt.training.quality import roc_auc
-from cascadebdt.training.table import Table
 from cascadebdt.training.weights import effective_number
 
 FIRST_LOOK = 1000  # events that tell most features from constants, and most from labels
@@ -80,12 +80,12 @@ def require_both(
                     )
 
 
-def require_varying(table: Table, classes: Mapping[str, BoolArray], *, where: str) -> None:
+def require_varying(features: FeatureRows, classes: Mapping[str, BoolArray], *, where: str) -> None:
     """Require that every feature has more than one value among the events that train a stage.
 
     Parameters
     ----------
-    table : of n_events
+    features : of n_events
     classes : name -> (n_events,)
 
     Raises
@@ -93,48 +93,48 @@ def require_varying(table: Table, classes: Mapping[str, BoolArray], *, where: st
     TrainingError
         Naming the stage, the feature and the processes.
     """
-    for name in table.features:
-        column = table.column(name)
+    for name in features.names:
+        column = features.column(name)
         if len(column) and _is_constant(column):
             what = "has no value" if np.isnan(column[0]) else f"is {column[0]:g}"
             raise TrainingError(
-                f"{where}: feature '{name}' {what} in all {len(table)} events that train, {' and '.join(classes)} "
+                f"{where}: feature '{name}' {what} in all {len(features)} events that train, {' and '.join(classes)} "
                 "alike, expected it to vary; check its expression, or remove it from the features of this stage"
             )
 
 
-def constant_in(table: Table, splits: Mapping[int, Split]) -> dict[str, list[int]]:
+def constant_in(features: FeatureRows, splits: Mapping[int, Split]) -> dict[str, list[int]]:
     """Return the features that have one value in all events that train the model of a fold, and these folds.
 
     Parameters
     ----------
-    table : of n_events
+    features : of n_events
     splits : fold -> the events that train its model
     """
     rows = {fold: np.flatnonzero(split.train) for fold, split in splits.items()}
-    columns = ((name, table.column(name)) for name in table.features)
+    columns = ((name, features.column(name)) for name in features.names)
     found = {
         name: [fold for fold, of_fold in rows.items() if _is_constant(column, of_fold)] for name, column in columns
     }
     return {name: folds for name, folds in found.items() if folds}
 
 
-def leaks(table: Table, weights: FloatArray, is_signal: BoolArray) -> list[str]:
+def leaks(features: FeatureRows, weights: FloatArray, is_signal: BoolArray) -> list[str]:
     """List the features that alone separate the classes perfectly: most likely they tell the label.
 
     Parameters
     ----------
-    table : of n_events; a missing value counts as the lowest
+    features : of n_events; a missing value counts as the lowest
     weights : (n_events,), none negative
     is_signal : (n_events,)
     """
-    some = np.random.default_rng(0).integers(0, len(table), FIRST_LOOK)
+    some = np.random.default_rng(0).integers(0, len(features), FIRST_LOOK)
 
     def area(column: FeatureArray, rows: IntArray | slice) -> float:
         values = np.nan_to_num(column[rows], nan=-np.inf)
         return abs(roc_auc(values, weights[rows], is_signal[rows]) - 0.5)
 
-    columns = ((name, table.column(name)) for name in table.features)
+    columns = ((name, features.column(name)) for name in features.names)
     return [
         name for name, column in columns if not area(column, some) <= SUSPICIOUS and area(column, slice(None)) > LEAK
     ]

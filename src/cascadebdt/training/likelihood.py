@@ -1,101 +1,102 @@
 """What is trained beside the stages: the sorter, and the parts of the final discriminant."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
+from cascadebdt.cascade import Classifier, Stage
 from cascadebdt.cascade.discriminant import Discriminant, LikelihoodRatio, StageRatio
 from cascadebdt.cascade.multiclass import SORTER, Multiclass
-from cascadebdt.cascade.stage import Classifier, Stage
-from cascadebdt.config import DATA, NOMINAL, CascadeConfig, FinalConfig
-from cascadebdt.events import Events
-from cascadebdt.training.multiclass import MulticlassTask
+from cascadebdt.training import multiclass
+from cascadebdt.training.context import Context
+from cascadebdt.training.multiclass import MulticlassProblem
+from cascadebdt.training.problem import backgrounds
+from cascadebdt.training.survivors import Survivors
+
+LIKELIHOOD = "likelihood"  # name of the multiclass BDT of the final discriminant
 
 
-def backgrounds(events: Events, signal: str) -> tuple[str, ...]:
-    """Return the names of the background processes."""
-    return tuple(name for name in events.processes if name not in (signal, DATA))
-
-
-def sorter_task(config: CascadeConfig) -> MulticlassTask:
-    """Return the task of the sorter: a class for the backgrounds of each stage."""
-    return MulticlassTask(
+def sorter(rejected: Survivors, context: Context) -> Multiclass:
+    """Train the sorter on rejected events, with a class for the backgrounds of each stage."""
+    config = context.config
+    problem = MulticlassProblem(
         name=SORTER,
-        where="sorter",
         classes={stage.name: stage.against for stage in config.stages},
         features=config.sorter_features,
         bdt=config.control.bdt,
         cure="tighten the working points, add simulation, or set control.assign to 'stage'",
     )
+    return multiclass.train(problem, rejected, context)
 
 
-def ratio_task(final: FinalConfig, signal: str, events: Events, repeat: int) -> MulticlassTask:
-    """Return the task of a likelihood ratio: a class for the signal, and one for each background process."""
-    return MulticlassTask(
-        name="likelihood" if repeat == 0 else f"likelihood_{repeat}",
-        where="final discriminant",
-        classes={name: (name,) for name in (signal, *backgrounds(events, signal))},
-        features=final.features,
-        bdt=final.bdt,
-        cure="add simulation, or use final.kind 'binary'",
-    )
+def ratios(chosen: Survivors, context: Context) -> list[LikelihoodRatio]:
+    """Train the multiclass BDTs of the final discriminant, if it has any: a class for each process."""
+    final, signal = context.config.final, context.config.signal
+    if final is None or "multiclass" not in final.kind:
+        return []
+    problems = [
+        MulticlassProblem(
+            name=f"{LIKELIHOOD}_{repeat}" if repeat else LIKELIHOOD,
+            classes={name: (name,) for name in (signal, *backgrounds(context.events, signal))},
+            features=final.features,
+            bdt=final.bdt,
+            cure="loosen the working points, set final.train_on to 'all', or use final.kind 'binary'",
+        )
+        for repeat in range(final.repeats)
+    ]
+    models = [multiclass.train(problem, chosen, context, repeat=repeat) for repeat, problem in enumerate(problems)]
+    return [_ratio(model, context) for model in models]
 
 
-def likelihood_ratio(model: Multiclass, events: Events) -> LikelihoodRatio:
+def _ratio(model: Multiclass, context: Context) -> LikelihoodRatio:
     """Return the likelihood ratio of a multiclass BDT; the shares of the backgrounds are those of their yields."""
     signal, *others = model.classes
-    weights = model.summary["weights"]
-    expected = np.array([yield_of(events, name) for name in others])
-    shares = np.maximum(expected, 0.0) / np.maximum(expected, 0.0).sum()
+    weights = model.summary["class_weights"]
+    expected = np.maximum([_yield_of(context, name) for name in others], 0.0)
     with np.errstate(divide="ignore"):  # a background without a yield has no part in the sum
-        offsets = np.log(shares / [weights[name] for name in others])
+        offsets = np.log(expected / expected.sum() / [weights[name] for name in others])
     return LikelihoodRatio(model, (-float(np.log(weights[signal])), *map(float, offsets)))
 
 
-def stage_ratio(stages: Sequence[Stage], signal: str, events: Events) -> StageRatio:
+def discriminant(
+    context: Context, *, stages: Sequence[Stage], binary: Sequence[Classifier], ratios: Sequence[LikelihoodRatio]
+) -> Discriminant | None:
+    """Join the parts of the final discriminant; None where it is one binary BDT, or where there is none."""
+    final = context.config.final
+    if final is None or (final.kind == ("binary",) and len(binary) == 1):
+        return None
+    return Discriminant(tuple(binary), tuple(ratios), _stage_ratio(stages, context) if "stages" in final.kind else None)
+
+
+def _stage_ratio(stages: Sequence[Stage], context: Context) -> StageRatio:
     """Return the likelihood ratio that follows from the stages.
 
     A stage compares the signal with its background among the events that reach it, so that its yields are those.
     """
-    ratios = []
-    for stage in stages:
-        reaching, weights = (stage.classifier.summary[key] for key in ("yields", "class_weights"))
-        (signal_yield, background), (signal_weight, weight) = (
-            (found[signal], sum(value for name, value in found.items() if name != signal))
-            for found in (reaching, weights)
-        )
-        ratios.append(background / signal_yield * signal_weight / weight)
-    total = sum(yield_of(events, name) for stage in stages for name in stage.classifier.against)
-    scale = yield_of(events, signal) / total
+    signal = context.config.signal
+    total = sum(_yield_of(context, name) for stage in stages for name in stage.classifier.against)
+    scale = _yield_of(context, signal) / total
+    factors = [scale * _yield_ratio(stage, signal) / _weight_ratio(stage, signal) for stage in stages]
     with np.errstate(divide="ignore"):
-        offsets = np.log(np.maximum(ratios, 0.0) * scale)
+        offsets = np.log(np.maximum(factors, 0.0))
     return StageRatio(tuple(stage.classifier.against for stage in stages), tuple(map(float, offsets)))
 
 
-def discriminant(
-    config: FinalConfig,
-    signal: str,
-    events: Events,
-    *,
-    stages: Sequence[Stage],
-    binary: Sequence[Classifier],
-    models: Sequence[Multiclass],
-) -> Discriminant | None:
-    """Join the parts of the final discriminant; None where it is one binary BDT."""
-    if config.kind == ("binary",) and len(binary) == 1:
-        return None
-    return Discriminant(
-        binary=tuple(binary),
-        ratios=tuple(likelihood_ratio(model, events) for model in models),
-        stages=stage_ratio(stages, signal, events) if "stages" in config.kind else None,
-    )
+def _yield_ratio(stage: Stage, signal: str) -> float:
+    """Return the yield of the background over that of the signal, of the events that reach a stage."""
+    return _ratio_of(stage.classifier.summary["yields"], signal)
 
 
-def yield_of(events: Events, process: str) -> float:
-    """Return the sum of the nominal weights of a process."""
-    return float(events.weights[NOMINAL][events.of_process(process)].sum())
+def _weight_ratio(stage: Stage, signal: str) -> float:
+    """Return the weight of the background over that of the signal in the training of a stage."""
+    return _ratio_of(stage.classifier.summary["class_weights"], signal)
 
 
-def summed(events: Events, classes: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Return the sum of the nominal weights of each class, a mask each."""
-    return {name: float(events.weights[NOMINAL][mask].sum()) for name, mask in classes.items()}
+def _ratio_of(sums: dict[str, float], signal: str) -> float:
+    (other,) = (value for name, value in sums.items() if name != signal)
+    return other / sums[signal]
+
+
+def _yield_of(context: Context, process: str) -> float:
+    """Return the expected yield of a process."""
+    return float(context.weights[context.events.of_process(process)].sum())

@@ -5,6 +5,7 @@ as many as they have events.
 """
 
 import logging
+import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,28 +18,29 @@ import xgboost as xgb
 
 from cascadebdt.arrays import FEATURE, BoolArray, FloatArray, IntArray
 from cascadebdt.cascade.multiclass import Multiclass, log_sum_exp
-from cascadebdt.config import NOMINAL, BDTConfig, CascadeConfig
+from cascadebdt.config import NOMINAL, BDTConfig
 from cascadebdt.errors import TrainingError
 from cascadebdt.events import Events
 from cascadebdt.events.folds import Split, training_split
 from cascadebdt.training import inputs, preparation, quality
 from cascadebdt.training.boosting import Runtime
+from cascadebdt.training.context import Context
+from cascadebdt.training.feature_rows import FeatureRows
 from cascadebdt.training.lineage import Lineage
-from cascadebdt.training.quantised import Bins
-from cascadebdt.training.table import Table
+from cascadebdt.training.quantiser import Quantiser
+from cascadebdt.training.survivors import Survivors
 from cascadebdt.training.weights import effective_number
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class MulticlassTask:
-    """A multiclass BDT that is to be trained.
+class MulticlassProblem:
+    """The classification problem of a multiclass BDT.
 
     Attributes
     ----------
     name : of the folder of its models
-    where : what it is called in messages
     classes : name -> processes, in the order of the margins
     features : names
     bdt : hyperparameters
@@ -46,11 +48,15 @@ class MulticlassTask:
     """
 
     name: str
-    where: str
     classes: Mapping[str, tuple[str, ...]]
     features: tuple[str, ...]
     bdt: BDTConfig
     cure: str
+
+    @property
+    def where(self) -> str:
+        """What it is called in messages."""
+        return f"multiclass BDT '{self.name}'"
 
     def codes(self, events: Events) -> IntArray:
         """Return the class of each event, ``(n_events,) int64``, -1 for those of no class."""
@@ -61,13 +67,9 @@ class MulticlassTask:
 
 
 def train(
-    task: MulticlassTask,
-    lineages: Sequence[Lineage],
-    unseen: BoolArray,
-    events: Events,
-    folds: IntArray,
-    config: CascadeConfig,
-    runtime: Runtime,
+    problem: MulticlassProblem,
+    chosen: Survivors,
+    context: Context,
     *,
     repeat: int = 0,
 ) -> Multiclass:
@@ -75,9 +77,7 @@ def train(
 
     Parameters
     ----------
-    lineages : whose living events train, see `lineage`
-    unseen : (n_events,) bool, living events that the deployed models score without having seen them
-    events, folds : nominal simulation, and the fold of each event
+    chosen : the events that train
     repeat : how many folds later than by default the one lies that stops the training; it is added to the seed, too
 
     Raises
@@ -85,26 +85,31 @@ def train(
     TrainingError
         If a class has too few effective events, or weights that cannot train.
     """
-    is_stopped = task.bdt.early_stopping_rounds is not None
+    is_stopped = problem.bdt.early_stopping_rounds is not None
     boosters: dict[int, xgb.Booster] = {}
     summary: dict[str, Any] = {}
-    for lineage in lineages:
-        sample = _Sample.of(task, lineage, events, folds, config)
+    for lineage in chosen.lineages:
+        sample = _Sample.of(problem, lineage, context)
         splits = {
-            fold: training_split(folds[sample.rows], fold, lineage.folds, early_stopping=is_stopped, later=repeat)
+            fold: training_split(
+                context.folds[sample.rows], fold, lineage.folds, early_stopping=is_stopped, later=repeat
+            )
             for fold in lineage.deployed
         }
-        inputs.require_both(sample.weights, sample.classes, splits, early_stopping=is_stopped, where=task.where)
-        boosters |= dict(zip(splits, _fit(sample, list(splits.values()), task, runtime, repeat), strict=True))
-        summary = {"effective_events": sample.effective_events, "weights": sample.totals}
+        inputs.require_both(sample.weights, sample.classes, splits, early_stopping=is_stopped, where=problem.where)
+        boosters |= dict(
+            zip(splits, _fit(sample, list(splits.values()), problem, context.runtime, repeat), strict=True)
+        )
+        summary = {"effective_events": sample.effective_events, "class_weights": sample.totals}
     ordered = tuple(boosters[fold] for fold in sorted(boosters))
-    model = Multiclass(task.name, tuple(task.classes), task.features, ordered)
+    model = Multiclass(problem.name, tuple(problem.classes), problem.features, ordered)
     summary |= {
-        "auc": _separation(task, model, unseen, events, folds),
+        "auc": _separation(problem, model, chosen, context),
         "best_iterations": [booster.num_boosted_rounds() - 1 for booster in ordered],
-        "hyperparameters": task.bdt.model_dump(),
+        "repetition": {name: context.repetition[name] for name in problem.features},
+        "hyperparameters": problem.bdt.model_dump(),
     }
-    log.info("%s: areas under the ROC curves %s", task.where, summary["auc"])
+    log.info("%s: areas under the ROC curves %s", problem.where, summary["auc"])
     return replace(model, summary=summary)
 
 
@@ -114,7 +119,7 @@ class _Sample:
 
     Attributes
     ----------
-    table : of n_rows
+    features : of n_rows
     rows : (n_rows,) int64, in the events
     codes : (n_rows,) the class
     weights : (n_rows,) float64, none negative, with a mean of 1 in each class
@@ -122,7 +127,7 @@ class _Sample:
     effective_events, totals : class -> effective number of events, and sum of the weights
     """
 
-    table: Table
+    features: FeatureRows
     rows: IntArray
     codes: IntArray
     weights: FloatArray
@@ -131,24 +136,23 @@ class _Sample:
     totals: Mapping[str, float]
 
     @classmethod
-    def of(
-        cls, task: MulticlassTask, lineage: Lineage, events: Events, folds: IntArray, config: CascadeConfig
-    ) -> "_Sample":
-        codes = task.codes(events)
+    def of(cls, problem: MulticlassProblem, lineage: Lineage, context: Context) -> "_Sample":
+        events, folds, config = context.events, context.folds, context.config
+        codes = problem.codes(events)
         rows, weights = preparation.sampled(np.flatnonzero(lineage.alive & (codes >= 0)), events, folds, config)
-        found = {name: codes[rows] == code for code, name in enumerate(task.classes)}
+        found = {name: codes[rows] == code for code, name in enumerate(problem.classes)}
         missing = inputs.shortage(weights, found, config.min_effective_events)
         if missing:
-            raise TrainingError(f"{task.where}: {missing}; {task.cure}")
-        inputs.require_positive(weights, found, where=task.where)
-        used = preparation.usable(task.features, task.where, rows, weights, events, folds, config)
+            raise TrainingError(f"{problem.where}: {missing}; {problem.cure}")
+        inputs.require_positive(weights, found, where=problem.where)
+        used = preparation.usable(problem.features, problem.where, rows, weights, events, folds, config)
         kept = used > 0
         rows, codes, used = rows[kept], codes[rows][kept], used[kept]
         classes = {name: mask[kept] for name, mask in found.items()}
         for mask in classes.values():
             used[mask] *= mask.sum() / used[mask].sum()
         return cls(
-            table=Table(events.columns, task.features, rows),
+            features=FeatureRows(events.columns, problem.features, rows),
             rows=rows,
             codes=codes,
             weights=used,
@@ -159,14 +163,14 @@ class _Sample:
 
 
 def _fit(
-    sample: _Sample, splits: Sequence[Split], task: MulticlassTask, runtime: Runtime, repeat: int
+    sample: _Sample, splits: Sequence[Split], problem: MulticlassProblem, runtime: Runtime, repeat: int
 ) -> list[xgb.Booster]:
     """Train a booster per split, as many at a time as there are jobs, with one thread each."""
     side_by_side = runtime.device == "cpu" and runtime.memory == "ram"
     parameters = {
-        **task.bdt.model_dump(exclude={"n_estimators", "early_stopping_rounds"}),
+        **problem.bdt.model_dump(exclude={"n_estimators", "early_stopping_rounds"}),
         "objective": "multi:softprob",
-        "num_class": len(task.classes),
+        "num_class": len(problem.classes),
         "base_score": 0.5,
         "eval_metric": "mlogloss",
         "tree_method": "hist",
@@ -176,46 +180,51 @@ def _fit(
     }
     with tempfile.TemporaryDirectory(prefix="cascadebdt-") as folder:
         cache = Path(folder) if runtime.memory == "disk" else None
-        bins = Bins.of(sample.table, task.bdt.max_bin, threads=parameters["nthread"], cache=cache)
+        quantiser = Quantiser.of(sample.features, problem.bdt.max_bin, threads=parameters["nthread"], cache=cache)
         with ThreadPoolExecutor(min(runtime.jobs, len(splits)) if side_by_side else 1) as pool:
-            return list(pool.map(lambda split: _boost(sample, split, task.bdt, parameters, bins), splits))
+            return list(pool.map(lambda split: _boost(sample, split, problem.bdt, parameters, quantiser), splits))
 
 
-def _boost(sample: _Sample, split: Split, config: BDTConfig, parameters: Mapping[str, Any], bins: Bins) -> xgb.Booster:
+def _boost(
+    sample: _Sample, split: Split, config: BDTConfig, parameters: Mapping[str, Any], quantiser: Quantiser
+) -> xgb.Booster:
     """Train one booster, cut to its best iteration."""
     stopping = config.early_stopping_rounds
     parts = {"train": split.train, **({"stop": split.stop} if stopping else {})}
     data = {}
     for name, mask in parts.items():
         rows = np.flatnonzero(mask)
-        data[name] = bins.put(rows)
+        data[name] = quantiser.binned(rows)
         data[name].set_info(label=sample.codes[rows].astype(FEATURE), weight=sample.weights[rows].astype(FEATURE))
-    booster = xgb.train(
-        dict(parameters),
-        data["train"],
-        config.n_estimators,
-        evals=[(data["stop"], "stop")] if stopping else [],
-        early_stopping_rounds=stopping,
-        verbose_eval=False,
-    )
-    booster.feature_names = list(sample.table.features)
-    trained = booster[: booster.best_iteration + 1] if stopping else booster
-    trained.set_attr(best_iteration=None, best_score=None)  # of rounds that are cut off
+    booster = xgb.Booster(dict(parameters), list(data.values()))
+    best, lowest = config.n_estimators, math.inf
+    for n_rounds in range(1, config.n_estimators + 1):
+        booster.update(data["train"], n_rounds - 1)
+        if not stopping:
+            continue
+        loss = float(booster.eval_set([(data["stop"], "loss")]).rpartition(":")[2])
+        if loss < lowest:
+            best, lowest = n_rounds, loss
+        if n_rounds - best >= stopping:
+            break
+    booster.feature_names = list(sample.features.names)
+    trained = booster[:best]
     trained.set_param({"device": "cpu"})  # where events are scored, whatever trained it
     return trained
 
 
 def _separation(
-    task: MulticlassTask, model: Multiclass, unseen: BoolArray, events: Events, folds: IntArray
+    problem: MulticlassProblem, model: Multiclass, chosen: Survivors, context: Context
 ) -> dict[str, float | None]:
     """Return, per class, the area under the ROC curve of its probability, of this class against the others."""
-    codes = task.codes(events)
-    rows = np.flatnonzero(unseen & (codes >= 0))
+    events, folds = context.events, context.folds
+    codes = problem.codes(events)
+    rows = np.flatnonzero(chosen.unseen & (codes >= 0))
     models = folds if len(model.boosters) > 1 else np.zeros(len(folds), np.int64)
     margins = model.margins(events.columns, models, rows).astype(np.float64)
     shares = (margins - log_sum_exp(margins)[:, None]).astype(FEATURE)
     weights = events.weights[NOMINAL][rows]
     return {
         name: quality.number(quality.roc_auc(shares[:, code], weights, codes[rows] == code))
-        for code, name in enumerate(task.classes)
+        for code, name in enumerate(problem.classes)
     }

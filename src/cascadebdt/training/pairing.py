@@ -10,7 +10,7 @@ NEIGHBOURS = 8  # asked for at first; doubled as long as they carry too little
 
 
 def cancelled(
-    table: FeatureArray,
+    features: FeatureArray,
     weights: FloatArray,
     process: CodeArray,
     folds: IntArray,
@@ -29,7 +29,7 @@ def cancelled(
 
     Parameters
     ----------
-    table : (n_events, n_features) float32
+    features : (n_events, n_features) float32
     weights : (n_events,) float64
     process, folds : (n_events,) the fold and the process, a code into `names`
 
@@ -55,14 +55,14 @@ def cancelled(
                 "its negative weights cannot be paired; expected more than 0: use another cascade.negative_weights, "
                 "fewer folds or more simulation"
             )
-        result[rows] = _cancelled(_scaled(table[rows]), weights[rows])
+        result[rows] = _cancelled(_scaled(features[rows]), weights[rows])
     return result
 
 
-def _scaled(table: FeatureArray) -> FloatArray:
+def _scaled(features: FeatureArray) -> FloatArray:
     """Return features with mean 0 and variance 1, and where values are missing; constant columns are 0."""
-    is_missing = np.isnan(table)
-    columns = np.concatenate([np.where(is_missing, np.nan, table.astype(np.float64)), is_missing], axis=1)
+    is_missing = np.isnan(features)
+    columns = np.concatenate([np.where(is_missing, np.nan, features.astype(np.float64)), is_missing], axis=1)
     known = np.maximum((~np.isnan(columns)).sum(axis=0), 1)
     centred = columns - np.nansum(columns, axis=0) / known
     spread = np.sqrt(np.nansum(np.square(centred), axis=0) / known)

@@ -1,4 +1,4 @@
-"""The law of scoring: every margin is XGBoost's float32 margin, bit for bit, and every region follows from it."""
+"""The law of evaluation: every margin is XGBoost's float32 margin, bit for bit, and every region follows from it."""
 
 import logging
 import os
@@ -20,10 +20,12 @@ from cascadebdt import training
 from cascadebdt.arrays import AnyArray, FeatureArray
 from cascadebdt.errors import InputError
 from cascadebdt.events.folds import fold_of
-from cascadebdt.forest import scorer, source, trees
-from cascadebdt.forest.engines import Kernels, Member, Result
-from cascadebdt.forest.logistic import margin_cut, probability
-from cascadebdt.forest.source import Level
+from cascadebdt.forest import evaluator, target, trees
+from cascadebdt.forest.borders import RegionBorders, Thresholds
+from cascadebdt.forest.engines import EngineChain, Evaluation, KernelEngine, Member, XGBoostEngine
+from cascadebdt.forest.evaluator import compile_members
+from cascadebdt.forest.logistic import probability, smallest_margin
+from cascadebdt.forest.target import Target
 from cascadebdt.kernels import cpu
 from tiny_analysis import toy_cascade, toy_events
 
@@ -31,25 +33,25 @@ SPECIAL = [0.0, -0.0, 1e-45, -1e-45, 1e-39, 3e38, -3e38, np.inf, -np.inf, np.nan
 FEATURES = ("a", "b", "c", "d")
 
 
-def plain(depth: int) -> Level:
-    return source.plain(depth)
+def plain(depth: int) -> Target:
+    return target.plain(depth)
 
 
-def avx2(depth: int) -> Level:
-    return source.fastest(depth, "avx2")
+def avx2(depth: int) -> Target:
+    return target.fastest(depth, "avx2")
 
 
-def avx512(depth: int) -> Level:
-    return source.fastest(depth, "avx512")
+def avx512(depth: int) -> Target:
+    return target.fastest(depth, "avx512")
 
 
-def _on(level: Any, *known: str) -> Any:
-    """Return a level as a test parameter, skipped on CPUs that cannot run it."""
-    cannot = pytest.mark.skipif(cpu.instructions() not in known, reason=f"this CPU has no {level.__name__}")
-    return pytest.param(level, id=level.__name__, marks=cannot)
+def _on(chosen: Any, *known: str) -> Any:
+    """Return a target as a test parameter, skipped on CPUs that cannot run it."""
+    cannot = pytest.mark.skipif(cpu.instructions() not in known, reason=f"this CPU has no {chosen.__name__}")
+    return pytest.param(chosen, id=chosen.__name__, marks=cannot)
 
 
-levels = pytest.mark.parametrize("level", [plain, _on(avx2, "avx2", "avx512"), _on(avx512, "avx512")])
+targets = pytest.mark.parametrize("chosen", [plain, _on(avx2, "avx2", "avx512"), _on(avx512, "avx512")])
 
 
 def booster(seed: int, *, depth: int = 3, rounds: int = 7, stop: int | None = None, **parameters: Any) -> xgb.Booster:
@@ -75,12 +77,18 @@ def booster(seed: int, *, depth: int = 3, rounds: int = 7, stop: int | None = No
 
 def members(seed: int, n_folds: int, n_stages: int, **options: Any) -> list[Member]:
     """Return stages whose boosters see different features in different orders, and a final discriminant."""
-    made = []
+    made: list[Member] = []
     for stage in range(n_stages + 1):
         boosters = tuple(booster(seed + 100 * stage + fold, **options) for fold in range(n_folds))
         features = tuple(FEATURES[(stage + k) % 4] for k in range(4))
-        made.append(Member(f"s{stage}", features, boosters, np.float32(0.4) if stage < n_stages else None))
+        made.append(Member(f"s{stage}", features, boosters))
     return made
+
+
+def thresholds(made: list[Member]) -> list[Thresholds | None]:
+    """Return thresholds of the stages, of which every other has a validation region, and none of the last member."""
+    validation = [np.float32(0.3), None]
+    return [*(Thresholds(np.float32(0.4), validation[k % 2]) for k in range(len(made) - 1)), None]
 
 
 def hard_columns(made: list[Member], size: int, seed: int) -> dict[str, FeatureArray]:
@@ -93,37 +101,56 @@ def hard_columns(made: list[Member], size: int, seed: int) -> dict[str, FeatureA
     return {name: rng.choice(pool, size) for name in FEATURES}
 
 
-def by_xgboost(made: list[Member], n_folds: int, columns: Mapping[str, AnyArray], event_id: AnyArray) -> Result:
-    """Score in the plainest way: every model on every event, then cut on probabilities."""
-    n_stages, size = len(made) - 1, len(event_id)
-    margins, region = np.full((len(made), size), np.nan, np.float32), np.full(size, n_stages, np.int8)
+def by_xgboost(
+    made: list[Member], cuts: list[Thresholds | None], n_folds: int, columns: Mapping[str, AnyArray], event_id: AnyArray
+) -> Evaluation:
+    """Evaluate in the plainest way: every model on every event, then cut on probabilities."""
+    size, code = len(event_id), 0
+    margins, region = np.full((len(made), size), np.nan, np.float32), np.zeros(size, np.int8)
     alive = np.ones(size, np.bool_)
-    for index, member in enumerate(made if size else []):
-        x = np.stack([np.asarray(columns[name], np.float32) for name in member.features], axis=1)
-        every = [model.inplace_predict(x, predict_type="margin") for model in member.boosters]
-        values = [model.inplace_predict(x) for model in member.boosters]
-        fold = fold_of(event_id, n_folds)
-        margins[index, alive] = np.choose(fold, every)[alive]
-        if member.threshold is not None:
-            passed = np.choose(fold, values) >= member.threshold
-            region[alive & ~passed] = index
-            alive &= passed
-    return Result(margins, region)
+    for index, (member, cut) in enumerate(zip(made, cuts, strict=True)):
+        if size:
+            x = np.stack([np.asarray(columns[name], np.float32) for name in member.features], axis=1)
+            every = [model.inplace_predict(x, predict_type="margin") for model in member.boosters]
+            values = [model.inplace_predict(x) for model in member.boosters]
+            margins[index, alive] = np.choose(fold_of(event_id, n_folds), every)[alive]
+            score = np.choose(fold_of(event_id, n_folds), values)
+        else:
+            score = np.zeros(0, np.float32)
+        if cut is not None:
+            rejected = alive & (score < cut.passing)
+            region[rejected] = code
+            code += 1
+            if cut.validation is not None:
+                region[rejected & (score >= cut.validation)] = code
+                code += 1
+            alive &= score >= cut.passing
+    region[alive] = code
+    return Evaluation(margins, region)
 
 
-def require_law(made: list[Member], n_folds: int, columns: Mapping[str, AnyArray], level: Any, jobs: int = 1) -> None:
+def require_law(
+    made: list[Member],
+    n_folds: int,
+    columns: Mapping[str, AnyArray],
+    chosen: Any,
+    jobs: int = 1,
+    cuts: list[Thresholds | None] | None = None,
+    engine: type = KernelEngine,
+) -> None:
     event_id = np.random.default_rng(1).integers(0, 1 << 63, len(columns["a"])).astype(np.uint64)
-    compiled = scorer.build(made, n_folds, level=level)
-    assert isinstance(compiled.engine, Kernels)
-    found = compiled.run(columns, event_id, jobs=jobs, with_margins=True)
-    expected = by_xgboost(made, n_folds, columns, event_id)
+    cuts = thresholds(made) if cuts is None else cuts
+    compiled = compile_members(made, n_folds, choose_target=chosen)
+    assert isinstance(compiled.engine, engine)
+    found = compiled.run(columns, event_id, RegionBorders.at(cuts), jobs=jobs, with_margins=True)
+    expected = by_xgboost(made, cuts, n_folds, columns, event_id)
     np.testing.assert_array_equal(found.margins.view(np.int32), expected.margins.view(np.int32))
     np.testing.assert_array_equal(found.region, expected.region)
-    alone = compiled.run(columns, event_id, jobs=jobs, with_margins=False)
+    alone = compiled.run(columns, event_id, RegionBorders.at(cuts), jobs=jobs, with_margins=False)
     np.testing.assert_array_equal(alone.region, expected.region)
 
 
-@levels
+@targets
 @settings(max_examples=10)
 @given(
     seed=st.integers(0, 10_000),
@@ -133,34 +160,34 @@ def require_law(made: list[Member], n_folds: int, columns: Mapping[str, AnyArray
     size=st.one_of(st.integers(0, 70), st.integers(500, 1100)),
 )
 def test_margins_and_regions_are_those_of_xgboost(
-    level: Any, seed: int, n_folds: int, n_stages: int, rounds: int, size: int
+    chosen: Any, seed: int, n_folds: int, n_stages: int, rounds: int, size: int
 ) -> None:
     made = members(seed, n_folds, n_stages, rounds=rounds)
-    require_law(made, n_folds, hard_columns(made, size, seed), level)
+    require_law(made, n_folds, hard_columns(made, size, seed), chosen)
 
 
-@levels
+@targets
 @pytest.mark.parametrize("depth", range(1, 9))
-def test_every_supported_depth_is_exact(level: Any, depth: int) -> None:
+def test_every_supported_depth_is_exact(chosen: Any, depth: int) -> None:
     made = members(depth, 2, 2, depth=depth, min_child_weight=0.1)
     assert max(trees.read(model).depth for member in made for model in member.boosters) == depth
-    require_law(made, 2, hard_columns(made, 700, depth), level)
+    require_law(made, 2, hard_columns(made, 700, depth), chosen)
 
 
-def test_the_fastest_level_of_this_cpu_is_taken() -> None:
+def test_the_fastest_target_of_this_cpu_is_taken() -> None:
     made = members(1, 1, 1)
-    engine = scorer.build(made, 1).engine
-    assert isinstance(engine, Kernels)
-    assert engine.level.name == (cpu.instructions() or "plain")
+    engine = compile_members(made, 1).engine
+    assert isinstance(engine, KernelEngine)
+    assert engine.target.name == (cpu.instructions() or "plain")
 
 
 @pytest.mark.skipif(cpu.instructions() == "", reason="this CPU has no avx2")
 @pytest.mark.parametrize("instructions", ["avx2", ""])
 def test_machine_code_for_an_older_cpu_is_exact(instructions: str) -> None:
-    """What Numba compiles for an older CPU runs here too; `build` compares it with XGBoost."""
+    """What Numba compiles for an older CPU runs here too; `compile_members` compares it with XGBoost."""
     features = ["sse2", "sse4.1", "sse4.2", "popcnt", *(["avx", "avx2", "fma", "bmi", "bmi2"] if instructions else [])]
     code = (
-        "import test_scorer as t\n"
+        "import test_evaluator as t\n"
         f"assert t.cpu.instructions() == {instructions!r}\n"
         "for depth in (3, 7):\n"
         "    made = t.members(depth, 1, 1, depth=depth, min_child_weight=0.1)\n"
@@ -172,23 +199,23 @@ def test_machine_code_for_an_older_cpu_is_exact(instructions: str) -> None:
     subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | old | {"PYTHONPATH": ":".join(paths)})
 
 
-@levels
-def test_trees_of_one_leaf_are_exact(level: Any) -> None:
+@targets
+def test_trees_of_one_leaf_are_exact(chosen: Any) -> None:
     made = members(3, 2, 2, gamma=1e9, base_score=0.3)
     assert all("split" not in dump for dump in made[0].boosters[0].get_dump())
-    require_law(made, 2, hard_columns(made, 100, 3), level)
+    require_law(made, 2, hard_columns(made, 100, 3), chosen)
 
 
-@levels
-def test_early_stopped_models_are_exact(level: Any) -> None:
+@targets
+def test_early_stopped_models_are_exact(chosen: Any) -> None:
     made = members(5, 2, 2, rounds=40, stop=2)
-    require_law(made, 2, hard_columns(made, 600, 5), level)
+    require_law(made, 2, hard_columns(made, 600, 5), chosen)
 
 
-@levels
-def test_a_base_score_found_by_xgboost_is_exact(level: Any) -> None:
+@targets
+def test_a_base_score_found_by_xgboost_is_exact(chosen: Any) -> None:
     made = members(6, 2, 1, base_score=None)
-    require_law(made, 2, hard_columns(made, 600, 6), level)
+    require_law(made, 2, hard_columns(made, 600, 6), chosen)
 
 
 @pytest.fixture(scope="module")
@@ -196,59 +223,61 @@ def two_stages() -> list[Member]:
     return members(11, 3, 2)
 
 
-@levels
-def test_blocks_of_every_size_are_exact(level: Any, two_stages: list[Member]) -> None:
+@targets
+def test_blocks_of_every_size_are_exact(chosen: Any, two_stages: list[Member]) -> None:
     columns = hard_columns(two_stages, 600, 0)
     for size in [*range(20), *range(120, 136), *range(250, 262), 511, 512, 513, 600]:
-        require_law(two_stages, 3, {name: column[:size] for name, column in columns.items()}, level)
+        require_law(two_stages, 3, {name: column[:size] for name, column in columns.items()}, chosen)
 
 
-@levels
+@targets
 @pytest.mark.parametrize("jobs", [1, 2, 5])
 def test_threads_and_blocks_do_not_change_the_result(
-    level: Any, jobs: int, two_stages: list[Member], monkeypatch: pytest.MonkeyPatch
+    chosen: Any, jobs: int, two_stages: list[Member], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scorer, "BLOCK", 137)
-    require_law(two_stages, 3, hard_columns(two_stages, 1500, 7), level, jobs)
+    monkeypatch.setattr(evaluator, "BLOCK", 137)
+    require_law(two_stages, 3, hard_columns(two_stages, 1500, 7), chosen, jobs)
 
 
-@levels
+@targets
 @pytest.mark.parametrize("n_folds", [1, 3])
-def test_events_at_the_working_point_pass(level: Any, n_folds: int, two_stages: list[Member]) -> None:
+def test_events_at_the_working_point_pass(chosen: Any, n_folds: int, two_stages: list[Member]) -> None:
     made = [replace(member, boosters=member.boosters[:n_folds]) for member in two_stages]
     columns = hard_columns(made, 400, 2)
-    reached = by_xgboost(made, n_folds, columns, np.arange(400, dtype=np.uint64)).margins[0]
+    first, *others = thresholds(made)
+    reached = by_xgboost(made, [first, *others], n_folds, columns, np.arange(400, dtype=np.uint64)).margins[0]
     for score in np.unique(probability(reached))[:5]:
-        for threshold in (score, np.nextafter(score, np.float32(2)), np.nextafter(score, np.float32(-1))):
-            require_law([replace(made[0], threshold=threshold), *made[1:]], n_folds, columns, level)
+        for beside in (score, np.nextafter(score, np.float32(2)), np.nextafter(score, np.float32(-1))):
+            require_law(made, n_folds, columns, chosen, cuts=[Thresholds(beside), *others])
+            require_law(made, n_folds, columns, chosen, cuts=[Thresholds(np.float32(0.9), beside), *others])
 
 
-@levels
+@targets
 @pytest.mark.parametrize("dtype", ["f8", "f2", "i4", "i8", "u1", "?", ">f4", ">f8"])
-def test_columns_of_any_type_are_cast_as_xgboost_would(level: Any, dtype: str, two_stages: list[Member]) -> None:
+def test_columns_of_any_type_are_cast_as_xgboost_would(chosen: Any, dtype: str, two_stages: list[Member]) -> None:
     values = np.random.default_rng(0).normal(scale=3, size=(4, 300))
     columns = {name: np.abs(row).astype(dtype) for name, row in zip(FEATURES, values, strict=True)}
-    require_law(two_stages, 3, columns, level)
+    require_law(two_stages, 3, columns, chosen)
 
 
-@levels
-def test_strided_and_readonly_columns_are_exact(level: Any, two_stages: list[Member]) -> None:
+@targets
+def test_strided_and_readonly_columns_are_exact(chosen: Any, two_stages: list[Member]) -> None:
     columns = hard_columns(two_stages, 300, 4)
     table = np.stack(list(columns.values()), axis=1)
     table.flags.writeable = False
-    require_law(two_stages, 3, {name: table[:, k] for k, name in enumerate(FEATURES)}, level)
+    require_law(two_stages, 3, {name: table[:, k] for k, name in enumerate(FEATURES)}, chosen)
 
 
 @given(st.floats(0, 1, width=32))
 def test_a_cut_on_margins_is_the_cut_on_probabilities(threshold: float) -> None:
-    cut = margin_cut(np.float32(threshold))
+    cut = smallest_margin(np.float32(threshold))
     beside = np.array([cut, np.nextafter(cut, np.float32(-np.inf)), np.nextafter(cut, np.float32(np.inf))], np.float32)
     np.testing.assert_array_equal(beside >= cut, probability(beside) >= np.float32(threshold))
 
 
 def test_nothing_passes_a_threshold_above_one() -> None:
-    assert np.isnan(margin_cut(np.float32(1.5)))
-    assert margin_cut(np.float32(0.0)) == -np.inf
+    assert np.isnan(smallest_margin(np.float32(1.5)))
+    assert smallest_margin(np.float32(0.0)) == -np.inf
 
 
 @pytest.mark.parametrize(
@@ -267,33 +296,25 @@ def test_other_models_go_through_xgboost_and_one_line_says_why(
 ) -> None:
     made = members(2, 2, 2, **options)
     columns = dict(zip(FEATURES, np.random.default_rng(0).normal(size=(4, 300)).astype(np.float32), strict=True))
-    event_id = np.arange(300, dtype=np.uint64)
     with caplog.at_level(logging.WARNING):
-        compiled = scorer.build(made, 2)
+        compile_members(made, 2)
     (line,) = [record.getMessage() for record in caplog.records]
     assert re.fullmatch(f"scoring through XGBoost, which is slower: (model 0 of 's0': )?{reason}", line)
-    found, expected = compiled.run(columns, event_id, jobs=2, with_margins=True), by_xgboost(made, 2, columns, event_id)
-    np.testing.assert_array_equal(found.margins, expected.margins)
-    np.testing.assert_array_equal(found.region, expected.region)
+    require_law(made, 2, columns, None, jobs=2, engine=XGBoostEngine)
 
 
 @pytest.mark.parametrize("unfit", [(0,), (1,), (2,), (0, 2), (1, 2)])
-def test_only_the_stages_that_do_not_qualify_go_through_xgboost(
+def test_only_the_stages_that_the_kernels_cannot_evaluate_go_through_xgboost(
     unfit: tuple[int, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
     fit, dart = members(4, 2, 2), members(4, 2, 2, booster="dart")
     made = [dart[k] if k in unfit else fit[k] for k in range(3)]
-    columns, event_id = hard_columns(fit, 700, 4), np.arange(700, dtype=np.uint64)
     with caplog.at_level(logging.WARNING):
-        compiled = scorer.build(made, 2)
+        compile_members(made, 2)
     (line,) = [record.getMessage() for record in caplog.records]
     names = ", ".join(f"'{made[k].name}'" for k in unfit)
     assert line.startswith(f"scoring {names} through XGBoost, which is slower: model 0 of '{made[unfit[0]].name}'")
-    found, expected = compiled.run(columns, event_id, jobs=1, with_margins=True), by_xgboost(made, 2, columns, event_id)
-    np.testing.assert_array_equal(found.margins.view(np.int32), expected.margins.view(np.int32))
-    np.testing.assert_array_equal(found.region, expected.region)
-    alone = compiled.run(columns, event_id, jobs=1, with_margins=False)
-    np.testing.assert_array_equal(alone.region, expected.region)
+    require_law(made, 2, hard_columns(fit, 700, 4), None, engine=EngineChain)
 
 
 def test_regions_alone_are_those_of_the_scores() -> None:
@@ -306,7 +327,8 @@ def test_regions_alone_are_those_of_the_scores() -> None:
 
 
 def test_a_missing_column_is_one_sentence(two_stages: list[Member]) -> None:
+    borders = RegionBorders.at(thresholds(two_stages))
     with pytest.raises(InputError, match="columns: no feature 'd'"):
-        scorer.build(two_stages, 3).run(
-            {name: np.zeros(3) for name in "abc"}, np.zeros(3, np.uint64), jobs=1, with_margins=True
+        compile_members(two_stages, 3).run(
+            {name: np.zeros(3) for name in "abc"}, np.zeros(3, np.uint64), borders, jobs=1, with_margins=True
         )

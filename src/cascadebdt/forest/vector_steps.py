@@ -1,6 +1,6 @@
 """The inner steps of scoring in vector instructions, written as LLVM code: a permutation in registers looks up a table.
 
-Both steps work on the tables of `cascadebdt.forest.kernels` and give the bits of the plain kernels. Margins are plain
+Both steps work on the tables of `cascadebdt.forest.tables` and give the bits of the plain kernels. Margins are plain
 float32 sums in the order of the trees: nothing is contracted or reordered. Places are in the highest bits of a byte.
 
 A register holds `width` float32 numbers, or bytes of four times as many events, its *lanes*. In a register of bytes,
@@ -13,8 +13,8 @@ from typing import Any
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from cascadebdt.forest.registers import BYTE, FLOAT, INT, LONG, Writer
-from cascadebdt.forest.source import top_levels
+from cascadebdt.forest.target import top_levels
+from cascadebdt.forest.vector_code import BYTE, FLOAT, INT, LONG, VectorWriter
 
 SIGN = 128
 
@@ -30,7 +30,7 @@ def bin_lanes(
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         _, _, n, values, cuts, low, high, use_high = arguments
-        write = Writer(builder, width.literal_value)
+        write = VectorWriter(builder, width.literal_value)
         heap = write.heap(cuts, steps.literal_value)
         lanes = write.lanes
         with cgutils.for_range(builder, builder.sdiv(builder.add(n, LONG(lanes - 1)), LONG(lanes))) as loop:
@@ -67,7 +67,7 @@ def add_lanes(
     """Add the leaves that the lanes of some registers reach in `n_trees` trees; the last six are addresses."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        write = Writer(builder, width.literal_value)
+        write = VectorWriter(builder, width.literal_value)
         _, _, _, n_trees, planes, top, deep, first_deep, leaves, margin = arguments
         levels, whole = depth.literal_value, top_levels(depth.literal_value)
         nodes = _Nodes(write, registers.literal_value, planes)
@@ -99,7 +99,7 @@ def add_lanes(
 class _Nodes:
     """Writes how the events of some registers find their places in a tree."""
 
-    def __init__(self, write: Writer, registers: int, planes: Any) -> None:
+    def __init__(self, write: VectorWriter, registers: int, planes: Any) -> None:
         self.write = write
         self.builder = write.builder
         self.registers = registers

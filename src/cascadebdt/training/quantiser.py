@@ -15,7 +15,7 @@ import numpy as np
 import xgboost as xgb
 
 from cascadebdt.arrays import FEATURE, FeatureArray, IntArray
-from cascadebdt.training.table import Table
+from cascadebdt.training.feature_rows import FeatureRows
 
 BATCH = 1 << 18  # rows put side by side at a time; a whole stage in most cases
 CUT_ROWS = 1 << 17  # rows that decide on the cuts, several hundred a bin
@@ -23,39 +23,39 @@ BEYOND = FEATURE(1.7e38)  # above every value; XGBoost doubles the largest value
 
 
 @dataclass(frozen=True)
-class Bins:
-    """How the rows of a table are put into bins.
+class Quantiser:
+    """How the rows of features are put into bins.
 
     Attributes
     ----------
-    table : (n_rows, n_features) float32
+    features : of n_rows
     cuts : a matrix that carries the cuts, and nothing else
     max_bin : bins per feature
     threads : that bin a batch; they do not change the result
     cache : folder of files that keep the bins; in memory if None
     """
 
-    table: Table
+    features: FeatureRows
     cuts: xgb.QuantileDMatrix
     max_bin: int
     threads: int = 1
     cache: Path | None = None
 
     @classmethod
-    def of(cls, table: Table, max_bin: int, *, threads: int = 1, cache: Path | None = None) -> "Bins":
-        """Find the cuts of a table; every k-th row counts, so that at most `CUT_ROWS` do."""
-        some = np.arange(0, len(table), max(1, -(-len(table) // CUT_ROWS)))
-        values = np.full((max_bin, len(table.features)), np.nan, FEATURE)
-        for index, name in enumerate(table.features):
-            borders = cuts(table.column(name, some), max_bin)
+    def of(cls, features: FeatureRows, max_bin: int, *, threads: int = 1, cache: Path | None = None) -> "Quantiser":
+        """Find the cuts of features; every k-th row counts, so that at most `CUT_ROWS` do."""
+        some = np.arange(0, len(features), max(1, -(-len(features) // CUT_ROWS)))
+        values = np.full((max_bin, len(features.names)), np.nan, FEATURE)
+        for index, name in enumerate(features.names):
+            borders = cuts(features.column(name, some), max_bin)
             values[: len(borders), index] = borders
-        return cls(table, xgb.QuantileDMatrix(values, max_bin=max_bin, nthread=1), max_bin, threads, cache)
+        return cls(features, xgb.QuantileDMatrix(values, max_bin=max_bin, nthread=1), max_bin, threads, cache)
 
-    def put(self, rows: IntArray | None = None) -> xgb.QuantileDMatrix:
+    def binned(self, rows: IntArray | None = None) -> xgb.QuantileDMatrix:
         """Bin some rows, ``(n,) int64``, or all of them, batch by batch."""
         kind: Callable[..., xgb.QuantileDMatrix] = xgb.ExtMemQuantileDMatrix if self.cache else xgb.QuantileDMatrix
         prefix = str(self.cache / uuid.uuid4().hex) if self.cache else None
-        batches = _Batches(self.table, rows, prefix)
+        batches = _Batches(self.features, rows, prefix)
         return kind(batches, ref=self.cuts, max_bin=self.max_bin, nthread=self.threads)
 
 
@@ -83,19 +83,19 @@ def cuts(values: FeatureArray, max_bin: int) -> FeatureArray:
 
 
 class _Batches(xgb.DataIter):  # type: ignore[misc]  # XGBoost has no types
-    """Feeds rows of a table to XGBoost, which asks for them more than once."""
+    """Feeds rows of features to XGBoost, which asks for them more than once."""
 
-    def __init__(self, table: Table, rows: IntArray | None, cache: str | None) -> None:
-        self._table = table
+    def __init__(self, features: FeatureRows, rows: IntArray | None, cache: str | None) -> None:
+        self._features = features
         self._rows = rows
         self._batches: Iterator[FeatureArray] = iter(())
         super().__init__(cache_prefix=cache, release_data=True)
 
     def reset(self) -> None:
         """Begin again."""
-        rows, n_rows = self._rows, len(self._table if self._rows is None else self._rows)
+        rows, n_rows = self._rows, len(self._features if self._rows is None else self._rows)
         parts = (slice(start, start + BATCH) for start in range(0, n_rows, BATCH))
-        self._batches = (self._table[part if rows is None else rows[part]] for part in parts)
+        self._batches = (self._features[part if rows is None else rows[part]] for part in parts)
 
     def next(self, input_data: Any) -> bool:
         """Give the next batch, and tell whether there was one."""

@@ -12,7 +12,7 @@ BYTE, INT, LONG, FLOAT = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.Float
 LARGEST_TABLE = 32  # with 256-bit registers, beyond which a gather is faster than permutations
 
 
-class Writer:
+class VectorWriter:
     """Writes vector code; `width` float32 numbers, or bytes of `lanes` events, fill a register."""
 
     def __init__(self, builder: Any, width: int) -> None:

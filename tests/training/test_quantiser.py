@@ -8,15 +8,14 @@ import xgboost as xgb
 from hypothesis import given
 
 from cascadebdt.arrays import FeatureArray
-from cascadebdt.training import quantised
-from cascadebdt.training.quantised import BEYOND, Bins, cuts
-from cascadebdt.training.table import Table
+from cascadebdt.training.feature_rows import FeatureRows
+from cascadebdt.training.quantiser import BEYOND, Quantiser, cuts
 
 COLUMN = hnp.arrays(np.float32, st.integers(0, 60), elements=st.floats(-1e6, 1e6, width=32) | st.just(np.nan))
 
 
-def table_of(**columns: FeatureArray) -> Table:
-    return Table(columns, tuple(columns), np.arange(len(next(iter(columns.values())))))
+def rows_of(**columns: FeatureArray) -> FeatureRows:
+    return FeatureRows(columns, tuple(columns), np.arange(len(next(iter(columns.values())))))
 
 
 @given(COLUMN, st.integers(2, 20), st.randoms(use_true_random=False))
@@ -51,13 +50,13 @@ def test_xgboost_bins_by_these_cuts_however_the_rows_come(monkeypatch: pytest.Mo
     rng = np.random.default_rng(1)
     x = rng.normal(size=3000).astype(np.float32)
     x[::7] = np.nan
-    table = table_of(x=x, n=rng.integers(0, 5, 3000).astype(np.float32))
+    features = rows_of(x=x, n=rng.integers(0, 5, 3000).astype(np.float32))
     rows = np.arange(0, 3000, 2)
-    bins = Bins.of(table, 64)
-    wanted = [np.append(cuts(table.column(name), 64)[1:], 2 * BEYOND) for name in table.features]
+    binning = Quantiser.of(features, 64)
+    wanted = [np.append(cuts(features.column(name), 64)[1:], 2 * BEYOND) for name in features.names]
 
     def booster() -> tuple[list[FeatureArray], bytes]:
-        data = bins.put(rows)
+        data = binning.binned(rows)
         data.set_info(label=(x[rows] > 0.3).astype(np.float32))
         start, values = data.get_quantile_cut()
         found = [values[start[k] + 1 : start[k + 1]] for k in range(2)]  # the first is below every value
@@ -66,5 +65,5 @@ def test_xgboost_bins_by_these_cuts_however_the_rows_come(monkeypatch: pytest.Mo
     at_once, model = booster()
     for found, expected in zip(at_once, wanted, strict=True):
         np.testing.assert_array_equal(found, expected)
-    monkeypatch.setattr(quantised, "BATCH", 101)
+    monkeypatch.setattr(quantiser, "BATCH", 101)
     assert booster()[1] == model

@@ -6,26 +6,26 @@ from dataclasses import dataclass
 import numpy as np
 
 from cascadebdt.arrays import FEATURE, AnyArray, FeatureArray, IntArray
-from cascadebdt.forest.reference import matrix, require
+from cascadebdt.forest.columns import feature_matrix, require_features
 
 
-@dataclass(frozen=True)
-class Table:
-    """Some rows of some columns.
+@dataclass(frozen=True, eq=False)
+class FeatureRows:
+    """The features of some events: ``features[rows]`` is a matrix, ``features.column(name)`` a column.
 
     Attributes
     ----------
     columns : feature name -> (n_events,) float32, in memory or whatever else gives its values when indexed by rows
-    features : names of the columns of the table, in order
-    rows : (n_rows,) int64, the events of the table, increasing
+    names : of the features, in the order of the matrix
+    rows : (n_rows,) int64, the events, increasing
     """
 
     columns: Mapping[str, AnyArray]
-    features: tuple[str, ...]
+    names: tuple[str, ...]
     rows: IntArray
 
     def __post_init__(self) -> None:
-        require(self.columns, self.features)
+        require_features(self.columns, self.names)
         if not len(self.rows) or self.rows[-1] <= np.iinfo(np.int32).max:
             object.__setattr__(self, "rows", self.rows.astype(np.int32))  # half the memory
 
@@ -33,9 +33,9 @@ class Table:
         return len(self.rows)
 
     def __getitem__(self, rows: IntArray | slice) -> FeatureArray:
-        """Return some rows of the table, ``(n, n_features) float32``."""
-        return matrix(self.columns, self.features, self.rows[rows])
+        """Return some rows side by side, ``(n, n_features) float32``."""
+        return feature_matrix(self.columns, self.names, self.rows[rows])
 
     def column(self, name: str, rows: IntArray | slice = slice(None)) -> FeatureArray:
-        """Return one feature in some rows of the table, ``(n,) float32``."""
+        """Return one feature in some rows, ``(n,) float32``."""
         return np.asarray(self.columns[name][self.rows[rows]], FEATURE)

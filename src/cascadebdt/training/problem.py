@@ -1,0 +1,69 @@
+"""What is to be learned: the signal against some processes, by some features."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from cascadebdt.arrays import BoolArray, IntArray
+from cascadebdt.cascade import FINAL
+from cascadebdt.config import (
+    DATA,
+    BDTConfig,
+    CascadeConfig,
+    ConstraintsConfig,
+    DecorrelateConfig,
+    FinalConfig,
+    StageConfig,
+    WorkingPointConfig,
+)
+from cascadebdt.events import Events
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The classification problem of a stage, or of the final discriminant, which has no working point."""
+
+    name: str
+    signal: str
+    against: tuple[str, ...]
+    features: tuple[str, ...]
+    bdt: BDTConfig
+    constraints: ConstraintsConfig
+    decorrelate: DecorrelateConfig | None
+    working_point: WorkingPointConfig | None
+
+    @classmethod
+    def of(cls, spec: StageConfig | FinalConfig, signal: str, against: tuple[str, ...]) -> Self:
+        """Return the problem of a stage, or of the final discriminant."""
+        name, point = (spec.name, spec.working_point) if isinstance(spec, StageConfig) else (FINAL, None)
+        return cls(name, signal, against, spec.features, spec.bdt, spec.constraints, spec.decorrelate, point)
+
+    @property
+    def where(self) -> str:
+        """What it is called in messages."""
+        return f"stage '{self.name}'"
+
+    def classes(self, events: Events) -> dict[str, BoolArray]:
+        """Return the signal and the background, ``(n_events,)`` each."""
+        return {
+            self.signal: events.of_process(self.signal),
+            " + ".join(self.against): events.of_process(*self.against),
+        }
+
+    def rows(self, events: Events, alive: BoolArray) -> IntArray:
+        """Return the rows of both classes that are alive."""
+        return np.flatnonzero(alive & events.of_process(self.signal, *self.against))
+
+
+def problems(config: CascadeConfig, events: Events) -> list[Problem]:
+    """Return the problems of the stages in order, then that of the final binary BDT if there is one."""
+    found = [Problem.of(spec, config.signal, spec.against) for spec in config.stages]
+    if config.final and "binary" in config.final.kind:
+        found.append(Problem.of(config.final, config.signal, backgrounds(events, config.signal)))
+    return found
+
+
+def backgrounds(events: Events, signal: str) -> tuple[str, ...]:
+    """Return the names of the background processes."""
+    return tuple(name for name in events.processes if name not in (signal, DATA))
