@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from cascadebdt import config, pipeline, training
+from cascadebdt import config, training
 from cascadebdt.arrays import FeatureArray
 from cascadebdt.cascade import Cascade
 from cascadebdt.config import NOMINAL, CascadeConfig
-from cascadebdt.events import Events
+from cascadebdt.events import Events, loading
 from cascadebdt.events.folds import fold_of
 from cascadebdt.resources import available_cpus
 from cascadebdt.training.quality import roc_auc
@@ -55,7 +55,7 @@ def names(model: Cascade) -> list[tuple[str, tuple[str, ...]]]:
 def main() -> None:
     """Train and print the tables."""
     settings = config.load(sys.argv[1] if len(sys.argv) > 1 else CONFIG)
-    every = pipeline.select(settings, jobs=available_cpus(), nominal_only=True)
+    every = loading.select(settings, jobs=available_cpus(), nominal_only=True)
     events = every.take(~every.is_data)
     in_fold = fold_of(events.event_id, settings.cascade.folds) == FOLD
     models: dict[str, Cascade] = {}

@@ -181,7 +181,8 @@ def speed(path: Path, jobs: int, n_events: int) -> None:
     import numpy as np
     import uproot
 
-    from cascadebdt import ntuple, pipeline
+    from cascadebdt import ntuple
+    from cascadebdt.events import loading
     from cascadebdt.events.sources import all_sources
 
     config = configuration(path)
@@ -200,7 +201,7 @@ def speed(path: Path, jobs: int, n_events: int) -> None:
             pass
 
     def select() -> None:
-        pipeline.select(config, jobs=jobs, nominal_only=True)
+        loading.select(config, jobs=jobs, nominal_only=True)
 
     select()
     bare, ours = least(iterate), least(select)
@@ -216,7 +217,8 @@ def speed(path: Path, jobs: int, n_events: int) -> None:
 
 def overlap(path: Path) -> None:
     """Print how much of the waiting for a slow source is hidden behind computing, with one job on one core."""
-    from cascadebdt import ntuple, pipeline
+    from cascadebdt import ntuple
+    from cascadebdt.events import loading
 
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
     config, pause = configuration(path), 0.02
@@ -231,7 +233,7 @@ def overlap(path: Path) -> None:
         return real(self, *arguments, **names)
 
     def select() -> None:
-        pipeline.select(config, nominal_only=True)
+        loading.select(config, nominal_only=True)
 
     base = least(select)
     ntuple.Reader.read = slow  # type: ignore[method-assign]
@@ -250,10 +252,11 @@ def memory(path: Path, jobs: int, *, copies: int) -> float:
     (folder / "other.root").hardlink_to(path.with_name("other.root"))
     code = (
         f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import reading; from pathlib import Path; "
-        f"from cascadebdt import pipeline; config = reading.configuration(Path({str(folder)!r}) / 'part_*.root'); "
+        "from cascadebdt.events import loading; "
+        f"config = reading.configuration(Path({str(folder)!r}) / 'part_*.root'); "
         "tight = config.selection[0].model_copy(update={'cut': 'photon[0].pt > 250'}); "
         "config = config.model_copy(update={'selection': (tight, *config.selection[1:])}); "
-        f"read = pipeline.select(config, jobs={jobs}, nominal_only=True).cutflow.read; "
+        f"read = loading.select(config, jobs={jobs}, nominal_only=True).cutflow.read; "
         "status = dict(line.split(':', 1) for line in Path('/proc/self/status').read_text().splitlines()); "
         "print(read, int(status['VmHWM'].split()[0]) / 1024)"
     )

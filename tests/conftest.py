@@ -1,17 +1,16 @@
 """Fixtures around the tiny analysis."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import settings
 
 from cascadebdt import config as configuration
-from cascadebdt import pipeline
 from cascadebdt.config import Config
-from cascadebdt.events import Events
+from cascadebdt.events import Events, loading
 from tiny_analysis import SAMPLES, tiny_config, write_ntuple
 
 settings.register_profile("compiled", deadline=None)  # the first call of a kernel compiles it
@@ -39,7 +38,7 @@ def write_config(ntuples: Path, tmp_path: Path) -> Callable[[dict[str, Any]], Pa
             if isinstance(sample.get("files"), str):
                 sample["files"] = str(ntuples / sample["files"])
         path = tmp_path / "config.yaml"
-        path.write_text(yaml.safe_dump(raw))
+        path.write_text(json.dumps(raw))
         return path
 
     return write
@@ -54,4 +53,4 @@ def tiny(ntuples: Path) -> Config:
 @pytest.fixture(scope="session")
 def tiny_events(tiny: Config) -> Events:
     """The tiny analysis's selected events."""
-    return pipeline.select(tiny)
+    return loading.select(tiny)

@@ -18,6 +18,11 @@ def block(name: str) -> str:
     return found.group(1)
 
 
+def notebook(path: Path) -> nbformat.NotebookNode:
+    content: nbformat.NotebookNode = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    return content
+
+
 def test_the_readmes_python_example_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     code = block("python").replace("configs/wh_dark_photon.yaml", str(ROOT / "configs" / "quick.yaml"))
     monkeypatch.chdir(tmp_path)
@@ -27,16 +32,16 @@ def test_the_readmes_python_example_runs(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_from_top_to_bottom(path: Path) -> None:
-    notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}).execute()
+    content = notebook(path)
+    NotebookClient(content, timeout=300, resources={"metadata": {"path": str(path.parent)}}).execute()
     drawn = [
-        output for cell in notebook.cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})
+        output for cell in content.cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})
     ]
     assert len(drawn) >= 3
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_is_stored_without_output(path: Path) -> None:
-    for cell in nbformat.read(path, as_version=4).cells:
+    for cell in notebook(path).cells:
         assert not cell.get("outputs")
         assert cell.get("execution_count") is None

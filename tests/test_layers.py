@@ -8,6 +8,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "cascadebdt"
 # Top to bottom; names on one line do not import each other.
 LAYERS = [
     ["errors", "arrays", "progress", "resources", "atomic"],
+    ["records"],
     ["config"],
     ["kernels"],
     ["expression"],

@@ -26,8 +26,8 @@ def main() -> None:
         cells = (f"{row[key]:.3f} ± {row[f'{key}_uncertainty']:.3f}" for key in ("mean", "width", "coverage"))
         print(f"| {name} | {' | '.join(cells)} |")
     print(f"{len(found.values)} toys fitted, {len(found.failures)} failed, {time.perf_counter() - start:.0f} s")
-    for number, reason in found.failures:
-        print(f"toy {number}: {reason}")
+    for failure in found.failures:
+        print(f"toy {failure.toy}: {failure.reason}")
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def recorded(path: str, jobs: int) -> list[Stage]:
         return fit(*arguments)
 
     config = cb.config.load(path)
-    events = cb.pipeline.select(config, jobs=jobs, nominal_only=True)
+    events = cb.select(config, jobs=jobs, nominal_only=True)
     boosting.fit = recording
     cb.cascade.train(events, config.cascade, jobs=jobs)
     boosting.fit = fit

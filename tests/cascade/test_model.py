@@ -1,4 +1,6 @@
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -100,3 +102,81 @@ def test_a_missing_model_is_named(trained: Cascade, tmp_path: Path) -> None:
 def test_a_folder_without_a_cascade_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not a saved cascade"):
         Cascade.load(tmp_path)
+
+
+def test_a_cascade_of_fewer_folds_leaves_no_models_of_the_one_before(tmp_path: Path) -> None:
+    events = toy_events(600)
+    training.train(events, toy_cascade(folds=5)).save(tmp_path)
+    stages = [{**stage.model_dump(), "name": f"other_{stage.name}"} for stage in toy_cascade().stages]
+    training.train(events, toy_cascade(folds=3, stages=stages, final=None)).save(tmp_path)
+    content = json.loads((tmp_path / "cascade.json").read_text())
+    named = {model["file"] for stage in content["stages"] for model in stage["models"]}
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {"cascade.json", *named}
+    assert not (tmp_path / "final").exists()
+
+
+def test_saving_touches_nothing_but_models(trained: Cascade, tmp_path: Path) -> None:
+    others = [tmp_path / "notes.txt", tmp_path / "old" / "notes.txt", tmp_path / "deeper" / "zee" / "fold_9.ubj"]
+    stale = [tmp_path / "old" / "fold_0.ubj", tmp_path / "zee" / "fold_9.ubj"]
+    for path in [*others, *stale]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    trained.save(tmp_path)
+    assert all(path.exists() for path in others)
+    assert not any(path.exists() for path in stale)
+
+
+@pytest.mark.parametrize("names", [("final", "wjets"), ("zee", "zee")])
+def test_a_stage_takes_no_name_that_is_taken(trained: Cascade, names: tuple[str, str]) -> None:
+    stages = [
+        replace(stage, classifier=replace(stage.classifier, name=name))
+        for stage, name in zip(trained.stages, names, strict=True)
+    ]
+    with pytest.raises(InputError, match=f"the stage name '{names[0]}' is taken"):
+        replace(trained, stages=tuple(stages))
+
+
+def test_other_thresholds_give_the_regions_that_follow_from_the_scores(trained: Cascade) -> None:
+    events = toy_events()
+    changed = trained.with_working_points({"wjets": 0.75})
+    assert [stage.working_point.threshold for stage in changed.stages] == [
+        trained.stages[0].working_point.threshold,
+        np.float32(0.75),
+    ]
+    scores, before = changed.score(events, unblind=True), trained.score(events, unblind=True)
+    np.testing.assert_array_equal(scores.margins, before.margins)
+    assert set(scores.region) == {0, 1, 2}
+    np.testing.assert_array_equal(scores.region == 2, scores.scores[:, 1] >= np.float32(0.75))
+    np.testing.assert_array_equal(scores.region == 0, before.region == 0)
+
+
+def test_other_thresholds_are_saved_and_promise_no_efficiencies(trained: Cascade, tmp_path: Path) -> None:
+    changed = trained.with_working_points({"zee": 0.25})
+    changed.save(tmp_path)
+    (point, *_) = [stage.working_point for stage in Cascade.load(tmp_path).stages]
+    assert (point.threshold, point.signal_efficiency, dict(point.efficiencies)) == (np.float32(0.25), None, {})
+    assert changed.stages[1] is trained.stages[1]
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_threshold_may_pass_everything_or_nearly_nothing(trained: Cascade, value: float) -> None:
+    region = trained.with_working_points({"zee": value}).classify(toy_events())
+    assert (region == 0).any() == bool(value)
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "validation", "message"),
+    [
+        ({"zee_": 0.5}, {}, "no stage 'zee_'; did you mean 'zee'?"),
+        ({"zee": 1.5}, {}, r"stage 'zee': threshold 1.5, expected a score in \[0, 1\]"),
+        ({"zee": float("nan")}, {}, "stage 'zee': threshold nan"),
+        ({}, {"zee": 0.1}, "stage 'zee' has no validation region"),
+        ({}, {"none": 0.1}, "no stage 'none'"),
+    ],
+)
+def test_thresholds_that_do_not_fit_are_one_sentence(
+    trained: Cascade, thresholds: Mapping[str, float], validation: Mapping[str, float], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        trained.with_working_points(thresholds, validation=validation)

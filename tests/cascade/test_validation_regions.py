@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from cascadebdt import training
 from cascadebdt.cascade import Cascade, Scores
 from cascadebdt.config import CascadeConfig
+from cascadebdt.errors import InputError
 from cascadebdt.forest import target
 from tiny_analysis import toy_cascade, toy_events
 
@@ -138,3 +139,15 @@ def trained_once() -> Cascade:
 def test_a_validation_region_needs_a_looser_threshold_of_the_same_kind(point: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         configured(point, PLAIN)
+
+
+@pytest.mark.parametrize("thresholds", [({"zee": 0.1}, {}), ({}, {"zee": 0.5}), ({"zee": 0.3}, {"zee": 0.3})])
+def test_a_validation_threshold_stays_below_the_threshold(thresholds: Any) -> None:
+    tight, loose = thresholds
+    with pytest.raises(InputError, match=r"stage 'zee': validation threshold .*, below the threshold"):
+        trained_once().with_working_points(tight, validation=loose)
+
+
+def test_a_validation_threshold_stays_if_only_the_threshold_changes() -> None:
+    point = trained_once().with_working_points({"zee": 0.7}).stages[0].working_point
+    assert (point.threshold, point.validation_threshold) == (np.float32(0.7), np.float32(0.2))

@@ -29,6 +29,23 @@ def test_negative_weights_count_with_their_sign() -> None:
     assert efficiency_of(np.float32(0.75), scores=values, weights=weights) == 0.0
 
 
+def test_the_threshold_counts_signed_weights_not_their_sizes() -> None:
+    values = np.array([0.9, 0.8, 0.7, 0.6], np.float32)
+    weights = np.array([1.0, -1.0, 1.0, 1.0])  # signed sums 1, 0, 1, 2; of absolute weights 1, 2, 3, 4
+    assert threshold_at(0.4, scores=values, weights=weights) == np.float32(0.9)
+
+
+def test_a_target_that_is_met_exactly_is_met() -> None:
+    values = np.array([0.6, 0.9, 0.7, 0.8], np.float32)
+    assert threshold_at(0.5, scores=values, weights=np.ones(4)) == np.float32(0.8)
+
+
+def test_equal_scores_pass_together() -> None:
+    values = np.array([0.9, 0.5, 0.5, 0.2], np.float32)
+    weights = np.array([1.0, 2.0, -1.5, 0.5])  # the first of the equal scores alone would meet the target
+    assert threshold_at(0.9, scores=values, weights=weights) == np.float32(0.2)
+
+
 def test_an_event_on_the_threshold_passes() -> None:
     assert efficiency_of(np.float32(0.1), scores=np.array([0.1], np.float32), weights=np.ones(1)) == 1.0
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import pyhf
 import pytest
-import yaml
 from click.testing import CliRunner, Result
 
 from cascadebdt.cli import main
@@ -43,7 +42,7 @@ def run(ntuples: Path, folder: Path, *options: str, **ntuple_options: int) -> Pa
     raw["ntuples"].update(ntuple_options)
     for sample in raw["samples"]:
         sample["files"] = str(ntuples / sample["files"])
-    (folder / "config.yaml").write_text(yaml.safe_dump(raw))
+    (folder / "config.yaml").write_text(json.dumps(raw))
     result = call("run", folder / "config.yaml", "--output", folder / "out", *options)
     assert result.exit_code == 0, result.output
     return folder / "out"

@@ -12,12 +12,13 @@ import pytest
 import uproot
 
 from cascadebdt import config as configuration
-from cascadebdt import ntuple, pipeline
+from cascadebdt import ntuple
 from cascadebdt.config import NtupleConfig
 from cascadebdt.errors import FileError, InputError, TransientInputError
-from cascadebdt.events import Events
+from cascadebdt.events import Events, loading
 from cascadebdt.ntuple.access import attempt
-from cascadebdt.products.store import cutflow_content, manifest
+from cascadebdt.products.cutflow import CutflowTable
+from cascadebdt.products.manifest import Manifest
 from tiny_analysis import tiny_config, write_ntuple
 
 Change = Callable[[dict[str, Any]], Any]
@@ -26,7 +27,7 @@ Change = Callable[[dict[str, Any]], Any]
 def select(folder: Path, change: Change = lambda raw: None) -> Events:
     raw = tiny_config()
     change(raw)
-    return pipeline.select(configuration.parse(raw, directory=folder), nominal_only=True)
+    return loading.select(configuration.parse(raw, directory=folder), nominal_only=True)
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_a_skipped_file_changes_nothing_but_the_ledger(folder: Path, tiny_events
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda raw: raw["samples"][2].pop("cross_section_pb"), "without cross_section_pb cannot be corrected"),
+        (lambda raw: raw["samples"][2].update(cross_section_pb=None), "without cross_section_pb cannot be corrected"),
         (lambda raw: raw["samples"][3].update(files=["data.root", "wjets_2.root"]), "data cannot do without"),
     ],
 )
@@ -164,10 +165,10 @@ def test_a_pattern_that_matches_no_branch_is_an_error(ntuples: Path, key: str, v
 
 
 def test_the_manifest_tells_where_features_are_missing(tiny_events: Events, ntuples: Path) -> None:
-    content = manifest(configuration.parse(tiny_config(), directory=ntuples), tiny_events)
-    assert content["missing"]["met"] == {"signal": 0.0, "zee": 0.0, "wjets": 0.0}
-    assert all(0.3 < rate < 1 for rate in content["missing"]["second_pt"].values())
-    assert {record["selected"] for record in content["files"] if record["sample"] == "data"} == {None}
+    manifest = Manifest.of(configuration.parse(tiny_config(), directory=ntuples), tiny_events)
+    assert manifest.missing["met"] == {"signal": 0.0, "zee": 0.0, "wjets": 0.0}
+    assert all(0.3 < rate < 1 for rate in manifest.missing["second_pt"].values())
+    assert {file.selected for file in manifest.files if file.sample == "data"} == {None}
 
 
 def test_names_may_come_from_a_text_file(folder: Path) -> None:
@@ -181,13 +182,13 @@ def test_names_may_come_from_a_text_file(folder: Path) -> None:
 
 def test_the_cutflow_of_a_process_is_the_sum_of_its_samples(tiny_events: Events) -> None:
     processes = {"signal": "signal", "zee": "z", "wjets": "z", "data": "data"}
-    content = cutflow_content(tiny_events.cutflow, processes)
-    assert list(content["processes"]) == ["signal", "z", "data"]
-    assert content["processes"]["z"]["entries"][0] == 8000
-    parts = [content["samples"][name]["sumw"][-1] for name in ("zee", "wjets")]
-    assert content["processes"]["z"]["sumw"][-1] == pytest.approx(sum(parts))
-    variances = [content["samples"][name]["uncertainty"][-1] ** 2 for name in ("zee", "wjets")]
-    assert content["processes"]["z"]["uncertainty"][-1] == pytest.approx(sum(variances) ** 0.5)
+    table = CutflowTable.of(tiny_events.cutflow, processes)
+    assert list(table.processes) == ["signal", "z", "data"]
+    assert table.processes["z"].entries[0] == 8000
+    samples = [table.samples[name] for name in ("zee", "wjets")]
+    assert table.processes["z"].sumw[-1] == pytest.approx(sum(sample.sumw[-1] for sample in samples))
+    variance = sum(sample.uncertainty[-1] ** 2 for sample in samples)
+    assert table.processes["z"].uncertainty[-1] == pytest.approx(variance**0.5)
 
 
 def split(source: Path, folder: Path, cuts: list[int]) -> list[str]:

@@ -7,15 +7,14 @@ import pytest
 import uproot
 
 from cascadebdt import config as configuration
-from cascadebdt import pipeline
 from cascadebdt.config import Config
 from cascadebdt.errors import ConfigError, InputError, TrainingError
-from cascadebdt.events import Events
+from cascadebdt.events import Events, loading
 from tiny_analysis import tiny_config, write_ntuple
 
 
 def select(ntuples: Path, raw: dict[str, Any], jobs: int = 1) -> Events:
-    return pipeline.select(configuration.parse(raw, directory=ntuples), jobs=jobs)
+    return loading.select(configuration.parse(raw, directory=ntuples), jobs=jobs)
 
 
 def assert_same(a: Events, b: Events) -> None:
@@ -145,7 +144,7 @@ def test_a_background_without_selected_events_names_the_stage(ntuples: Path) -> 
     raw["selection"].append({"name": "none", "cut": "MET_pt > 1e6"})
     config = configuration.parse(raw, directory=ntuples)
     with pytest.raises(TrainingError, match=r"cascade.signal: process signal has 0 selected events"):
-        pipeline.require_trainable(pipeline.select(config), config)
+        loading.require_trainable(loading.select(config), config)
 
 
 def test_an_alternative_sample_has_rows_of_its_own(ntuples: Path) -> None:

@@ -8,9 +8,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from cascadebdt import pipeline
 from cascadebdt.config import Config
-from cascadebdt.events import read_ahead
+from cascadebdt.events import loading, read_ahead
 from cascadebdt.events.read_ahead import outcomes
 from cascadebdt.progress import silent
 
@@ -76,7 +75,7 @@ def test_reading_ahead_does_not_change_the_events(tiny: Config, monkeypatch: pyt
     found = []
     for readers, jobs in ((1, 1), (3, 1), (7, 3)):
         monkeypatch.setattr(read_ahead, "READERS", readers)
-        found.append(pipeline.select(small, jobs=jobs))
+        found.append(loading.select(small, jobs=jobs))
     for one, other in pairwise(found):
         np.testing.assert_array_equal(one.event_id, other.event_id)
         for name, column in one.columns.items():

@@ -15,7 +15,7 @@ from cascadebdt.config import BinningConfig, RegionsConfig
 from cascadebdt.errors import ConfigError
 from cascadebdt.events import Events
 from cascadebdt.histograms import yields
-from cascadebdt.histograms.binning import Demand, merge_bins, merge_edges
+from cascadebdt.histograms.binning import Requirement, merge_bins, merge_edges
 from tiny_analysis import tiny_config, toy_cascade, toy_events
 
 
@@ -30,18 +30,18 @@ def effective(cells: Any, process: int) -> Any:
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0, 60), st.floats(0, 60))
-def test_merged_bins_meet_every_demand_and_no_event_is_lost(seed: int, one: float, other: float) -> None:
+def test_merged_bins_meet_every_requirement_and_no_event_is_lost(seed: int, one: float, other: float) -> None:
     rng = np.random.default_rng(seed)
     first, second = (rng.beta(a, 3, 300).astype(np.float32) for a in (1, 3))
     weights = rng.normal(1, 0.7, 300)
-    demands = [Demand(first, weights, one), Demand(second, weights, other)]
+    requirements = [Requirement(first, weights, one), Requirement(second, weights, other)]
     edges = np.linspace(0.1, 0.9, 17)
-    found = merge_edges(edges, demands)
+    found = merge_edges(edges, requirements)
     assert (found[0], found[-1]) == (edges[0], edges[-1])
     assert set(found) <= set(edges)
-    assert len(found) == 2 or all(demand.is_met(found) for demand in demands)
-    for demand in demands:
-        assert demand.contents(found)[0].sum() == pytest.approx(weights.sum())
+    assert len(found) == 2 or all(requirement.is_met(found) for requirement in requirements)
+    for requirement in requirements:
+        assert requirement.sums(found)[0].sum() == pytest.approx(weights.sum())
 
 
 @given(st.lists(st.tuples(st.floats(-5, 20), st.floats(0.1, 10)), min_size=1, max_size=20), st.floats(0, 30))
@@ -134,14 +134,17 @@ def test_bins_are_those_of_nominal_simulation(scored: tuple[Events, Scores]) -> 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"CR_ze": {}}, "regions.CR_ze: unknown region 'CR_ze'; did you mean 'CR_zee'?"),
-        ({"CR_zee": {"observable": "mte"}}, "regions.CR_zee.observable: unknown observable 'mte'; did you mean 'met'?"),
+        ({"CR_ze": {}}, "config.regions.CR_ze: unknown region 'CR_ze'; did you mean 'CR_zee'?"),
+        (
+            {"CR_zee": {"observable": "mte"}},
+            "config.regions.CR_zee.observable: unknown observable 'mte'; did you mean 'met'?",
+        ),
         ({"CR_zee": {"bins": [1, 0]}}, "config.regions.CR_zee: bins must increase, got [1.0, 0.0]"),
         ({"CR_zee": {"n_bin": 2}}, "config.regions.CR_zee: unknown key 'n_bin'; did you mean 'n_bins'?"),
         ({"controls": {}}, "config.regions: unknown key 'controls'; did you mean 'control'?"),
         (
             {"control": {"min_effective_events_per_process": {"ze": 5}}},
-            "regions.control.min_effective_events_per_process: unknown process 'ze'; did you mean 'zee'?",
+            "config.regions.control.min_effective_events_per_process.ze: unknown process 'ze'; did you mean 'zee'?",
         ),
         ({"empty_bins": "drop"}, "config.regions.empty_bins: input should be 'floor', 'merge' or 'error', got 'drop'"),
     ],

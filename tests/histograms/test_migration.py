@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cascadebdt import config as configuration
-from cascadebdt import pipeline, training
+from cascadebdt import training
 from cascadebdt.cascade import Scores
 from cascadebdt.config import Config, KinematicSystematic
-from cascadebdt.events import Events, concatenate
+from cascadebdt.events import Events, concatenate, loading
 from cascadebdt.histograms import migration, yields
-from cascadebdt.histograms.migration import NOT_SELECTED, Migrations
+from cascadebdt.histograms.migration import NOT_SELECTED, Migrations, MigrationTable
 from tiny_analysis import tiny_config
 
 REGIONS = ("CR_a", "VR_a", "SR")
@@ -134,7 +134,7 @@ def test_the_migrations_of_a_real_selection_close_with_its_yields(
 
 
 def test_data_are_in_no_migration(scored: Scores, tiny: Config, tiny_events: Events) -> None:
-    content = migration.content(migration.table(tiny_events, scored, tiny.systematics))
+    content = MigrationTable(migration.table(tiny_events, scored, tiny.systematics)).to_json()
     assert all("data" not in processes for processes in content.values())
     assert content["photon_scale_up"]["zee"]["regions"] == ["CR_zee", "CR_wjets", "SR", NOT_SELECTED]
 
@@ -143,7 +143,7 @@ def test_a_variation_that_cuts_every_event_moves_all_out(write_config: Callable[
     raw = tiny_config()
     raw["systematics"] = [{"name": "off", "kind": "kinematic", "up": {"Photon_pt": "0"}, "processes": ["zee"]}]
     config = configuration.load(write_config(raw))
-    events = pipeline.select(config)
+    events = loading.select(config)
     scores = training.train(events, config.cascade).score(events)
     moves = migration.table(events, scores, config.systematics)["off_up"]["zee"]
     assert moves.entries[:, :-1].sum() == 0

@@ -1,5 +1,8 @@
 from dataclasses import replace
+from itertools import pairwise
+from typing import Any
 
+import hist
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,7 +14,7 @@ from cascadebdt.config import BinningConfig, RegionsConfig
 from cascadebdt.errors import YieldError
 from cascadebdt.events import Events
 from cascadebdt.histograms import yields
-from cascadebdt.histograms.binning import Demand, merge_edges, quantile_edges
+from cascadebdt.histograms.binning import Requirement, bin_index, merge_edges, quantile_edges
 from cascadebdt.histograms.yields import total
 from tiny_analysis import toy_cascade, toy_events
 
@@ -73,7 +76,7 @@ def test_values_outside_the_edges_count_in_the_outermost_bins(scored: tuple[Even
 
 def test_an_observable_without_a_value_is_an_error_that_names_it(scored: tuple[Events, Scores]) -> None:
     config = RegionsConfig(control=BinningConfig(observable="y"))
-    with pytest.raises(YieldError, match=r"region CR_zee: observable 'y' has no value for \d+ events"):
+    with pytest.raises(YieldError, match=r"region .CR_zee.: the observable 'y' has no value for \d+ events"):
         yields.fill(*scored, config)
 
 
@@ -90,8 +93,41 @@ def test_quantile_edges_cut_into_parts_of_equal_weight(seed: int, n_bins: int) -
 def test_merged_bins_hold_enough_or_there_is_one(seed: int, minimum: float) -> None:
     rng = np.random.default_rng(seed)
     values, weights = rng.beta(1, 4, 300).astype(np.float32), rng.normal(1, 1, 300)
-    edges = merge_edges(np.linspace(0, 1, 21), [Demand(values, weights, minimum)])
+    edges = merge_edges(np.linspace(0, 1, 21), [Requirement(values, weights, minimum)])
     assert (edges[0], edges[-1]) == (0.0, 1.0)
-    sums = np.histogram(values, edges, weights=weights)[0]
-    squares = np.histogram(values, edges, weights=weights**2)[0]
-    assert len(sums) == 1 or ((sums > 0) & (sums**2 / squares >= minimum * (1 - 1e-9))).all()
+    for low, high in pairwise(edges):
+        inside = weights[(values >= low) & (values < high)]
+        assert len(edges) == 2 or (inside.sum() > 0 and inside.sum() ** 2 >= minimum * (inside**2).sum() * (1 - 1e-9))
+
+
+@given(st.lists(st.sampled_from([0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0]), min_size=1, max_size=30))
+def test_a_value_on_an_edge_is_in_the_bin_above_it_as_in_hist(values: list[float]) -> None:
+    edges = np.array([0.0, 0.5, 1.0, 2.0, 4.0])
+    axis = hist.axis.Variable(edges)
+    below_last = np.array(values, np.float32)[np.array(values) < edges[-1]]
+    np.testing.assert_array_equal(bin_index(below_last, edges), axis.index(below_last))
+    assert bin_index(np.array([np.float32(edges[-1])]), edges).tolist() == [3]
+
+
+def test_a_value_on_an_edge_counts_in_the_bin_above_it(scored: tuple[Events, Scores]) -> None:
+    events, scores = scored
+    on_edge = replace(events, columns={**events.columns, "x": np.ones(len(events), np.float32)})
+    binning = BinningConfig(observable="x", bins=(0.0, 1.0, 2.0))
+    cells: Any = yields.fill(on_edge, scores, RegionsConfig(control=binning, signal=binning))["CR_zee"].view()
+    assert cells["value"][1, 0, 0] == 0
+    assert cells["value"][1, 0, 1] == pytest.approx(
+        events.weights["nominal"][events.of_process("zee") & (scores.region == 0)].sum()
+    )
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_an_event_that_is_in_no_region_is_an_error(scored: tuple[Events, Scores], sign: float) -> None:
+    events, scores = scored
+    row = int(np.flatnonzero(events.of_process("zee") & (scores.region == 0))[0])
+    weight = np.where(np.arange(len(events)) == row, sign, events.weights["nominal"])
+    changed = replace(events, weights={**events.weights, "nominal": weight})
+    region = scores.region.copy()
+    region[row] = len(scores.regions)
+    message = "regions: process 'zee', variation 'nominal': the regions' yields sum to .*, expected the selected yield"
+    with pytest.raises(YieldError, match=message):
+        yields.fill(changed, replace(scores, region=region), REGIONS)

@@ -14,7 +14,8 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from cascadebdt import config as configuration
-from cascadebdt import inference, pipeline
+from cascadebdt import inference
+from cascadebdt.events import loading
 from cascadebdt.inference.likelihood import objective
 from cascadebdt.workspace import Workspace
 from small_models import workspace
@@ -89,7 +90,7 @@ def tutorial_workspace() -> dict[str, Any]:
             ]
         },
     }
-    events = pipeline.select(configuration.parse(raw, directory=STATISTICS / "cabinetry_tutorial"))
+    events = loading.select(configuration.parse(raw, directory=STATISTICS / "cabinetry_tutorial"))
     sums, squares = {}, {}
     for name in trees:
         rows = events.of_process(name)

@@ -43,7 +43,6 @@ BROKEN: dict[str, tuple[Change, str]] = {
         lambda w: background(w).update(data=[math.nan]),
         "'SR', process 'b', bin 0: expected a finite number, got nan",
     ),
-    "negative": (lambda w: background(w).update(data=[-2.0]), "'SR', process 'b', bin 0: expected no negative number"),
     "text": (lambda w: background(w).update(data=["many"]), "bin 0: expected a finite number, got 'many'"),
     "missing": (
         lambda w: background(w).pop("data"),

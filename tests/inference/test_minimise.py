@@ -12,14 +12,14 @@ def test_both_minimisers_agree_and_the_lower_one_is_kept() -> None:
     best = minimum(target)
     assert abs(best.agreement) < 1e-2
     value, gradient = target.value_and_gradient(best.theta)
-    assert value == best.twice_nll
+    assert value == best.deviance
     assert gradient == pytest.approx([0, 0], abs=1e-4)
 
 
 def test_newton_needs_few_evaluations_and_any_start_will_do() -> None:
     target = objective(on_off(on=25, off=60, ratio=5, signal=4))
     values = [
-        newton(target, fixed={}, start=np.array(start)).twice_nll for start in ([1, 1], [9, 19], [0.1, -0.2], [5, 0])
+        newton(target, fixed={}, start=np.array(start)).deviance for start in ([1, 1], [9, 19], [0.1, -0.2], [5, 0])
     ]
     assert values == pytest.approx([values[0]] * 4, abs=1e-9)
 
@@ -29,7 +29,7 @@ def test_fixed_parameters_stay_where_they_are() -> None:
     poi = target.likelihood.poi
     best = minimum(target, fixed={poi: 30.0})
     assert best.theta[poi] == 30
-    assert best.twice_nll > minimum(target).twice_nll
+    assert best.deviance > minimum(target).deviance
 
 
 def test_a_minimum_outside_the_bounds_is_found_at_the_bound() -> None:
@@ -54,9 +54,9 @@ def test_a_minimum_at_the_edge_of_the_possible_is_found_from_inside() -> None:
     assert target.is_walled(best.theta)
     for direction in np.eye(2):
         for step in (1e-2, -1e-2):
-            assert target.value_and_gradient(best.theta + step * direction)[0] > best.twice_nll - 1e-6
+            assert target.value_and_gradient(best.theta + step * direction)[0] > best.deviance - 1e-6
 
 
 def test_an_impossible_likelihood_is_refused() -> None:
-    with pytest.raises(FitError, match="not finite at the start; a bin with data has no expected events"):
+    with pytest.raises(FitError, match="region 'SR', bin 0: 5 events are observed where no process contributes"):
         minimum(objective(counting(observed=[5], signal=[0.0], background=[0.0])))

@@ -80,9 +80,8 @@ def test_four_momenta_agree_with_vector(particle: tuple[float, float, float, flo
 @given(st.lists(particle, min_size=2, max_size=4))
 def test_invariant_masses_agree_with_vector(particles: list[tuple[float, float, float, float]]) -> None:
     total = sum((four_momentum(*particle) for particle in particles), np.zeros(4))
-    expected = vector.obj(px=0.0, py=0.0, pz=0.0, E=0.0)
-    for pt, eta, phi, mass in particles:
-        expected = expected + vector.obj(pt=pt, eta=eta, phi=phi, mass=mass)
+    vectors = [vector.obj(pt=pt, eta=eta, phi=phi, mass=mass) for pt, eta, phi, mass in particles]
+    expected = sum(vectors, start=vector.obj(px=0.0, py=0.0, pz=0.0, E=0.0))
     # M^2 is a difference of squares of the energy: that is where digits are lost.
     assert kinematics.invariant_mass(*total) ** 2 == pytest.approx(max(expected.M2, 0.0), abs=1e-12 * total[0] ** 2)
 

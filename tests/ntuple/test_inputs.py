@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from cascadebdt import config as configuration
-from cascadebdt import pipeline
-from cascadebdt.events import Events
+from cascadebdt.events import Events, loading
 
 DATA = Path(__file__).parents[2] / "../shared/data"
 CODECS = ["uproot-HZZ.root", "uproot-HZZ-lz4.root", "uproot-HZZ-lzma.root", "uproot-HZZ-zstd.root"]
@@ -36,7 +35,7 @@ def select(files: str, features: dict[str, str], **changes: Any) -> Events:
     if not (DATA / files).exists():
         pytest.skip(f"no {files} in ../shared/data beside the repository")
     raw = analysis(files, features, **changes)
-    events = pipeline.select(configuration.parse(raw, directory=DATA), nominal_only=True)
+    events = loading.select(configuration.parse(raw, directory=DATA), nominal_only=True)
     assert events.cutflow.entries[0, 0] == sum(file.entries for file in events.files["signal"])
     return events.take(events.of_process("signal"))
 
@@ -81,7 +80,7 @@ def test_data_without_generator_weights_and_simulation_with_them_share_a_configu
     raw["ntuples"] = {"weight": "genWeight", "sum_of_weights": "Runs:genEventSumw_"}
     raw["samples"] = [{**sample, "cross_section_pb": 6000.0} for sample in raw["samples"]]
     raw["samples"].append({"name": "data", "process": "data", "files": "root/nano_dimuon.root"})
-    events = pipeline.select(configuration.parse(raw, directory=DATA))
+    events = loading.select(configuration.parse(raw, directory=DATA))
     assert events.cutflow.entries.tolist() == [[40], [40], [40]]
     assert (events.weights["nominal"][events.is_data] == 1).all()
 
@@ -165,7 +164,7 @@ def test_the_yields_of_the_cabinetry_tutorial_to_all_printed_digits() -> None:
         {"name": name, "process": name, "files": file, "tree": tree, **({"weight": weight} if weight else {})}
         for name, (file, tree, weight, _) in published.items()
     ]
-    events = pipeline.select(configuration.parse(raw, directory=folder))
+    events = loading.select(configuration.parse(raw, directory=folder))
     for name, (*_, printed) in published.items():
         rows = events.of_process(name)
         found = np.histogram(

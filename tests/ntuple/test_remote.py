@@ -1,6 +1,7 @@
 """Files behind servers: real ones on loopback for http://, https:// and root://."""
 
 import importlib.util
+import json
 import os
 import shutil
 import socket
@@ -17,15 +18,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from click.testing import CliRunner
 
 from cascadebdt import config as configuration
-from cascadebdt import ntuple, pipeline
+from cascadebdt import ntuple
 from cascadebdt.cli import main
 from cascadebdt.config import NtupleConfig
 from cascadebdt.errors import FileError, InputError, TransientInputError
-from cascadebdt.events import Events
+from cascadebdt.events import Events, loading
 from tiny_analysis import tiny_config
 
 # aiohttp closes its connections in the background; fsspec keeps its sessions until the interpreter ends.
@@ -129,7 +129,7 @@ def select(address: str, names: list[str]) -> Events:
     raw["samples"] = [sample for sample in raw["samples"] if sample["name"] != "data"]
     for sample in raw["samples"]:
         sample["files"] = [f"{address}/{name.format(sample['name'])}" for name in names]
-    return pipeline.select(configuration.parse(raw), nominal_only=True)
+    return loading.select(configuration.parse(raw), nominal_only=True)
 
 
 def assert_like_local(found: Events, tiny_events: Events) -> None:
@@ -215,7 +215,7 @@ def test_a_server_that_is_not_there_ends_a_command_with_exit_code_75(tmp_path: P
     raw = tiny_config()
     raw["ntuples"]["retries"] = 0
     raw["samples"][0]["files"] = f"http://127.0.0.1:{port}/x.root"
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(raw))
+    (tmp_path / "config.yaml").write_text(json.dumps(raw))
     result = CliRunner().invoke(main, ["check", str(tmp_path / "config.yaml"), "--quiet"])
     assert result.exit_code == 75, result.output
     assert "x.root: reading failed" in result.output

@@ -6,13 +6,14 @@ import awkward as ak
 import numpy as np
 import pytest
 import uproot
-import yaml
 from click.testing import CliRunner
 
 from cascadebdt import config as configuration
-from cascadebdt import ntuple, pipeline
+from cascadebdt import ntuple
 from cascadebdt.cli import main
+from cascadebdt.config import document
 from cascadebdt.errors import InputError
+from cascadebdt.events import loading
 from tiny_analysis import write_ntuple
 
 DATA = Path(__file__).parents[2] / "../shared/data/root"
@@ -23,7 +24,7 @@ def check(path: Path, recognised: str, entries: int) -> None:
     result = CliRunner().invoke(main, ["inspect", str(path.resolve())])
     assert result.exit_code == 0, result.output
     assert f"# Starting point for a {recognised};" in result.output
-    events = pipeline.select(configuration.parse(yaml.safe_load(result.output)), nominal_only=True)
+    events = loading.select(configuration.parse(document.parse(result.output, file="").content), nominal_only=True)
     assert events.cutflow.entries[:, 0].tolist() == [entries, entries]
 
 
@@ -53,8 +54,9 @@ def test_physlite_is_recognised_with_its_units(tmp_path: Path) -> None:
     with uproot.recreate(path) as file:
         file.mktree("CollectionTree", {**numbers, **jets})
     check(path, "PHYSLITE", 3)
-    raw = yaml.safe_load(ntuple.starting_configuration(ntuple.survey(str(path))))
-    events = pipeline.select(configuration.parse({**raw, "features": {**raw["features"], "m": "jet[0].mass"}}))
+    text = ntuple.starting_configuration(ntuple.survey(str(path)))
+    raw = document.parse(text, file="").content
+    events = loading.select(configuration.parse({**raw, "features": {**raw["features"], "m": "jet[0].mass"}}))
     leading = events.columns["jet_pt"][events.of_process("signal")]
     assert sorted(leading[~np.isnan(leading)]) == [30.0, 50.0]
     np.testing.assert_array_equal(events.columns["m"], events.columns["jet_pt"])

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import uproot
-import yaml
 from click.testing import CliRunner
 
 from cascadebdt.cascade import Cascade
@@ -28,7 +27,7 @@ def products(ntuples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     raw["cascade"] |= {"mode": "holdout", "folds": FOLDS}
     for sample in raw["samples"]:
         sample["files"] = str(ntuples / sample["files"])
-    (folder / "config.yaml").write_text(yaml.safe_dump(raw))
+    (folder / "config.yaml").write_text(json.dumps(raw))
     for command in ("train", "apply"):
         call(command, folder / "config.yaml", "--output", folder / "out")
     return folder / "out"

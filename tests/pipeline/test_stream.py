@@ -1,7 +1,6 @@
 """Streaming chosen files gives what selecting everything at once gives."""
 
 import json
-import platform
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,10 +15,12 @@ from cascadebdt.cascade import Cascade
 from cascadebdt.cli import main
 from cascadebdt.config import Config
 from cascadebdt.errors import ConfigError, InputError
-from cascadebdt.events import Events
+from cascadebdt.events import Events, loading
 from cascadebdt.histograms import yields
+from cascadebdt.histograms.contents import Histograms
+from cascadebdt.histograms.yields import Yields
 from cascadebdt.pipeline import Request
-from cascadebdt.products.store import Products
+from cascadebdt.products import Products
 from tiny_analysis import tiny_config
 
 
@@ -37,6 +38,10 @@ def whole(tiny: Config, tiny_events: Events, trained: Cascade, tmp_path_factory:
     return folder
 
 
+def regions(folder: Path) -> Yields:
+    return Products(folder).read(Histograms, "histograms", made_by="apply").regions
+
+
 def request_all(ntuples: Path, reference: Path, *, scores: bool = False) -> Request:
     return Request((str(ntuples / "*.root"),), None, reference, scores)
 
@@ -47,8 +52,8 @@ def test_streaming_all_files_gives_the_histograms_of_the_analysis(
 ) -> None:
     small = tiny.model_copy(update={"ntuples": tiny.ntuples.model_copy(update={"chunk_entries": 700})})
     pipeline.apply_files(small, Products(tmp_path), trained, request_all(ntuples, whole), jobs=jobs)
-    for name, histogram in Products(tmp_path).read_histograms()[0].items():
-        expected = Products(whole).read_histograms()[0][name]
+    for name, histogram in regions(tmp_path).items():
+        expected = regions(whole)[name]
         np.testing.assert_allclose(histogram.values(), expected.values(), rtol=1e-12, atol=1e-12)
     found, expected_flow = (json.loads((folder / "cutflow.json").read_text()) for folder in (tmp_path, whole))
     for sample, numbers in found["samples"].items():
@@ -80,9 +85,6 @@ def test_an_aborted_run_leaves_no_score_file_behind(
         assert list((tmp_path / "scores").glob(".*"))
         raise KeyboardInterrupt
 
-    abandoned = tmp_path / "scores" / f".zee.root.{platform.node()}.999999999"
-    abandoned.parent.mkdir()
-    abandoned.write_bytes(b"of a process that was killed")
     monkeypatch.setattr("cascadebdt.pipeline.stream.contents.score_histograms", fails)
     with pytest.raises(KeyboardInterrupt):
         pipeline.apply_files(tiny, Products(tmp_path), trained, request_all(ntuples, whole, scores=True))
@@ -99,11 +101,11 @@ def test_files_of_an_alternative_sample_give_its_variation(
     alternative = {"process": "zee", "files": str(ntuples / "zee_1.root"), "cross_section_pb": 1.0}
     raw.setdefault("systematics", []).append({"name": "generator", "kind": "sample", **alternative})
     config = configuration.parse(raw)
-    expected = yields.fill(events := pipeline.select(config), trained.score(events), config.regions)
+    expected = yields.fill(events := loading.select(config), trained.score(events), config.regions)
     request = Request((str(ntuples / "*_[01].root"),), None, whole, scores=True)
     used = {str(ntuples / f"{name}_0.root") for name in ("signal", "zee", "wjets")} | {str(ntuples / "zee_1.root")}
     pipeline.apply_files(config, Products(tmp_path), trained, replace(request, files=tuple(sorted(used))))
-    found = Products(tmp_path).read_histograms()[0]
+    found = regions(tmp_path)
     for region, histogram in expected.items():
         for variation in ("nominal", "generator_up"):
             assert yields.total(found[region], "zee", variation) == pytest.approx(
@@ -119,7 +121,7 @@ def test_without_known_bins_scores_get_equal_ones(
 ) -> None:
     request = Request((str(ntuples / "zee_0.root"),), None, tmp_path / "nowhere", scores=False)
     pipeline.apply_files(tiny, Products(tmp_path), trained, request)
-    histogram = Products(tmp_path).read_histograms()[0]["SR"]
+    histogram = regions(tmp_path)["SR"]
     np.testing.assert_array_equal(histogram.axes[2].edges, np.linspace(0, 1, 51))
 
 

@@ -1,6 +1,5 @@
 """A small analysis's yields and fit, made by hand: two control regions, the signal region, three processes."""
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import hist
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 
 from cascadebdt.histograms.yields import Histogram, Yields
+from cascadebdt.inference import FitResult
 
 SIMULATED = {
     "CR_zee": {"signal": [0.5, 0.2], "zee": [900.0, 400.0], "ttbar": [50.0, 30.0]},
@@ -16,19 +16,6 @@ SIMULATED = {
 }
 DATA = {"CR_zee": [990.0, 410.0], "CR_ttbar": [95.0, 230.0, 0.0], "SR": [410.0, 140.0, 55.0, 9.0]}
 WEIGHT = {"signal": 0.01, "zee": 2.0, "ttbar": 0.5}
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """A fit's numbers."""
-
-    blind: bool
-    mu: tuple[float, float]
-    normalisation: dict[str, tuple[float, float]]
-    pulls: dict[str, tuple[float, float]]
-    postfit: dict[str, dict[str, list[float]]]
-    total: dict[str, list[float]] = field(default_factory=dict)
-    total_uncertainty: dict[str, list[float]] = field(default_factory=dict)
 
 
 def histogram(region: str, *, data: list[float] | None, names: tuple[str, ...] = ("data",)) -> Histogram:
@@ -66,29 +53,39 @@ def open_yields() -> Yields:
     return {region: histogram(region, data=DATA[region]) for region in SIMULATED}
 
 
-def fitted(*, blind: bool) -> Fitted:
+def fitted(*, blind: bool) -> FitResult:
     mu, scale = (0.0 if blind else 2.0), {"zee": 1.1, "ttbar": 1.2}
     postfit = {
-        region: {name: [scale.get(name, mu) * value for value in numbers] for name, numbers in processes.items()}
+        region: {name: scale.get(name, mu) * np.array(numbers) for name, numbers in processes.items()}
         for region, processes in SIMULATED.items()
     }
-    total = {region: np.sum([*processes.values()], axis=0).tolist() for region, processes in postfit.items()}
-    return Fitted(
+    total = {region: np.sum([*processes.values()], axis=0) for region, processes in postfit.items()}
+    return FitResult(
+        parameters=("mu",),
+        values=np.array([mu]),
+        uncertainties=np.array([1.5]),
+        covariance=np.array([[2.25]]),
+        correlation=np.eye(1),
+        twice_nll=0.0,
+        goodness_of_fit=None,
         blind=blind,
+        poi="mu",
         mu=(mu, 1.5),
         normalisation={"zee": (1.1, 0.05), "ttbar": (1.2, 0.1)},
         pulls={"lumi": (0.1, 0.9), "photon_scale": (-2.5, 0.8), "mcstat_SR[3]": (0.2, 1.0)},
         postfit=postfit,
         total=total,
-        total_uncertainty={region: [0.1 * value for value in values] for region, values in total.items()},
+        total_uncertainty={region: 0.1 * values for region, values in total.items()},
+        at_bound=(),
+        agreement=0.0,
     )
 
 
 @pytest.fixture
-def blind_fit() -> Fitted:
+def blind_fit() -> FitResult:
     return fitted(blind=True)
 
 
 @pytest.fixture
-def open_fit() -> Fitted:
+def open_fit() -> FitResult:
     return fitted(blind=False)

@@ -1,12 +1,9 @@
-from typing import Any
-
 import numpy as np
 import pytest
 from matplotlib.container import BarContainer, ErrorbarContainer
 
 from cascadebdt import plots
-from cascadebdt.inference import Impact, Ranking, Scan
-from cascadebdt.inference.validation import ValidatedRegion
+from cascadebdt.inference import FitResult, Impact, Ranking, Scan, ValidatedRegion, Validation
 
 
 @pytest.fixture
@@ -61,14 +58,16 @@ def test_a_scan_of_two_parameters_has_contours() -> None:
     assert len(axes.collections) == 1
 
 
-def test_impossible_points_of_a_stored_scan_are_gaps() -> None:
-    stored: Any = {"parameters": ["mu"], "values": [[0.0, 1.0]], "increases": [None, 0.5], "best": [1.0]}
-    result: Any = {"parameters": ["mu"], "correlation": [[1.0]], "mu": [1.0, 1.5], "blind": False, "pulls": {}}
-    result["normalisation"] = {}
-    drawn = dict(plots.fitted(result=result, impacts={"impacts": []}, profile=stored, validated={"regions": {}}))
-    assert list(drawn) == ["fit", "correlations", "scan"]
-    curve = next(line for line in drawn["scan"].axes[0].lines if line.get_label() == "profile")
+def test_impossible_points_of_a_scan_are_gaps() -> None:
+    scan = Scan(("mu",), (np.array([0.0, 1.0]),), np.array([np.inf, 0.5]), (1.0,))
+    curve = next(line for line in plots.scan(scan).axes[0].lines if line.get_label() == "profile")
     assert np.isnan(np.asarray(curve.get_ydata(), np.float64)[0])
+
+
+def test_a_fit_without_nuisance_parameters_has_no_figure_of_impacts(open_fit: FitResult) -> None:
+    scan = Scan(("mu",), (np.array([0.0, 1.0]),), np.array([0.5, 0.0]), (1.0,))
+    drawn = plots.fitted(open_fit, Ranking((1.0, 1.5), ()), scan)
+    assert [name for name, _ in drawn] == ["fit", "correlations", "scan"]
 
 
 def test_validation_regions_are_drawn_with_their_pulls_and_p_values() -> None:
@@ -82,6 +81,6 @@ def test_validation_regions_are_drawn_with_their_pulls_and_p_values() -> None:
         total_p_value=0.8,
         p_value=0.54,
     )
-    upper, _, lower, _ = plots.validation({"VR_a": region, "VR_b": region}).axes
+    upper, _, lower, _ = plots.validation(Validation({"VR_a": region, "VR_b": region}, 0.6)).axes
     assert upper.get_title() == "VR_a: p = 0.54"
     assert lower.lines[-1].get_ydata() == pytest.approx([0.6, -0.9])

@@ -6,10 +6,11 @@ import pytest
 from matplotlib.patches import StepPatch
 
 from cascadebdt import plots
+from cascadebdt.histograms.contents import Flow
 from cascadebdt.histograms.yields import Histogram
 from cascadebdt.plots.training import _percent, _spread
 
-FLOW = {"steps": ["zee", "ttbar", "SR"], "yields": {"signal": [10.0, 9.0, 8.0], "zee": [1000.0, 50.0, 0.0]}}
+FLOW = Flow(("zee", "ttbar", "SR"), {"signal": (10.0, 9.0, 8.0), "zee": (1000.0, 50.0, 0.0)})
 
 
 @pytest.fixture

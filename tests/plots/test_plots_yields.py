@@ -12,8 +12,8 @@ from cascadebdt import plots
 from cascadebdt.arrays import FloatArray
 from cascadebdt.errors import FitError
 from cascadebdt.histograms.yields import Histogram, Yields
+from cascadebdt.inference import FitResult
 from cascadebdt.plots import style
-from cascadebdt.plots.inference import Fit
 
 
 def panels(figure: Figure) -> tuple[list[Axes], list[Axes], list[Axes]]:
@@ -48,13 +48,15 @@ def test_a_blind_signal_region_shows_no_data_and_says_so(blind_yields: Yields) -
     assert words(top[-1]) == words(bottom[-1]) == ["blinded"]
 
 
-def test_a_blind_fit_hides_data_of_the_signal_region_even_if_there_are_any(open_yields: Yields, blind_fit: Fit) -> None:
+def test_a_blind_fit_hides_data_of_the_signal_region_even_if_there_are_any(
+    open_yields: Yields, blind_fit: FitResult
+) -> None:
     top, _, bottom = panels(plots.regions(open_yields, blind_fit))
     assert points(top[-1]) is None
     assert points(bottom[-1]) is None
 
 
-def test_an_open_fit_shows_that_the_signal_region_has_no_events(blind_yields: Yields, open_fit: Fit) -> None:
+def test_an_open_fit_shows_that_the_signal_region_has_no_events(blind_yields: Yields, open_fit: FitResult) -> None:
     top, _, _ = panels(plots.regions(blind_yields, open_fit))
     assert points(top[-1]) == pytest.approx([0, 0, 0, 0])
 
@@ -106,7 +108,7 @@ def test_the_ratio_has_the_errors_of_the_data_over_the_prediction(open_yields: Y
     assert [low, high] == pytest.approx(style.poisson_interval(np.array([990.0]))[:, 0] / 950)
 
 
-def test_a_fit_replaces_yields_and_band_by_what_it_made_of_them(open_yields: Yields, blind_fit: Fit) -> None:
+def test_a_fit_replaces_yields_and_band_by_what_it_made_of_them(open_yields: Yields, blind_fit: FitResult) -> None:
     top, _, bottom = panels(plots.regions(open_yields, blind_fit))
     total = 1.1 * np.array([900, 400]) + 1.2 * np.array([50, 30])
     assert steps(top[0], "zee").values == pytest.approx(total)
@@ -114,13 +116,13 @@ def test_a_fit_replaces_yields_and_band_by_what_it_made_of_them(open_yields: Yie
     assert points(bottom[0]) == pytest.approx(np.array([990, 410]) / total)
 
 
-def test_a_fitted_signal_is_stacked_on_top(open_yields: Yields, open_fit: Fit) -> None:
+def test_a_fitted_signal_is_stacked_on_top(open_yields: Yields, open_fit: FitResult) -> None:
     top, _, _ = panels(plots.regions(open_yields, open_fit))
     expected = 1.1 * np.array([300, 90, 20, 2]) + 1.2 * np.array([100, 60, 30, 4]) + 2 * np.array([0.5, 1, 2, 4])
     assert steps(top[-1], "signal (fitted)").values == pytest.approx(expected)
 
 
-def test_a_blind_fit_has_no_signal_in_its_stack(blind_yields: Yields, blind_fit: Fit) -> None:
+def test_a_blind_fit_has_no_signal_in_its_stack(blind_yields: Yields, blind_fit: FitResult) -> None:
     assert "signal (fitted)" not in legend(plots.regions(blind_yields, blind_fit))
 
 
@@ -162,7 +164,7 @@ def test_a_bin_without_prediction_has_no_ratio() -> None:
     assert np.isnan(ratio(np.array([3.0]), np.array([0.0]))).all()
 
 
-def test_processes_have_one_colour_in_every_figure(open_yields: Yields, open_fit: Fit) -> None:
+def test_processes_have_one_colour_in_every_figure(open_yields: Yields, open_fit: FitResult) -> None:
     expected = style.colours(["signal", "zee", "ttbar"], signal="signal")
     for figure in (plots.regions(open_yields), plots.region(open_yields["SR"], "SR", open_fit)):
         patches = [patch for patch in figure.axes[0].patches if patch.get_label() in ("zee", "ttbar")]
@@ -177,11 +179,11 @@ def test_many_regions_break_into_rows(open_yields: Yields) -> None:
     assert len(figure.subfigs) == 2
 
 
-def test_a_fit_of_other_regions_is_refused_by_name(open_yields: Yields, open_fit: Fit) -> None:
+def test_a_fit_of_other_regions_is_refused_by_name(open_yields: Yields, open_fit: FitResult) -> None:
     with pytest.raises(FitError, match="fit: no region 'CR_zeee'; did you mean 'CR_zee'"):
         plots.region(open_yields["CR_zee"], "CR_zeee", open_fit)
 
 
-def test_a_fit_of_another_binning_is_refused(open_yields: Yields, open_fit: Fit) -> None:
+def test_a_fit_of_another_binning_is_refused(open_yields: Yields, open_fit: FitResult) -> None:
     with pytest.raises(FitError, match="region 'CR_ttbar' has 3 bins, its histogram 2"):
         plots.region(open_yields["CR_zee"], "CR_ttbar", open_fit)

@@ -8,9 +8,18 @@ import numpy as np
 import pytest
 
 from cascadebdt import report
+from cascadebdt.cascade import Cascade, Classifier, Stage, WorkingPoint
 from cascadebdt.errors import InputError
+from cascadebdt.histograms.contents import Histograms
+from cascadebdt.histograms.migration import MigrationTable
 from cascadebdt.histograms.yields import Histogram
-from cascadebdt.products.store import Products
+from cascadebdt.inference import FitResult, Limits, Lint, Ranking, Scan, Validation
+from cascadebdt.products import Products
+from cascadebdt.products.cutflow import CutflowReport
+from cascadebdt.products.manifest import Manifest
+from cascadebdt.products.results import Answers, Applied, Inferred
+from cascadebdt.products.summary import Summary
+from cascadebdt.workspace.assembly import Notes
 
 PNG = b"\x89PNG\r\n\x1a\n"
 STAGE = {
@@ -81,6 +90,17 @@ STAGE = {
     },
 }
 FINAL = {key: STAGE[key] for key in ("name", "against", "features", "models", "training")} | {"name": "final"}
+REGION = {
+    "data": [110.0, 90.0],
+    "predicted": [100.0, 95.0],
+    "uncertainty": [5.0, 4.0],
+    "processes": {"zee": [90.0, 80.0], "wjets": [10.0, 15.0]},
+    "pulls": [0.9, -0.5],
+    "total": 195.0,
+    "total_uncertainty": 8.0,
+    "total_p_value": 0.77,
+    "p_value": 0.42,
+}
 CONTENT: dict[str, Any] = {
     "summary": {
         "analysis": "wh_dark_photon",
@@ -101,13 +121,31 @@ CONTENT: dict[str, Any] = {
         "seed": 7,
         "unblind": None,
         "versions": {"python": "3.11.2", "xgboost": "3.0.1"},
-        "files": [{"sample": "zee", "file": "zee.root", "entries": 54321, "size_bytes": 2_500_000, "identity": "x"}],
+        "functions": {},
+        "files": [
+            {
+                "sample": "zee",
+                "file": "zee.root",
+                "tree": "Events",
+                "entries": 54321,
+                "read": 54321,
+                "selected": 2345,
+                "skipped": None,
+                "size_bytes": 2_500_000,
+                "identity": "x",
+            }
+        ],
+        "missing": {},
+        "used_in_training": {},
     },
     "cascade": {"format": 2, "signal": "signal", "mode": "cross_fit", "folds": 3, "stages": [STAGE], "final": FINAL},
     "cutflow": {
         "cuts": ["all events", "met > 40"],
         "samples": {"zee": {"entries": [54321, 2345], "sumw": [9000.0, 1712.0], "uncertainty": [90.0, 35.0]}},
+        "processes": {},
         "cascade": {"steps": ["zee", "SR"], "yields": {"signal": [8.2, 7.5], "zee": [1712.0, 412.0]}},
+        "events": {"read": 1234567, "selected": 20450, "lost": 0},
+        "skipped": [],
     },
     "fit": {
         "blind": True,
@@ -122,6 +160,13 @@ CONTENT: dict[str, Any] = {
         "total_uncertainty": {"CR_zee": [30.0, 20.0], "SR": [20.0, 5.0]},
         "at_bound": [],
         "parameters": ["mu", "norm_zee", "lumi"],
+        "values": [0.0, 1.081, 0.1],
+        "uncertainties": [1.572, 0.0123, 0.95],
+        "covariance": [[2.47, -0.006, 0.15], [-0.006, 0.00015, -0.006], [0.15, -0.006, 0.9]],
+        "twice_nll": 93.1,
+        "goodness_of_fit": 0.43,
+        "poi": "mu",
+        "agreement": 0.0,
         "correlation": [[1.0, -0.3, 0.1], [-0.3, 1.0, -0.5], [0.1, -0.5, 1.0]],
         "intervals": {"mu": [-1.5, 1.61], "norm_zee": [1.0688, 1.0941]},
     },
@@ -149,7 +194,11 @@ CONTENT: dict[str, Any] = {
         ],
     },
     "scan": {"parameters": ["mu"], "values": [[-3.0, 0.0, 3.0]], "increases": [None, 0.0, 3.6], "best": [0.0]},
-    "validation": {"regions": {}, "p_value": None},
+    "limits": {
+        "limit": {"level": 0.05, "expected": [1.61, 2.21, 3.12, 4.52, 6.33], "observed": None},
+        "significance": {"expected": 0.664, "observed": None},
+    },
+    "validation": None,
     "treatment": {
         "merged": {"CR_zee": [0.0, 0.5, 1.0]},
         "bins": [
@@ -193,13 +242,55 @@ def content() -> dict[str, Any]:
     return copy.deepcopy(CONTENT)
 
 
+def cascade_of(content: dict[str, Any]) -> Cascade:
+    """Return a cascade without boosters."""
+
+    def classifier(entry: dict[str, Any]) -> Classifier:
+        return Classifier(entry["name"], tuple(entry["against"]), tuple(entry["features"]), (), entry["training"])
+
+    def point(entry: dict[str, Any]) -> WorkingPoint:
+        looser = entry.get("validation_threshold")
+        threshold = np.float32(entry["threshold"]["value"])
+        looser = None if looser is None else np.float32(looser["value"])
+        return WorkingPoint(threshold, entry["signal_efficiency"], entry["efficiencies"], looser)
+
+    cascade = content["cascade"]
+    stages = tuple(Stage(classifier(entry), point(entry)) for entry in cascade["stages"])
+    return Cascade(cascade["signal"], cascade["folds"], stages, classifier(cascade["final"]), cascade["mode"])
+
+
+def applied_of(content: dict[str, Any]) -> Applied:
+    processes = {"signal": [0.4, 0.3], "zee": [900.0, 400.0]}
+    control, signal = (filled({**processes, "data": data}, nominal=True) for data in ([950.0, 450.0], [0.0, 0.0]))
+    scores = {name: filled(processes, nominal=False) for name in ("zee", "final")}
+    return Applied(
+        Histograms({"CR_zee": control, "SR": signal}, scores),
+        MigrationTable.from_json(content["migration"]),
+        CutflowReport.from_json(content["cutflow"]),
+        Manifest.from_json(content["manifest"]),
+    )
+
+
+def inferred_of(content: dict[str, Any]) -> Inferred:
+    answers = Answers(
+        Lint.from_json(content["lint"]),
+        FitResult.from_json(content["fit"]),
+        Limits.from_json(content["limits"]),
+        Ranking.from_json(content["ranking"]),
+        Scan.from_json(content["scan"]),
+    )
+    validation = Validation.from_json(content["validation"]) if content["validation"] else None
+    return Inferred(answers, Notes.from_json(content["treatment"]), validation, Summary.from_json(content["summary"]))
+
+
 def build(content: dict[str, Any], **more: Any) -> str:
-    shown = {name: part for name, part in content.items() if name not in ("ranking", "scan")}
-    return report.build(**{"figures": {}, **shown, **more})
+    parts = {"cascade": cascade_of(content), "applied": applied_of(content), "inferred": inferred_of(content)}
+    return report.build(**{"figures": {}, **parts, **more})
 
 
 def findings(content: dict[str, Any]) -> list[str]:
-    return report.findings(summary=content["summary"], cascade=content["cascade"], fit=content["fit"])
+    applied, inferred = applied_of(content), inferred_of(content)
+    return report.findings(cascade=cascade_of(content), cutflow=applied.cutflow, inferred=inferred)
 
 
 @pytest.mark.parametrize(
@@ -289,7 +380,7 @@ def test_nothing_to_say_is_no_warning(content: dict[str, Any]) -> None:
     [
         (("summary", "events", "lost"), 1200, "1,200 events were lost"),
         (("summary", "regions", "CR_zee", "purity"), 0.31, "Region CR_zee: only 31.0 %"),
-        (("summary", "fit", "goodness_of_fit"), 0.003, "p-value is 0.003"),
+        (("fit", "goodness_of_fit"), 0.003, "p-value is 0.003"),
         (("fit", "at_bound"), ["norm_zee"], "norm_zee is at its bound"),
         (("fit", "pulls", "lumi"), [-2.6, 0.9], "lumi is pulled by -2.6"),
         (("cascade", "stages", 0, "training", "best_iterations"), [399, 20, 399], "Stage zee: 2 of 3 boosters"),
@@ -319,10 +410,13 @@ def test_what_casts_doubt_on_a_result_is_a_warning(
 
 
 def test_data_that_contradict_the_prediction_of_a_validation_region_are_a_warning(content: dict[str, Any]) -> None:
-    region = {"data": [80, 40], "total": 91.3, "total_uncertainty": 4.2, "total_p_value": 0.02, "p_value": 0.0013}
-    page = build(content, validation={"regions": {"VR_zee": region}, "p_value": 0.0013})
-    assert "Region VR_zee: the other regions predict 91.3 events, 120 are seen; the p-value of all its bins" in page
-    assert '<td>91.3 <span class="pm">± 4.2</span></td><td>120</td>' in page
+    content["validation"] = {
+        "regions": {"VR_zee": REGION | {"data": [80.0, 40.0], "p_value": 0.0013}},
+        "p_value": 0.0013,
+    }
+    page = build(content)
+    assert "Region VR_zee: the other regions predict 195.0 events, 120 are seen; the p-value of all its bins" in page
+    assert '<td>195.0 <span class="pm">± 8.0</span></td><td>120</td>' in page
 
 
 def test_the_looser_threshold_stands_beside_the_threshold(content: dict[str, Any]) -> None:
@@ -337,6 +431,7 @@ def test_a_stage_with_a_spectator_tells_how_far_its_cut_sculpts_it(content: dict
         "spectator": "m_lg",
         "method": "flatness",
         "bins": 20,
+        "strength": 1.0,
         "jensen_shannon": 0.01234,
         "kolmogorov_smirnov": None,
     }
@@ -346,7 +441,8 @@ def test_a_stage_with_a_spectator_tells_how_far_its_cut_sculpts_it(content: dict
 
 
 def test_numbers_that_do_not_exist_are_dashes(content: dict[str, Any]) -> None:
-    content["summary"]["fit"] |= {"goodness_of_fit": None, "normalisation": {}}
+    content["summary"]["fit"]["goodness_of_fit"] = None
+    content["fit"]["normalisation"] = {}
     content["summary"]["regions"]["CR_zee"]["purity"] = None
     content["cascade"]["stages"][0]["training"]["auc"] = None
     page = build(content)
@@ -357,32 +453,48 @@ def test_numbers_that_do_not_exist_are_dashes(content: dict[str, Any]) -> None:
 
 def test_the_page_is_written_from_the_products_alone(content: dict[str, Any], tmp_path: Path) -> None:
     products = write_products(content, tmp_path)
-    assert report.write(products, signal="signal") == products.report
+    assert write_report(products) == products.report
     page = products.report.read_text()
     drawn = {path.name for path in products.plots.iterdir()}
-    names = ["regions", "regions_before_fit", "region_CR_zee", "region_SR", "fit", "flow"]
+    names = ["regions", "regions_before_fit", "region_CR_zee", "region_SR", "purity", "fit", "flow"]
     names += [f"{what}_{stage}" for what in ("scores", "quality") for stage in ("zee", "final")]
     names += ["ranking", "correlations", "scan"]
     assert drawn == {f"{name}.{suffix}" for name in names for suffix in ("png", "pdf")}
     assert page.count("<img ") == len(names)
 
 
+def test_values_from_memory_give_the_page_of_values_from_disk(content: dict[str, Any], tmp_path: Path) -> None:
+    write_report(write_products(content, tmp_path / "disk"))
+    memory = Products(tmp_path / "memory")
+    parts = {"cascade": cascade_of(content), "applied": applied_of(content), "inferred": inferred_of(content)}
+    report.write(memory, signal="signal", **parts)  # type: ignore[arg-type]
+    assert memory.report.read_bytes() == (tmp_path / "disk" / "report.html").read_bytes()
+
+
 def test_a_missing_product_is_named_with_the_command_that_makes_it(content: dict[str, Any], tmp_path: Path) -> None:
     products = write_products(content, tmp_path)
     products.json("fit").unlink()
     with pytest.raises(InputError, match=r"fit\.json: no such product; make it with 'cascadebdt fit'"):
-        report.write(products, signal="signal")
+        write_report(products)
 
 
 def write_products(content: dict[str, Any], directory: Path) -> Products:
     products = Products(directory)
-    for name, part in content.items():
-        products.write("cascade/cascade" if name == "cascade" else name, part)
-    processes = {"signal": [0.4, 0.3], "zee": [900.0, 400.0]}
-    control, signal = (filled({**processes, "data": data}, nominal=True) for data in ([950.0, 450.0], [0.0, 0.0]))
-    scores = {name: filled(processes, nominal=False) for name in ("zee", "final")}
-    products.write_histograms({"CR_zee": control, "SR": signal}, scores)
+    cascade_of(content).save(products.cascade)
+    applied_of(content).write(products)
+    inferred_of(content).write(products)
     return products
+
+
+def write_report(products: Products) -> Path:
+    """Write the page from what is on disk."""
+    return report.write(
+        products,
+        cascade=Cascade.load(products.cascade),
+        applied=Applied.read(products),
+        inferred=Inferred.read(products),
+        signal="signal",
+    )
 
 
 def filled(values: dict[str, list[float]], *, nominal: bool) -> Histogram:
@@ -433,18 +545,7 @@ def test_the_lint_and_the_intervals_of_normalisations_are_on_the_page(content: d
 
 def test_validation_regions_have_a_table_where_there_are_any(content: dict[str, Any], tmp_path: Path) -> None:
     assert "Validation regions" not in build(content)
-    region = {
-        "data": [110.0, 90.0],
-        "predicted": [100.0, 95.0],
-        "uncertainty": [5.0, 4.0],
-        "processes": {"zee": [90.0, 80.0], "wjets": [10.0, 15.0]},
-        "pulls": [0.9, -0.5],
-        "total": 195.0,
-        "total_uncertainty": 8.0,
-        "total_p_value": 0.77,
-        "p_value": 0.42,
-    }
-    content["validation"] = {"regions": {"VR_zee": region, "VR_ttbar": region}, "p_value": 0.31}
+    content["validation"] = {"regions": {"VR_zee": REGION, "VR_ttbar": REGION}, "p_value": 0.31}
     page = build(content)
     for text in (
         "<td>VR_zee</td><td>195.0 <",
@@ -455,5 +556,5 @@ def test_validation_regions_have_a_table_where_there_are_any(content: dict[str, 
     ):
         assert text in page
     products = write_products(content, tmp_path)
-    report.write(products, signal="signal")
+    write_report(products)
     assert (products.plots / "validation.png").stat().st_size > 5000

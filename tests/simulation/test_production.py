@@ -44,16 +44,17 @@ def assert_equal(a: Sample, b: Sample) -> None:
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Files of two small processes and their data, so bright that many data events are drawn."""
     output = tmp_path_factory.mktemp("samples")
-    paths = production.produce(
+    made = production.produce(
         [small("wgamma", events=1000), small("wjets", events=1000)],
         output,
         scale=1.0,
         jobs=1,
         seed=3,
         luminosity_fb=0.08,
+        with_data=True,
         report=ignore,
     )
-    return {path.name: path for path in paths}
+    return {path.name: path for path in made.paths}
 
 
 def test_samples_are_equal_for_any_number_of_jobs() -> None:
@@ -147,6 +148,30 @@ def test_the_factors_of_the_data_are_applied() -> None:
     columns, truth = pseudodata.draw(process, simulate(process, stream=DATA), luminosity_fb=1.0, seed=1)
     assert len(columns["event"]) == 0
     assert truth["expected_rows"] == 0.0
+
+
+def test_without_data_only_the_processes_are_made_and_their_cost_is_told(tmp_path: Path) -> None:
+    made = production.produce(
+        [small("whdark", events=100)],
+        tmp_path,
+        scale=1.0,
+        jobs=1,
+        seed=3,
+        luminosity_fb=1.0,
+        with_data=False,
+        report=ignore,
+    )
+    assert [path.name for path in made.paths] == ["whdark.root"] == [path.name for path in tmp_path.iterdir()]
+    (cost,) = made.costs
+    assert (cost.name, cost.generated) == ("whdark", 200)
+    assert 0 < cost.effective < 200
+    assert cost.cpu_s > 0
+    assert made.table().splitlines()[-1].startswith("| whdark | 200 | ")
+
+
+def test_processes_are_chosen_by_name_in_the_order_of_the_table() -> None:
+    assert [process.name for process in production.select(["zee", "whdark"])] == ["whdark", "zee"]
+    assert production.select(None) == list(PROCESSES)
 
 
 def test_an_unknown_process_is_named_with_the_closest_known(tmp_path: Path) -> None:

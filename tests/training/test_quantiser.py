@@ -8,6 +8,7 @@ import xgboost as xgb
 from hypothesis import given
 
 from cascadebdt.arrays import FeatureArray
+from cascadebdt.training import quantiser
 from cascadebdt.training.feature_rows import FeatureRows
 from cascadebdt.training.quantiser import BEYOND, Quantiser, cuts
 

@@ -91,7 +91,7 @@ def test_systematics_of_one_parameter_share_it_where_they_do_not_meet() -> None:
         ([{"name": "norm_zee", "size": 0.1}], "the parameter 'norm_zee', a name that is taken"),
         ([{"name": "mcstat", "size": 0.1, "decorrelate": "regions"}], "the parameter 'mcstat_CR_zee'"),
         ([{"name": "a", "size": 0.1, "regions": "CR_ze"}], "unknown region 'CR_ze'; did you mean 'CR_zee'?"),
-        ([{"name": "a", "size": 0.1, "decorrelate": "region"}], "systematics[0].decorrelate[0]: input should be"),
+        ([{"name": "a", "size": 0.1, "decorrelate": "region"}], "systematics[0].decorrelate: input should be"),
     ],
 )
 def test_parameters_that_are_not_what_they_seem_are_refused(systematics: Any, message: str) -> None:

@@ -100,7 +100,7 @@ def test_symmetrised_sides_are_opposite_and_a_symmetric_variation_stays(
     one, other, actions = effects(nominal, nominal * up[:n], nominal * down[:n], symmetrise=how)
     assert one.normalisation * other.normalisation == pytest.approx(1)
     assert f"symmetrised ({how})" in actions
-    assume(min(one.shape.min(), other.shape.min()) > 1 / treatment.LARGEST_RATIO + 1e-9)
+    assume(min(one.shape.min(), other.shape.min()) > 1 / treatment.MAX_RATIO + 1e-9)
     np.testing.assert_allclose(one.shape + other.shape, 2)
     again, opposite, _ = effects(nominal, yields_of(nominal, one), yields_of(nominal, other), symmetrise=how)
     np.testing.assert_allclose(again.shape, one.shape, rtol=1e-9)
@@ -148,6 +148,20 @@ def test_what_is_pruned_is_below_the_threshold_and_what_is_kept_is_not(
     for kept, side in zip(after[:2], before[:2], strict=True):
         expected = np.ones(n) if "shape pruned" in after[2] else side.shape
         np.testing.assert_array_equal(kept.shape, expected)
+
+
+@pytest.mark.parametrize("part", ["normalisation", "shape"])
+@pytest.mark.parametrize("side", ["up", "down"])
+def test_an_effect_that_equals_the_threshold_is_kept_and_a_smaller_one_is_pruned(part: str, side: str) -> None:
+    none, some = Effect(1.0, np.ones(2)), Effect(1.25, np.array([1.25, 1.0]))  # binary fractions: no rounding
+    up, down = (some, none) if side == "up" else (none, some)
+    *kept, actions = treatment.pruned_effects(up, down, PruneConfig.model_validate({part: 0.25}))
+    assert kept == [up, down]  # the same values, unchanged
+    assert actions == []
+    *pruned, actions = treatment.pruned_effects(up, down, PruneConfig.model_validate({part: np.nextafter(0.25, 1)}))
+    assert actions == [f"{part} pruned"]
+    for effect in pruned:
+        assert np.all(getattr(effect, part) == 1)
 
 
 def test_pruning_is_logged_with_region_process_and_systematic(caplog: pytest.LogCaptureFixture) -> None:

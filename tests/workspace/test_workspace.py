@@ -156,7 +156,7 @@ def test_an_extreme_variation_is_limited_so_that_rates_stay_positive(caplog: pyt
     other = modifiers(workspace.build(yields, small_config()), "SR", "other")
     assert other["scale", "normsys"]["lo"] == pytest.approx(0.1)
     assert min(other["scale", "histosys"]["lo_data"]) > 0
-    assert "variation 'scale_down' changes the yield more than 10-fold" in caplog.text
+    assert "the variation 'scale_down' changes the yield by more than a factor of 10" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ import numpy as np
 from cascadebdt.arrays import EVENT_ID, FEATURE, REGION, AnyArray, FeatureArray, IdArray, IntArray, RegionArray
 from cascadebdt.cascade import holdout, sorter, storage
 from cascadebdt.cascade.discriminant import Discriminant
-from cascadebdt.cascade.multiclass import SORTER, Multiclass
+from cascadebdt.cascade.multiclass import Multiclass
 from cascadebdt.cascade.scores import BLINDED, Scores
-from cascadebdt.cascade.stage import FINAL, Classifier, Stage
+from cascadebdt.cascade.stage import Classifier, Stage, require_distinct
 from cascadebdt.cascade.working_point import WorkingPoint
 from cascadebdt.config import Mode, region_names
 from cascadebdt.errors import InputError, did_you_mean
@@ -46,13 +46,7 @@ class Cascade:
     provenance: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
-        names = [stage.name for stage in self.stages]
-        for name in names:
-            if name in (FINAL, SORTER) or names.count(name) > 1:
-                raise InputError(
-                    f"cascade: the stage name '{name}' is taken; expected a name for each stage, neither '{FINAL}' nor "
-                    f"'{SORTER}', which are the names of the final discriminant and of the sorter"
-                )
+        require_distinct([stage.name for stage in self.stages])
 
     @property
     def regions(self) -> tuple[str, ...]:
@@ -349,17 +343,18 @@ def _at(stage: Stage, threshold: float | None, validation: float | None) -> Stag
     """Return a stage with other thresholds; None keeps one."""
     if threshold is None and validation is None:
         return stage
-    old = stage.working_point
+    where, old = f"with_working_points: stage '{stage.name}'", stage.working_point
     if not stage.classifier.is_trained:
-        raise InputError(f"with_working_points: stage '{stage.name}' was not trained, everything passes it")
+        raise InputError(f"{where} was not trained and gives all events the same score, expected a trained stage")
     if validation is not None and old.validation_threshold is None:
-        raise InputError(f"with_working_points: stage '{stage.name}' has no validation region")
+        raise InputError(f"{where} has no validation region, expected no validation threshold for it")
     tight = old.threshold if threshold is None else np.float32(threshold)
     loose = old.validation_threshold if validation is None else np.float32(validation)
-    if not (0 <= (tight if loose is None else loose) <= tight <= 1) or loose == tight:
-        found = tight if loose is None else f"{loose} and {tight}"
+    if not 0 <= tight <= 1:
+        raise InputError(f"{where}: threshold {tight:g}, expected a score in [0, 1]")
+    if loose is not None and not 0 <= loose < tight:
         raise InputError(
-            f"with_working_points: stage '{stage.name}' got {found}, expected scores in [0, 1] with the validation "
-            "threshold, where there is one, below the threshold"
+            f"{where}: validation threshold {loose:g}, expected a score in [0, {tight:g}), below the threshold; give "
+            "both if both are to change"
         )
     return replace(stage, working_point=WorkingPoint(tight, None, {}, loose))

@@ -11,8 +11,6 @@ from cascadebdt.arrays import FEATURE, AnyArray, FeatureArray, IntArray
 from cascadebdt.forest.columns import feature_matrix
 from cascadebdt.forest.reference import BLOCK
 
-SORTER = "sorter"  # the name of the one that sorts rejected events, and of the folder of its models
-
 
 @dataclass(frozen=True)
 class Multiclass:

@@ -12,7 +12,7 @@ from cascadebdt.forest.logistic import probability
 BLINDED = -1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scores:
     """The margins and the region of each event; its scores are a view of the margins.
 

@@ -1,14 +1,16 @@
 """The parts of a cascade: a classifier of one booster per fold, and a stage, a classifier with its working point."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import xgboost as xgb
 
 from cascadebdt.cascade.working_point import WorkingPoint
+from cascadebdt.errors import InputError
 from cascadebdt.forest.engines import Member
 
+SORTER = "sorter"  # name of the BDT that sorts rejected events, and of the folder of its models
 FINAL = "final"  # name of the final discriminant, in messages and as a folder of models
 
 
@@ -54,3 +56,21 @@ class Stage:
     def name(self) -> str:
         """The stage's name."""
         return self.classifier.name
+
+
+def require_distinct(names: Sequence[str]) -> None:
+    """Require that no two stages have the same name, and none that of the final discriminant or of the sorter.
+
+    Regions and folders of models are named after the stages.
+
+    Raises
+    ------
+    InputError
+        Naming the stage.
+    """
+    for name in names:
+        if name in (FINAL, SORTER) or names.count(name) > 1:
+            raise InputError(
+                f"cascade: the stage name '{name}' is taken; expected a name for each stage, neither '{FINAL}' nor "
+                f"'{SORTER}', which are the names of the final discriminant and of the sorter"
+            )

@@ -1,9 +1,10 @@
 """YAML -> frozen, typed configuration: the only code that sees raw configuration, and the only home of defaults.
 
-`load` reads a file, `parse` a mapping. Unknown keys are rejected with the closest known key, limits stand with
-the field they limit, and every message starts with the path of what is wrong.
+`load` reads a file, `parse` a mapping. Unknown keys are rejected with the closest known key, limits and meaning stand
+with the field they belong to, and every message starts with the file, the line and the path of what is wrong.
 """
 
+from cascadebdt.config.analysis import NOMINAL, Config, FitConfig
 from cascadebdt.config.cascade import (
     BDTConfig,
     CascadeConfig,
@@ -20,19 +21,9 @@ from cascadebdt.config.cascade import (
     StageConfig,
     WorkingPointConfig,
 )
+from cascadebdt.config.inputs import DATA, ENTRY, CutConfig, NtupleConfig, ObjectConfig, SampleConfig
 from cascadebdt.config.reading import load, parse
 from cascadebdt.config.regions import BinningConfig, RegionsConfig
-from cascadebdt.config.sections import (
-    DATA,
-    ENTRY,
-    NOMINAL,
-    Config,
-    CutConfig,
-    FitConfig,
-    NtupleConfig,
-    ObjectConfig,
-    SampleConfig,
-)
 from cascadebdt.config.systematics import (
     KinematicSystematic,
     NormalisationSystematic,

@@ -6,7 +6,21 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from cascadebdt.config import region_names
-from cascadebdt.config.base import Fraction, Name, Positive, Section, as_list, require_unique
+from cascadebdt.config.base import (
+    ONE_OR_MORE,
+    Flag,
+    Fraction,
+    Integer,
+    LocatedError,
+    Location,
+    Name,
+    Names,
+    NotNegative,
+    Positive,
+    Real,
+    Section,
+    require_unique,
+)
 from cascadebdt.errors import did_you_mean
 
 NegativeWeights = Literal["absolute", "drop", "zero", "pair", "error"]
@@ -17,32 +31,89 @@ Memory = Literal["ram", "stream", "disk"]
 Part = Literal["binary", "multiclass", "stages"]
 
 
-class BDTConfig(Section):
-    """Hyperparameters of a booster, with XGBoost's names."""
+Probability = Annotated[Real, Field(ge=0, le=1)]
+Share = Annotated[Real, Field(gt=0, le=1)]
 
-    n_estimators: int = Field(default=400, gt=0)
-    max_depth: int = Field(default=4, gt=0, le=16)
-    learning_rate: float = Field(default=0.1, gt=0, le=1)
-    early_stopping_rounds: int | None = Field(default=20, gt=0)
-    min_child_weight: float = Field(default=5.0, ge=0)
-    subsample: float = Field(default=1.0, gt=0, le=1)
-    colsample_bytree: float = Field(default=1.0, gt=0, le=1)
-    reg_lambda: float = Field(default=1.0, ge=0)
-    gamma: float = Field(default=0.0, ge=0)
-    max_bin: int = Field(default=256, ge=2)
+# Names that a stage would share with a column, a folder or a file of the cascade, which it would overwrite.
+RESERVED = ("final", "sorter", "score", "data", "nominal", region_names.SIGNAL_REGION)
+
+
+class BDTConfig(Section):
+    """Hyperparameters of a booster, with XGBoost's names and meanings."""
+
+    n_estimators: Integer = Field(
+        default=400, gt=0, le=100_000, description="Trees at most; early stopping may end with fewer.", examples=[60]
+    )
+    max_depth: Integer = Field(default=4, gt=0, le=16, description="Splits on any path of a tree.", examples=[3])
+    learning_rate: Share = Field(default=0.1, description="Factor on what each tree adds to the score.", examples=[0.3])
+    early_stopping_rounds: Integer | None = Field(
+        default=20,
+        gt=0,
+        le=100_000,
+        description="Training stops after so many trees without a better loss of the events held back for this; `null` "
+        "grows all trees and holds nothing back.",
+        examples=[5, None],
+    )
+    min_child_weight: NotNegative = Field(
+        default=5.0,
+        description="Smallest sum of second derivatives of the loss in a leaf; an event of training weight 1 adds at "
+        "most 1/4 to it.",
+        examples=[20],
+    )
+    subsample: Share = Field(
+        default=1.0,
+        description="Share of the training events that a tree sees, drawn anew for each.",
+        examples=[0.7],
+    )
+    colsample_bytree: Share = Field(
+        default=1.0, description="Share of the features that a tree may use, drawn anew for each.", examples=[0.8]
+    )
+    reg_lambda: NotNegative = Field(
+        default=1.0,
+        description="L2 penalty on the values of leaves; a larger one makes steps smaller.",
+        examples=[10],
+    )
+    gamma: NotNegative = Field(
+        default=0.0, description="Reduction of the loss below which no split is made.", examples=[0.5]
+    )
+    max_bin: Integer = Field(
+        default=256,
+        ge=2,
+        le=65_536,
+        description="Bins per feature among whose edges splits are looked for.",
+        examples=[64],
+    )
 
 
 class WorkingPointConfig(Section):
     """The threshold of a stage: a target signal efficiency among events that reach it, or a fixed score.
 
-    A second, looser one, `validation_efficiency` or `validation_threshold`, makes the band between the two the
-    validation region of the stage.
+    A number alone is the signal efficiency. A second, looser one, `validation_efficiency` or `validation_threshold`,
+    makes the band between the two the validation region of the stage.
     """
 
-    signal_efficiency: Fraction | None = None
-    threshold: Annotated[float, Field(ge=0, le=1)] | None = None
-    validation_efficiency: Fraction | None = None
-    validation_threshold: Annotated[float, Field(ge=0, le=1)] | None = None
+    signal_efficiency: Fraction | None = Field(
+        default=None,
+        description="Efficiency, among the signal that reaches the stage, that the threshold is set to.",
+        examples=[0.93],
+    )
+    threshold: Probability | None = Field(
+        default=None, description="In its place: the score from which on events pass.", examples=[0.6]
+    )
+    validation_efficiency: Fraction | None = Field(
+        default=None,
+        description="Larger efficiency of a looser threshold; events between the two fill `VR_<stage>`.",
+        examples=[0.96],
+    )
+    validation_threshold: Probability | None = Field(
+        default=None, description="In its place: the looser threshold as a score.", examples=[0.5]
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, data: Any) -> Any:
+        is_number = isinstance(data, int | float) and not isinstance(data, bool)
+        return {"signal_efficiency": data} if is_number else data
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
@@ -67,139 +138,232 @@ class WorkingPointConfig(Section):
 
 
 class ConstraintsConfig(Section):
-    """What the trees of a stage may do.
+    """What the trees of a stage may do."""
 
-    `monotone` says for features whether the score may only rise (``increasing``) or only fall with them.
-    `interactions` lists groups of features that may meet on one path of a tree; a feature of no group meets no other.
-    """
-
-    monotone: dict[str, Literal["increasing", "decreasing"]] = {}
-    interactions: tuple[tuple[str, ...], ...] = ()
+    monotone: dict[str, Literal["increasing", "decreasing"]] = Field(
+        default={},
+        description="Features with which the score may only rise (`increasing`) or only fall (`decreasing`).",
+        examples=[{"met": "increasing"}],
+    )
+    interactions: tuple[tuple[str, ...], ...] = Field(
+        default=(),
+        description="Groups of features that may meet on one path of a tree; a feature of no group meets no other.",
+        examples=[[["photon_pt", "met"], ["n_jet", "ht"]]],
+    )
 
 
 class DecorrelateConfig(Section):
-    """A spectator that the score of a stage must not follow, by a feature's name.
+    """A spectator that the score of a stage must not follow."""
 
-    ``planing`` weights both classes to equal spectator distributions in `bins` bins while they train; ``flatness``
-    adds a loss of weight `strength` for background scores that differ between the bins; ``none`` only tells how far the
-    cut sculpts the spectator, as the others do, too.
-    """
-
-    spectator: str
-    method: Literal["planing", "flatness", "none"] = "planing"
-    bins: int = Field(default=20, ge=2, le=1000)
-    strength: Positive = 1.0
+    spectator: str = Field(description="Name of the feature.", examples=["m_lg"])
+    method: Literal["planing", "flatness", "none"] = Field(
+        default="planing",
+        description="`planing` weights both classes to equal spectator distributions while they train; `flatness` adds "
+        "a loss for background scores that differ between the bins; `none` only measures how far the cut sculpts the "
+        "spectator, as the others do, too.",
+        examples=["flatness"],
+    )
+    bins: Integer = Field(default=20, ge=2, le=1000, description="Bins of the spectator.", examples=[10])
+    strength: Positive = Field(default=1.0, description="Weight of the loss of `flatness`.", examples=[3])
 
 
 class _Learning(Section):
     """Features and how trees are grown on them."""
 
-    features: tuple[str, ...] = Field(min_length=1)
-    bdt: BDTConfig = BDTConfig()
-    constraints: ConstraintsConfig = ConstraintsConfig()
-    decorrelate: DecorrelateConfig | None = None
+    features: tuple[str, ...] = Field(
+        min_length=1, description="Names of the features that the BDT reads.", examples=[["photon_pt", "met"]]
+    )
+    bdt: BDTConfig = Field(
+        default=BDTConfig(),
+        description="Hyperparameters that differ from `cascade.bdt`.",
+        examples=[{"max_depth": 3}],
+    )
+    constraints: ConstraintsConfig = Field(
+        default=ConstraintsConfig(),
+        description="Monotone features and groups of features.",
+        examples=[{"monotone": {"met": "increasing"}}],
+    )
+    decorrelate: DecorrelateConfig | None = Field(
+        default=None, description="A spectator that the score must not follow.", examples=[{"spectator": "m_lg"}]
+    )
+
+    @model_validator(mode="after")
+    def _distinct_features(self) -> Self:
+        require_unique(self.features, "features", what="feature")
+        return self
 
     @model_validator(mode="after")
     def _constrains_its_features(self) -> Self:
-        groups = {"monotone": list(self.constraints.monotone)}
-        groups |= {f"interactions[{k}]": list(group) for k, group in enumerate(self.constraints.interactions)}
-        for where, names in groups.items():
-            for name in names:
-                if name not in self.features:
-                    raise ValueError(
-                        f"constraints.{where}: '{name}' is no feature of this stage{did_you_mean(name, self.features)}"
-                    )
+        monotone = self.constraints.monotone
+        constrained: list[tuple[str, Location]] = [(name, ("monotone", name)) for name in monotone]
+        for k, group in enumerate(self.constraints.interactions):
+            constrained += [(name, ("interactions", k, index)) for index, name in enumerate(group)]
+        for name, location in constrained:
+            if name not in self.features:
+                cure = did_you_mean(name, self.features)
+                raise LocatedError(f"'{name}' is no feature of this stage{cure}", "constraints", *location)
         return self
 
 
 class StageConfig(_Learning):
     """One stage: the signal against the processes `against`, with their own features."""
 
-    name: Name
-    against: tuple[Name, ...] = Field(min_length=1)
-    working_point: WorkingPointConfig
+    name: Name = Field(
+        description="Name of the stage, unique. What it rejects is the control region `CR_<name>`.", examples=["ttbar"]
+    )
+    against: Names = Field(min_length=1, description="Background processes it is trained against.", examples=["ttbar"])
+    working_point: WorkingPointConfig = Field(
+        description="Where the stage cuts; a number is a signal efficiency.",
+        examples=[0.93, {"signal_efficiency": 0.93, "validation_efficiency": 0.96}],
+    )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _one_background(cls, data: Any) -> Any:
-        return as_list(data, "against")
+    @model_validator(mode="after")
+    def _names_are_free(self) -> Self:
+        require_unique(self.against, "against", what="process")
+        if self.name in RESERVED or self.name.startswith((region_names.CONTROL, region_names.VALIDATION)):
+            raise LocatedError(f"'{self.name}' is a reserved word; give the stage another name", "name")
+        return self
 
 
 class FinalConfig(_Learning):
-    """The final discriminant, in which the signal region is binned.
+    """The final discriminant, in which the signal region is binned."""
 
-    `kind` is one part or the mean of several. ``binary``: a BDT, the signal against all backgrounds. ``multiclass``:
-    the likelihood ratio of a BDT with a class for each process, with the expected yields as priors. ``stages``: the
-    likelihood ratio that follows from the scores of the stages, which needs no BDT of its own. BDTs train on ``all``
-    selected events or on the ``survivors`` of all stages (`train_on`), and are means of `repeats`, which differ in the
-    fold that stops their training, and in the seed.
-    """
-
-    features: tuple[str, ...] = ()
-    kind: tuple[Part, ...] = Field(default=("binary",), min_length=1)
-    train_on: Literal["all", "survivors"] = "survivors"
-    repeats: int = Field(default=1, ge=1, le=20)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_part(cls, data: Any) -> Any:
-        return as_list(data, "kind")
+    features: tuple[str, ...] = Field(
+        default=(), description="Names of the features that its BDTs read.", examples=[["photon_pt", "met"]]
+    )
+    kind: Annotated[tuple[Part, ...], ONE_OR_MORE] = Field(
+        default=("binary",),
+        min_length=1,
+        description="What it is, or the parts whose mean it is. `binary`: a BDT, the signal against all backgrounds. "
+        "`multiclass`: the likelihood ratio of a BDT with a class for each process and the expected yields as priors. "
+        "`stages`: the likelihood ratio that follows from the scores of the stages, which needs no BDT of its own.",
+        examples=[["stages", "multiclass"]],
+    )
+    train_on: Literal["all", "survivors"] = Field(
+        default="survivors",
+        description="Events on which its BDTs train: all that are selected, or those that pass every stage.",
+        examples=["all"],
+    )
+    repeats: Integer = Field(
+        default=1,
+        ge=1,
+        le=20,
+        description="Each BDT is the mean of so many, which differ in the fold that stops their training, and in the "
+        "seed.",
+        examples=[2],
+    )
 
     @model_validator(mode="after")
     def _consistent_parts(self) -> Self:
-        require_unique("final.kind", list(self.kind))
+        require_unique(self.kind, "kind", what="part")
         if not self.features and self.kind != ("stages",):
-            raise ValueError(f"final: kind {' + '.join(self.kind)} needs features, got none")
+            raise LocatedError(f"kind {' + '.join(self.kind)} needs features, got none", "features")
         if "binary" not in self.kind and (self.decorrelate or self.constraints != ConstraintsConfig()):
-            raise ValueError("final: constraints and decorrelate are of the binary BDT; add 'binary' to kind")
+            raise ValueError("constraints and decorrelate are of the binary BDT; add 'binary' to kind")
         return self
 
 
 class ControlConfig(Section):
-    """Which control region an event goes to that a stage rejects.
+    """Which control region an event goes to that a stage rejects."""
 
-    ``stage``: that of the stage. ``sorter``: that of the event's most probable background, by a multiclass BDT with a
-    class for the backgrounds of each stage, which trains on rejected events. It reads `features`, by default those of
-    all stages, and the region is binned in its probability where the observable is ``score``.
-    """
-
-    assign: Literal["stage", "sorter"] = "stage"
-    features: tuple[str, ...] = ()
-    bdt: BDTConfig = BDTConfig()
+    assign: Literal["stage", "sorter"] = Field(
+        default="stage",
+        description="`stage`: the region of the stage that rejects the event. `sorter`: that of its most probable "
+        "background, by a multiclass BDT with a class for the backgrounds of each stage, trained on rejected events; "
+        "the observable `score` of a control region is then its probability.",
+        examples=["sorter"],
+    )
+    features: tuple[str, ...] = Field(
+        default=(),
+        description="Names of the features that the sorter reads; those of all stages if not given.",
+        examples=[["photon_pt", "met"]],
+    )
+    bdt: BDTConfig = Field(
+        default=BDTConfig(),
+        description="Hyperparameters of the sorter that differ from `cascade.bdt`.",
+        examples=[{"learning_rate": 0.2}],
+    )
 
 
 class CascadeConfig(Section):
-    """The ordered stages and how they are trained. `bdt` is the default of every stage's `bdt`.
+    """The ordered stages and how they are trained."""
 
-    `mode` says which models score an event. ``cross_fit``: those of its fold, which trained on the other folds, on
-    events that models of other folds, which may have seen it, let through. ``nested``: those of its fold, trained on
-    what a cascade of the other folds alone lets through, at `folds` times the cost. ``holdout``: one model per stage,
-    trained without fold 0; of simulation only fold 0 is scored.
-
-    `memory` says where training keeps its events, with the same result: ``ram``; ``stream``, features in a file and
-    bins in memory, one fold after the other; ``disk``, bins in files, too. `max_events_per_process` lets at most so
-    many events of a process train a stage, chosen by their identity; with `inverse_sampling_weights` those chosen stand
-    for the others, so that the mixture of the processes stays what it was.
-
-    `negative_weights` and `class_balance` concern training alone. `too_few_events` says what becomes of a stage where
-    a class has fewer than `min_effective_events`, (sum w)^2 / sum w^2: an error, or a stage that everything passes.
-    """
-
-    signal: Name = "signal"
-    mode: Mode = "cross_fit"
-    folds: int = Field(default=5, ge=2, le=100)
-    bdt: BDTConfig = BDTConfig()
-    device: Device = "auto"
-    memory: Memory = "ram"
-    max_events_per_process: int | None = Field(default=None, gt=0)
-    inverse_sampling_weights: bool = True
-    negative_weights: NegativeWeights = "absolute"
-    class_balance: ClassBalance = "events"
-    min_effective_events: float = Field(default=100.0, ge=0)
-    too_few_events: Literal["error", "pass"] = "error"
-    stages: tuple[StageConfig, ...] = Field(min_length=1)
-    control: ControlConfig = ControlConfig()
-    final: FinalConfig | None = None
+    signal: Name = Field(default="signal", description="Process that every stage keeps.", examples=["whdark"])
+    mode: Mode = Field(
+        default="cross_fit",
+        description="Which models score an event. `cross_fit`: those of its fold, which trained on the other folds, on "
+        "events that models of other folds, which may have seen it, let through. `nested`: those of its fold, trained "
+        "on what a cascade of the other folds alone lets through, at `folds` times the cost. `holdout`: one model per "
+        "stage, trained without fold 0; of simulation only fold 0 is scored.",
+        examples=["nested"],
+    )
+    folds: Integer = Field(
+        default=5, ge=2, le=100, description="Parts of the events, by identity, for cross-fitting.", examples=[3]
+    )
+    bdt: BDTConfig = Field(
+        default=BDTConfig(),
+        description="Hyperparameters of every stage that does not set its own.",
+        examples=[{"n_estimators": 60, "max_depth": 3}],
+    )
+    device: Device = Field(
+        default="auto",
+        description="Where boosters train; `auto` takes a CUDA device if there is one.",
+        examples=["cpu"],
+    )
+    memory: Memory = Field(
+        default="ram",
+        description="Where training keeps its events, with the same result. `ram`; `stream`: features in a file and "
+        "bins in memory, one fold after the other; `disk`: bins in files, too.",
+        examples=["stream"],
+    )
+    max_events_per_process: Integer | None = Field(
+        default=None,
+        gt=0,
+        description="At most so many events of a process train a stage, chosen by their identity.",
+        examples=[1000000],
+    )
+    inverse_sampling_weights: Flag = Field(
+        default=True,
+        description="Whether the events chosen so stand for the others, which keeps the mixture of the processes.",
+        examples=[False],
+    )
+    negative_weights: NegativeWeights = Field(
+        default="absolute",
+        description="What becomes of negative weights, in training only: they count by their absolute value, are "
+        "dropped, weigh nothing, are cancelled against neighbours (`pair`), or are refused.",
+        examples=["pair"],
+    )
+    class_balance: ClassBalance = Field(
+        default="events",
+        description="What the weights of signal and background are scaled to, in training only, see "
+        "[training.md](training.md#weights).",
+        examples=["equal"],
+    )
+    min_effective_events: NotNegative = Field(
+        default=100.0,
+        description="Effective events, (sum w)^2 / sum w^2, that a stage needs in either class.",
+        examples=[20],
+    )
+    too_few_events: Literal["error", "pass"] = Field(
+        default="error",
+        description="What becomes of a stage with fewer: an error, or a stage that everything passes.",
+        examples=["pass"],
+    )
+    stages: tuple[StageConfig, ...] = Field(
+        min_length=1,
+        description="Stages in the order in which events meet them.",
+        examples=[[{"name": "zee", "against": "zee", "features": ["m_lg"], "working_point": 0.93}]],
+    )
+    control: ControlConfig = Field(
+        default=ControlConfig(),
+        description="Which control region a rejected event goes to.",
+        examples=[{"assign": "sorter"}],
+    )
+    final: FinalConfig | None = Field(
+        default=None,
+        description="Final discriminant, in which the signal region is binned.",
+        examples=[{"features": ["photon_pt", "met"]}],
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -222,31 +386,41 @@ class CascadeConfig(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        require_unique("stages", [stage.name for stage in self.stages])
-        trained = [stage.bdt for stage in self.stages] + ([self.final.bdt] if self.final else [])
+        require_unique([stage.name for stage in self.stages], "stages")
+        for index, stage in enumerate(self.stages):
+            if self.signal in stage.against:
+                message = f"stage '{stage.name}' trains the signal '{self.signal}' against itself"
+                raise LocatedError(message, "stages", index, "against")
+        return self
+
+    @model_validator(mode="after")
+    def _one_stage_per_process(self) -> Self:
+        """Require that no process is a background of two stages where a probability belongs to each stage."""
+        against = [(index, name) for index, stage in enumerate(self.stages) for name in stage.against]
+        names = [name for _, name in against]
+        for index, name in against:
+            if names.count(name) > 1 and (self.is_sorted or (self.final and "stages" in self.final.kind)):
+                raise LocatedError(
+                    f"process '{name}' is the background of more than one stage; control.assign 'sorter' and "
+                    "final.kind 'stages' need each process in one stage at most",
+                    "stages",
+                    index,
+                    "against",
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _enough_folds(self) -> Self:
+        trained = [stage.bdt for stage in self.stages]
+        trained += [self.final.bdt] if self.final else []
         trained += [self.control.bdt] if self.is_sorted else []
         is_stopped = any(bdt.early_stopping_rounds for bdt in trained)
         needed = 2 + is_stopped + (self.mode != "cross_fit")
         if self.folds < needed:
-            what = "early stopping needs a fold of its own" if is_stopped else "a fold held out needs two others"
+            reason = "early stopping needs a fold of its own" if is_stopped else "a fold held out needs two others"
             cure = ", or early_stopping_rounds to null" if is_stopped else ""
-            raise ValueError(f"{what}: set folds to {needed} or more for mode {self.mode}{cure}")
-        for stage in self.stages:
-            if self.signal in stage.against:
-                raise ValueError(f"stage '{stage.name}' trains the signal '{self.signal}' against itself")
-        if self.is_sorted or (self.final and "stages" in self.final.kind):
-            self._require_one_stage_per_process()
+            raise ValueError(f"{reason}: set folds to {needed} or more for mode {self.mode}{cure}")
         return self
-
-    def _require_one_stage_per_process(self) -> None:
-        """Require that no process is a background of two stages."""
-        against = [name for stage in self.stages for name in stage.against]
-        for name in against:
-            if against.count(name) > 1:
-                raise ValueError(
-                    f"process '{name}' is the background of more than one stage; control.assign 'sorter' and "
-                    "final.kind 'stages' need each process in one stage at most"
-                )
 
     @property
     def is_sorted(self) -> bool:

@@ -1,32 +1,46 @@
 """The parts of a configuration about regions: what they are binned in, and how."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from cascadebdt.config.base import Name, Section
+from cascadebdt.config.base import Integer, Name, NotNegative, Real, Section
 from cascadebdt.config.region_names import CONTROL, SIGNAL_REGION, VALIDATION, is_validation
 
 EmptyBins = Literal["floor", "merge", "error"]
 
 
 class BinningConfig(Section):
-    """What a region is binned in, and how.
+    """What a region is binned in, and how. Values outside the edges count in the outermost bins."""
 
-    `observable` is ``score`` (of the stage that made the region; in the signal region of the last stage), ``final``
-    or a feature. `bins` are edges, or ``auto``: at most `n_bins` quantiles of the signal or of the background
-    (`quantiles`; by default of the signal in the signal region and of the background elsewhere), merged until every bin
-    holds `min_effective_events` of simulated background, (sum w)^2 / sum w^2, and of each process named in
-    `min_effective_events_per_process` at least as many as that says.
-    """
-
-    observable: str = "score"
-    bins: Literal["auto"] | tuple[float, ...] = "auto"
-    n_bins: int = Field(default=5, ge=1)
-    quantiles: Literal["signal", "background"] | None = None
-    min_effective_events: float = Field(default=15.0, ge=0)
-    min_effective_events_per_process: dict[Name, Annotated[float, Field(ge=0)]] = {}
+    observable: str = Field(
+        default="score",
+        description="`score` (of the stage that made the region; in the signal region of the last stage), `final`, or "
+        "a feature.",
+        examples=["final", "m_lg"],
+    )
+    bins: Literal["auto"] | tuple[Real, ...] = Field(
+        default="auto",
+        description="Edges, in the unit of the observable, or `auto`: quantiles, merged until every bin holds enough "
+        "effective events of simulated background.",
+        examples=[[0, 40, 80, 200]],
+    )
+    n_bins: Integer = Field(default=5, ge=1, le=10_000, description="Bins at most, with `bins: auto`.", examples=[12])
+    quantiles: Literal["signal", "background"] | None = Field(
+        default=None,
+        description="Whose quantiles `bins: auto` takes; if not given, the signal's in the signal region and the "
+        "background's elsewhere.",
+        examples=["background"],
+    )
+    min_effective_events: NotNegative = Field(
+        default=15.0,
+        description="Effective events, (sum w)^2 / sum w^2, of simulated background in every bin of `bins: auto`.",
+        examples=[20],
+    )
+    min_effective_events_per_process: dict[Name, NotNegative] = Field(
+        default={}, description="The same for single processes.", examples=[{"ttbar": 5}]
+    )
 
     @model_validator(mode="after")
     def _edges_increase(self) -> Self:
@@ -38,20 +52,34 @@ class BinningConfig(Section):
 
 
 class RegionsConfig(Section):
-    """The binning of the control regions, the validation regions (as the control regions) and the signal region.
+    """The binning of the regions.
 
-    A region of its own name, ``CR_zee: {observable: met}``, has a binning of its own, which replaces that of its kind.
-
-    `empty_bins` says what happens to bins without a positive expectation: ``floor`` gives them a tiny one with a
-    conservative uncertainty, ``merge`` joins those without any positive background with their neighbours first,
-    ``error`` refuses them.
+    A region by its name, `CR_zee: {observable: met}`, has a binning of its own, which replaces that of its kind.
     """
 
-    control: BinningConfig = BinningConfig()
-    validation: BinningConfig | None = None
-    signal: BinningConfig = BinningConfig(n_bins=12)
-    own: dict[str, BinningConfig] = {}
-    empty_bins: EmptyBins = "floor"
+    control: BinningConfig = Field(
+        default=BinningConfig(), description="Binning of the control regions.", examples=[{"n_bins": 5}]
+    )
+    validation: BinningConfig | None = Field(
+        default=None,
+        description="Binning of the validation regions; as the control regions, if not given.",
+        examples=[{"n_bins": 3}],
+    )
+    signal: BinningConfig = Field(
+        default=BinningConfig(n_bins=12),
+        description="Binning of the signal region.",
+        examples=[{"observable": "final", "n_bins": 12}],
+    )
+    own: dict[str, BinningConfig] = Field(
+        default={}, description="Binning of single regions, `CR_<stage>` or `VR_<stage>`.", examples=[{"n_bins": 3}]
+    )
+    empty_bins: EmptyBins = Field(
+        default="floor",
+        description="What happens to bins without a positive expectation: `floor` gives them a tiny one with a "
+        "conservative uncertainty, `merge` joins those without any positive background with their neighbours first, "
+        "`error` refuses them.",
+        examples=["merge"],
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -5,35 +5,34 @@ from fnmatch import fnmatchcase
 from itertools import product
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from cascadebdt.config.base import Fraction, Name, Positive, Section, as_list
-
-
-class FilesConfig(Section):
-    """Files of one production and how their events are weighted."""
-
-    files: tuple[str, ...] = Field(min_length=1)
-    cross_section_pb: Positive | None = None
-    weight: str | None = None
-    tree: str | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_file(cls, data: Any) -> Any:
-        return as_list(data, "files")
+from cascadebdt.config.base import (
+    Expression,
+    Fraction,
+    LocatedError,
+    Name,
+    Names,
+    Section,
+    Texts,
+    listed,
+)
+from cascadebdt.config.inputs import FilesConfig
 
 
 class SmoothConfig(Section):
-    """How the shape of a variation is smoothed.
+    """How the shape of a variation is smoothed. The name of a method alone stands for it."""
 
-    `method` ``353QH`` is the running median of Friedman that ROOT's ``TH1::Smooth`` uses, on varied over nominal.
-    ``merge`` joins neighbouring bins, for this ratio only, until the relative statistical uncertainty of the nominal
-    yield is at most `max_uncertainty` in each.
-    """
-
-    method: Literal["353QH", "merge"]
-    max_uncertainty: Fraction | None = None
+    method: Literal["353QH", "merge"] = Field(
+        description="`353QH` is the running median of Friedman that ROOT's `TH1::Smooth` uses, on varied over nominal. "
+        "`merge` joins neighbouring bins, for this ratio only, until each is precise enough.",
+        examples=["353QH"],
+    )
+    max_uncertainty: Fraction | None = Field(
+        default=None,
+        description="For `merge`: largest relative statistical uncertainty of the nominal yield in each.",
+        examples=[0.1],
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -48,62 +47,82 @@ class SmoothConfig(Section):
 
 
 class PruneConfig(Section):
-    """Effects too small to keep, per region and process: of the normalisation, and of the shape in every bin."""
+    """Effects of variations that are too small to keep, per region and process; everything is kept if not given."""
 
-    normalisation: Fraction | None = None
-    shape: Fraction | None = None
+    normalisation: Fraction | None = Field(
+        default=None, description="Relative effects on the yield below this are left out.", examples=[0.005]
+    )
+    shape: Fraction | None = Field(
+        default=None,
+        description="Shapes whose relative effect is below this in every bin are left out.",
+        examples=[0.01],
+    )
 
 
 class _Scope(Section):
-    """What every systematic has.
+    """What every systematic has: where it acts, and which nuisance parameter it moves."""
 
-    `regions` (names or patterns, ``CR_*``) says where it acts: everywhere if not given. Systematics of the same
-    `parameter` (by default the name) share one nuisance parameter, over all regions and processes unless they
-    `decorrelate`: then each region, process or both has its own.
-    """
-
-    name: Name
-    regions: tuple[str, ...] | None = None
-    parameter: Name | None = None
-    decorrelate: tuple[Literal["regions", "processes"], ...] = ()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _lists(cls, data: Any) -> Any:
-        return as_list(data, "processes", "regions", "decorrelate")
+    name: Name = Field(description="Name of the systematic, unique.", examples=["jet_scale"])
+    regions: Texts | None = Field(
+        default=None,
+        description="Regions (names or patterns) it acts in; all if not given.",
+        examples=["CR_*"],
+    )
+    parameter: Name | None = Field(
+        default=None,
+        description="Nuisance parameter, by default the name. Systematics of the same parameter share it, over all "
+        "regions and processes unless they decorrelate.",
+        examples=["scale"],
+    )
+    decorrelate: Annotated[
+        tuple[Literal["regions", "processes"], ...],
+        BeforeValidator(listed, json_schema_input_type=str | list[Literal["regions", "processes"]]),
+    ] = Field(
+        default=(),
+        description="Gives each region, each process, or both, a parameter of its own.",
+        examples=["regions"],
+    )
 
 
 class _Systematic(_Scope):
-    """One that may act on several processes, all of them if not given."""
+    """One that may act on several processes."""
 
-    processes: tuple[Name, ...] | None = None
+    processes: Names | None = Field(
+        default=None, description="Processes it acts on; all if not given.", examples=[["zee", "ttbar"]]
+    )
 
 
 class NormalisationSystematic(_Systematic):
     """A relative uncertainty of the yield, log-normal constrained."""
 
-    kind: Literal["normalisation"]
-    size: Annotated[float, Field(gt=0, lt=1)]
+    kind: Literal["normalisation"] = Field(description="Tells the kind of systematic.", examples=["normalisation"])
+    size: Fraction = Field(description="Relative uncertainty.", examples=[0.017])
 
 
 class _Variation(_Systematic):
-    """A systematic whose effect is found from events.
+    """A systematic whose effect is found from events."""
 
-    `smooth` takes statistical noise out of the shape, off if not given. `symmetrise` makes up and down opposite:
-    ``average`` takes half their difference, ``larger`` mirrors the side that changes more, ``up`` and ``down`` mirror
-    that side; off if not given.
-    """
-
-    smooth: SmoothConfig | None = None
-    symmetrise: Literal["average", "larger", "up", "down"] | None = None
+    smooth: SmoothConfig | None = Field(
+        default=None,
+        description="Takes statistical noise out of the shape; off if not given.",
+        examples=["353QH", {"method": "merge", "max_uncertainty": 0.1}],
+    )
+    symmetrise: Literal["average", "larger", "up", "down"] | None = Field(
+        default=None,
+        description="Makes up and down opposite: `average` takes half their difference, `larger` mirrors the side that "
+        "changes more, `up` and `down` mirror that side; off if not given.",
+        examples=["average"],
+    )
 
 
 class WeightSystematic(_Variation):
-    """Event by event factors on the nominal weight, as expressions; without `down`, `up` is mirrored."""
+    """Event by event factors on the nominal weight, as expressions."""
 
-    kind: Literal["weight"]
-    up: str
-    down: str | None = None
+    kind: Literal["weight"] = Field(description="Tells the kind of systematic.", examples=["weight"])
+    up: Expression = Field(description="Factor on the nominal weight.", examples=["PSWeight[0]"])
+    down: Expression | None = Field(
+        default=None, description="The same for the other side; without it up is mirrored.", examples=["PSWeight[2]"]
+    )
 
     @model_validator(mode="after")
     def _both_sides(self) -> Self:
@@ -112,11 +131,20 @@ class WeightSystematic(_Variation):
 
 
 class KinematicSystematic(_Variation):
-    """Branches replaced by expressions; objects, features, scores, regions follow. Without `down`, up is mirrored."""
+    """Branches replaced by expressions; objects, features, scores and regions follow."""
 
-    kind: Literal["kinematic"]
-    up: dict[str, str] = Field(min_length=1)
-    down: dict[str, str] | None = Field(default=None, min_length=1)
+    kind: Literal["kinematic"] = Field(description="Tells the kind of systematic.", examples=["kinematic"])
+    up: dict[str, Expression] = Field(
+        min_length=1,
+        description="Branches and the expressions that replace them.",
+        examples=[{"Jet_pt": "Jet_pt * 1.02"}],
+    )
+    down: dict[str, Expression] | None = Field(
+        default=None,
+        min_length=1,
+        description="The same for the other side; without it up is mirrored.",
+        examples=[{"Jet_pt": "Jet_pt * 0.98"}],
+    )
 
     @model_validator(mode="after")
     def _both_sides(self) -> Self:
@@ -127,9 +155,11 @@ class KinematicSystematic(_Variation):
 class SampleSystematic(FilesConfig, _Scope):
     """An alternative sample of one process; the other side of the variation mirrors it."""
 
-    kind: Literal["sample"]
-    process: Name
-    smooth: SmoothConfig | None = None
+    kind: Literal["sample"] = Field(description="Tells the kind of systematic.", examples=["sample"])
+    process: Name = Field(description="Process whose nominal samples it replaces.", examples=["ttbar"])
+    smooth: SmoothConfig | None = Field(
+        default=None, description="Takes statistical noise out of the shape; off if not given.", examples=["353QH"]
+    )
 
     @property
     def processes(self) -> tuple[str, ...]:
@@ -173,19 +203,20 @@ def require_distinct(
 
     Raises
     ------
-    ValueError
+    LocatedError
         If two systematics vary a process in a region with one parameter, if parameters that are not meant to be one
         have the same name, or if a name is in `taken`.
     """
     meant: dict[str, tuple[object, ...]] = {}
     users: dict[tuple[str, str, str], str] = {}
-    for systematic in systematics:
+    for index, systematic in enumerate(systematics):
+        location = ("systematics", index)
         for process, region in product(processes, regions):
             if not applies(systematic, process, region):
                 continue
             name = parameter(systematic, process, region)
             if name in taken:
-                raise ValueError(f"systematics: '{systematic.name}' needs the parameter '{name}', a name that is taken")
+                raise LocatedError(f"'{systematic.name}' needs the parameter '{name}', a name that is taken", *location)
             by = systematic.decorrelate
             key = (
                 systematic.parameter or systematic.name,
@@ -193,14 +224,15 @@ def require_distinct(
                 region if "regions" in by else None,
             )
             if meant.setdefault(name, key) != key:
-                raise ValueError(
-                    f"systematics: '{name}' would be two parameters of one name; rename '{systematic.name}'"
+                raise LocatedError(
+                    f"'{name}' would be two parameters of one name; rename '{systematic.name}'", *location
                 )
             other = users.setdefault((name, process, region), systematic.name)
             if other != systematic.name:
-                raise ValueError(
-                    f"systematics: '{other}' and '{systematic.name}' both vary {process} in {region} with the "
-                    f"parameter '{name}'; give them other processes, regions or parameters"
+                raise LocatedError(
+                    f"'{other}' and '{systematic.name}' both vary {process} in {region} with the parameter '{name}'; "
+                    "give them other processes, regions or parameters",
+                    *location,
                 )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import uproot
 
 from cascadebdt.arrays import FEATURE, AnyArray, FeatureArray, IntArray
+from cascadebdt.atomic import draft
 from cascadebdt.config import NOMINAL
 from cascadebdt.errors import TrainingError
 from cascadebdt.events.events import Events, in_order
@@ -82,18 +83,17 @@ def write(path: Path, samples: Iterable[Iterable[Events]]) -> Events:
     TrainingError
         If there is no event.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     parts: list[Events] = []
-    with uproot.recreate(path, compression=None) as file:
+    with draft(path) as place, uproot.recreate(place, compression=None) as file:
         for chunks in samples:
-            for part in _sorted(chunks, path.parent):
+            for part in _sorted(chunks, place.parent):
                 if not parts:
                     file.mktree(TREE, dict.fromkeys(part.columns, FEATURE))
                 file[TREE].extend(dict(part.columns))
                 parts.append(replace(part, columns={}, weights={NOMINAL: part.weights[NOMINAL]}))
                 names = tuple(part.columns)
-    if not parts:
-        raise TrainingError("no simulated event passes the selection; loosen it or add simulation")
+        if not parts:
+            raise TrainingError("no simulated event passes the selection; loosen it or add simulation")
     return replace(
         parts[0],
         columns=cast(Mapping[str, FeatureArray], StoredColumns(path, names)),

@@ -31,7 +31,7 @@ class FileRecord:
     skipped: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Events:
     """Selected events of every sample, in canonical order.
 

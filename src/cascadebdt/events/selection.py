@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from cascadebdt.arrays import BoolArray, FloatArray, IntArray
+from cascadebdt.records import Record
 
 ALL = "all events"
 UNSEEN = "not used in training"
 
 
-@dataclass(frozen=True)
-class Cutflow:
+@dataclass(frozen=True, eq=False)
+class Cutflow(Record):
     """What is left of every sample after each cut: entries, sum of weights and of squared weights.
 
     Attributes
@@ -104,7 +105,7 @@ class Cutflow:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Counts:
     """Entries, sums of weights and of squared weights after each cut, ``(n_cuts,)`` arrays, before any cut first."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from cascadebdt import features, ntuple
 from cascadebdt.config import NOMINAL, Config, SampleConfig, SampleSystematic, applies
-from cascadebdt.errors import FileError, InputError
+from cascadebdt.errors import ConfigError, FileError, InputError
 from cascadebdt.events.variations import alternative_samples, shifts, weight_factors
 from cascadebdt.features import FeaturePlan
 from cascadebdt.ntuple import NtupleFile
@@ -100,20 +100,34 @@ def _source(config: Config, sample: SampleConfig | SampleSystematic, variation: 
     branches = set.intersection(*(set(file.branches) for file in files))
     weights = {} if is_data else _weight_expressions(config, sample, with_factors=variation == NOMINAL)
 
-    def plan(replaced: Mapping[str, str]) -> FeaturePlan:
-        return features.plan(
-            objects=config.objects,
-            selection=config.selection,
-            features=config.features,
-            weights=weights,
-            branches=branches,
-            shifts=replaced,
-        )
+    def plan(name: str, replaced: Mapping[str, str]) -> FeaturePlan:
+        try:
+            return features.plan(
+                objects=config.objects,
+                selection=config.selection,
+                features=config.features,
+                weights=weights,
+                branches=branches,
+                shifts=replaced,
+            )
+        except ConfigError as error:
+            raise config.locate(error, _configured_paths(config, sample, name, replaced)) from None
 
     shifted = shifts(config, sample.process) if with_shifts and not is_data else {}
-    plans = {variation: plan({}), **{name: plan(by) for name, by in shifted.items()}}
+    plans = {variation: plan(variation, {}), **{name: plan(name, by) for name, by in shifted.items()}}
     scale = _scale(config, files, sample.cross_section_pb)
     return Source(sample.name, sample.process, is_data, files, scale, plans, sample.cross_section_pb, skipped)
+
+
+def _configured_paths(
+    config: Config, sample: SampleConfig | SampleSystematic, variation: str, replaced: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the paths that features use for weights and replaced branches -> their paths in the configuration."""
+    place = "samples" if isinstance(sample, SampleConfig) else "systematics"
+    weight = "ntuples.weight" if sample.weight is None else f"{place}.{sample.name}.weight"
+    factors = {f"weights.{name}": f"systematics.{'.'.join(name.rsplit('_', 1))}" for name in weight_factors(config)}
+    shifted = f"systematics.{'.'.join(variation.rsplit('_', 1))}"
+    return {f"weights.{NOMINAL}": weight, **factors, **{f"shifts.{name}": f"{shifted}.{name}" for name in replaced}}
 
 
 def _files(

@@ -46,7 +46,7 @@ def plan(
         If an expression cannot be parsed or a name is unknown; the message names the closest known one.
     """
     names = _Names(frozenset(branches), objects)
-    cuts = {cut.name: names.tree(cut.cut, f"selection[{i}] '{cut.name}'") for i, cut in enumerate(selection)}
+    cuts = {cut.name: names.tree(cut.cut, f"selection[{i}].cut") for i, cut in enumerate(selection)}
     columns = {name: names.tree(text, f"features.{name}") for name, text in features.items()}
     factors = {name: names.tree(text, f"weights.{name}") for name, text in weights.items()}
     trees = [*cuts.values(), *columns.values(), *factors.values()]

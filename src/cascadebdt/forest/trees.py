@@ -107,12 +107,15 @@ def _with_depth(trees: Trees) -> Trees:
 
 
 def _require_binary_trees(learner: Any) -> None:
-    kind, objective = learner["gradient_booster"]["name"], learner["objective"]["name"]
-    if kind != "gbtree":
-        raise UnsupportedModelError(f"its booster is {kind}, not gbtree")
+    booster, objective = learner["gradient_booster"], learner["objective"]["name"]
+    # The weights of trees after dropout: a booster of its own, `dart`, until XGBoost 3.2, part of `gbtree` in 3.4.
+    if "weight_drop" in booster or "weight_drop" in booster.get("model", {}):
+        raise UnsupportedModelError("its trees have weights from dropout")
+    if booster["name"] != "gbtree":
+        raise UnsupportedModelError(f"its booster is {booster['name']}, not gbtree")
     if objective != "binary:logistic":
         raise UnsupportedModelError(f"its objective is {objective}, not binary:logistic")
-    trees = learner["gradient_booster"]["model"]["trees"]
+    trees = booster["model"]["trees"]
     if not trees or any(int(tree["tree_param"]["size_leaf_vector"]) > 1 for tree in trees):
         raise UnsupportedModelError("it has no trees, or trees with several outputs")
 

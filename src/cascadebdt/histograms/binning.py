@@ -1,4 +1,7 @@
-"""Edges of bins: quantiles of simulated events, merged until every bin holds enough background; data have no say."""
+"""Bin edges of a region: as configured, or quantiles of simulated events merged until every bin holds enough of them.
+
+Data are not used, so that the edges do not follow fluctuations of the data that are fitted in them.
+"""
 
 import logging
 from collections.abc import Sequence
@@ -7,140 +10,195 @@ from dataclasses import dataclass
 import numpy as np
 
 from cascadebdt.arrays import BoolArray, FeatureArray, FloatArray, IntArray
-from cascadebdt.config import NOMINAL, RegionsConfig
+from cascadebdt.config import NOMINAL, BinningConfig, RegionsConfig
 from cascadebdt.config.region_names import SIGNAL_REGION
 from cascadebdt.events import Events
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Demand:
-    """What every bin must hold: a positive sum of weights, and effective events, (sum w)^2 / sum w^2.
+@dataclass(frozen=True, eq=False)
+class Requirement:
+    """Events of which every bin must hold a positive sum of weights and enough effective events, (sum w)^2 / sum w^2.
 
     Attributes
     ----------
-    values, weights : (n_events,) of the events that count
-    minimum : effective number of events per bin
+    values : (n_events,) float32, the observable
+    weights : (n_events,) float64
+    min_effective_events : per bin
     """
 
     values: FeatureArray
     weights: FloatArray
-    minimum: float
+    min_effective_events: float
 
-    def contents(self, edges: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return the sums of weights and of squared weights in bins, ``(n_bins,)`` each."""
-        bins, n_bins = bin_of(self.values, edges), len(edges) - 1
-        sums, squares = (np.bincount(bins, by, n_bins) for by in (self.weights, np.square(self.weights)))
-        return np.asarray(sums, np.float64), np.asarray(squares, np.float64)
+    def sums(self, edges: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the sums of weights and of squared weights, ``(n_bins,) float64`` each."""
+        index, n_bins = bin_index(self.values, edges), len(edges) - 1
+        sumw, sumw2 = (np.bincount(index, weights, n_bins) for weights in (self.weights, np.square(self.weights)))
+        return np.asarray(sumw, np.float64), np.asarray(sumw2, np.float64)
 
     def is_met(self, edges: FloatArray) -> bool:
-        """Whether every bin holds enough."""
-        sums, squares = self.contents(edges)
-        return bool(np.all((sums > 0) & (sums**2 >= self.minimum * squares)))
+        """Return whether every bin holds enough."""
+        sumw, sumw2 = self.sums(edges)
+        return bool(_is_enough(sumw, sumw2, self.min_effective_events).all())
 
 
-def choose(
+def choose_edges(
     events: Events, values: FeatureArray, in_region: BoolArray, region: str, config: RegionsConfig, signal: str
 ) -> FloatArray:
-    """Return the edges configured, or find them from nominal simulation; data have no say."""
+    """Return the edges of a region's bins as its configuration asks for them, from nominal simulation.
+
+    Parameters
+    ----------
+    events : selected events
+    values : (n_events,) float32, the region's observable
+    in_region : (n_events,) bool
+    region, signal : names of the region and of the signal process
+
+    Returns
+    -------
+    (n_bins + 1,) float64, increasing
+    """
     binning = config.binning(region)
     simulated = in_region & events.is_nominal & ~events.is_data
     background = simulated & ~events.of_process(signal)
+    if binning.bins == "auto":
+        quantiles_of = binning.quantiles or ("signal" if region == SIGNAL_REGION else "background")
+        source = simulated & events.of_process(signal) if quantiles_of == "signal" else background
+        requirements = _requirements(events, values, simulated, background, binning)
+        return _automatic_edges(
+            values, events.weights[NOMINAL], simulated, source, binning.n_bins, requirements, region
+        )
+    edges = np.array(binning.bins)
+    if config.empty_bins == "merge":
+        return _merged_edges(edges, Requirement(values[background], events.weights[NOMINAL][background], 0.0), region)
+    return edges
+
+
+def _requirements(
+    events: Events, values: FeatureArray, simulated: BoolArray, background: BoolArray, binning: BinningConfig
+) -> list[Requirement]:
+    """Return what every automatic bin must hold: enough background, and enough of single processes."""
     weights = events.weights[NOMINAL]
-    if binning.bins != "auto":
-        edges = np.array(binning.bins)
-        if config.empty_bins != "merge":
-            return edges
-        return _merged(edges, [Demand(values[background], weights[background], 0.0)], region)
-    if not simulated.any():
-        return np.array([0.0, 1.0])
-    quantiles_of = binning.quantiles or ("signal" if region == SIGNAL_REGION else "background")
-    reference = simulated & events.of_process(signal) if quantiles_of == "signal" else background
-    inner = quantile_edges(values[reference], weights[reference], binning.n_bins)
-    low, high = float(values[simulated].min()), float(values[simulated].max())
-    high = high if high > low else float(np.nextafter(np.float32(low), np.float32(np.inf)))
-    edges = np.array([low, *inner[(inner > low) & (inner < high)], high])
-    demands = [Demand(values[background], weights[background], binning.min_effective_events)]
+    requirements = [Requirement(values[background], weights[background], binning.min_effective_events)]
     for process, minimum in binning.min_effective_events_per_process.items():
         rows = simulated & events.of_process(process)
-        demands.append(Demand(values[rows], weights[rows], minimum))
-    found = merge_edges(edges, demands)
-    if len(found) == 2 and not all(demand.is_met(found) for demand in demands):
-        logger.warning("region '%s': even a single bin holds fewer effective events than regions asks for", region)
-    return found
+        requirements.append(Requirement(values[rows], weights[rows], minimum))
+    return requirements
 
 
-def _merged(edges: FloatArray, demands: Sequence[Demand], region: str) -> FloatArray:
-    """Merge configured bins, and say so."""
-    found = merge_edges(edges, demands)
-    if len(found) < len(edges):
+def _automatic_edges(
+    values: FeatureArray,
+    weights: FloatArray,
+    simulated: BoolArray,
+    source: BoolArray,
+    n_bins: int,
+    requirements: Sequence[Requirement],
+    region: str,
+) -> FloatArray:
+    """Return quantiles of the events in `source` between the extremes of all simulated ones, merged as required."""
+    if not simulated.any():
+        return np.array([0.0, 1.0])
+    low, high = float(values[simulated].min()), float(values[simulated].max())
+    if low == high:
+        high = float(np.nextafter(np.float32(low), np.float32(np.inf)))
+    inner = quantile_edges(values[source], weights[source], n_bins)
+    edges = merge_edges(np.array([low, *inner[(inner > low) & (inner < high)], high]), requirements)
+    if len(edges) == 2 and not all(requirement.is_met(edges) for requirement in requirements):
+        logger.warning(
+            "region '%s': even a single bin holds fewer effective events than its configuration asks for", region
+        )
+    return edges
+
+
+def _merged_edges(edges: FloatArray, background: Requirement, region: str) -> FloatArray:
+    """Merge configured bins without positive background with their neighbours, and log which."""
+    merged = merge_edges(edges, [background])
+    if len(merged) < len(edges):
         logger.warning(
             "region '%s': bins %s have no positive background and are merged with their neighbours; edges left: %s",
             region,
-            np.flatnonzero(~(demands[0].contents(edges)[0] > 0)).tolist(),
-            found.tolist(),
+            np.flatnonzero(~(background.sums(edges)[0] > 0)).tolist(),
+            merged.tolist(),
         )
-    return found
+    return merged
 
 
 def quantile_edges(values: FeatureArray, weights: FloatArray, n_bins: int) -> FloatArray:
     """Return inner edges that cut events into `n_bins` parts of equal weight, ``(<= n_bins - 1,) float64``.
 
-    Negative weights count by their absolute value: edges are a choice, not a yield.
+    Equal quantiles give one edge.
     """
     order = np.argsort(values, kind="stable")
+    # Absolute weights: with signed ones the cumulative sum does not increase and a quantile is not unique. Edges only
+    # place the bins; yields in them use the signed weights.
     cumulative = np.cumsum(np.abs(weights[order]))
     if not len(cumulative) or cumulative[-1] == 0:
         return np.empty(0)
-    wanted = np.arange(1, n_bins) / n_bins * cumulative[-1]
-    return np.unique(values[order][np.searchsorted(cumulative, wanted)]).astype(np.float64)
+    targets = np.arange(1, n_bins) / n_bins * cumulative[-1]
+    return np.unique(values[order][np.searchsorted(cumulative, targets)]).astype(np.float64)
 
 
-def merge_edges(edges: FloatArray, demands: Sequence[Demand]) -> FloatArray:
-    """Drop inner edges, from the right, until every bin meets every demand, or only one bin is left.
+def merge_edges(edges: FloatArray, requirements: Sequence[Requirement]) -> FloatArray:
+    """Drop inner edges, from the right, until every bin meets every requirement, or only one bin is left.
 
     Parameters
     ----------
     edges : (n,) float64, increasing, the outermost included
-    demands : on the background, and on single processes
+    requirements : on the background, and on single processes
 
     Returns
     -------
     (<= n,) float64, the outermost edges kept
     """
-    starts = merge_bins([demand.contents(edges) for demand in demands], [demand.minimum for demand in demands])
+    starts = merge_bins(
+        [requirement.sums(edges) for requirement in requirements],
+        [requirement.min_effective_events for requirement in requirements],
+    )
     return np.append(edges[starts], edges[-1])
 
 
-def merge_bins(contents: Sequence[tuple[FloatArray, FloatArray]], minima: Sequence[float]) -> IntArray:
+def merge_bins(sums: Sequence[tuple[FloatArray, FloatArray]], min_effective_events: Sequence[float]) -> IntArray:
     """Merge bins with their neighbours, from the right, until each holds enough, or only one is left.
 
     Parameters
     ----------
-    contents : sums of weights and of squared weights, ``(n_bins,)`` each, of everything that is to be enough
-    minima : effective number of events, (sum w)^2 / sum w^2, that each of these needs; its sum must be positive, too
+    sums : sums of weights and of squared weights, ``(n_bins,)`` each, per requirement
+    min_effective_events : (sum w)^2 / sum w^2 that a bin needs, per requirement; the sum of weights must be positive
 
     Returns
     -------
     (<= n_bins,) int64, the first of the bins that each merged bin is made of; the first of all is 0
     """
-    stacked, n_bins = np.array(contents), len(contents[0][0])
+    stacked, n_bins = np.array(sums), len(sums[0][0])
+    minima = np.array(min_effective_events)
 
-    def is_enough(first: int, stop: int) -> bool:
-        sums, squares = stacked[:, :, first:stop].sum(axis=2).T
-        return bool(np.all((sums > 0) & (sums**2 >= np.array(minima) * squares)))
+    def holds_enough(first: int, stop: int) -> bool:
+        sumw, sumw2 = stacked[:, :, first:stop].sum(axis=2).T
+        return bool(_is_enough(sumw, sumw2, minima).all())
 
-    starts, above = [], n_bins
-    for lower in range(n_bins - 1, 0, -1):
-        if is_enough(lower, above):
-            starts.append(lower)
-            above = lower
-    if starts and not is_enough(0, above):
+    # From the right, because the rightmost bins are the purest in signal and the poorest in background: each becomes
+    # as narrow as the requirements allow, and what is left over goes to the leftmost bin.
+    starts, stop = [], n_bins
+    for first in range(n_bins - 1, 0, -1):
+        if holds_enough(first, stop):
+            starts.append(first)
+            stop = first
+    if starts and not holds_enough(0, stop):
         starts.pop()
     return np.array([0, *reversed(starts)])
 
 
-def bin_of(values: FeatureArray, edges: FloatArray) -> FloatArray:
-    """Return bin indices, values outside the edges in the outermost bins."""
+def _is_enough(sumw: FloatArray, sumw2: FloatArray, min_effective_events: FloatArray | float) -> BoolArray:
+    """Compare (sum w)^2 / sum w^2 with its minimum, without a division by an empty bin's zero."""
+    return np.asarray((sumw > 0) & (sumw**2 >= min_effective_events * sumw2))
+
+
+def bin_index(values: FeatureArray, edges: FloatArray) -> IntArray:
+    """Return the bin of each value; values outside the edges are in the outermost bins.
+
+    A value on an inner edge is in the bin above it, as in NumPy, hist and ROOT. A value on the last edge is in the
+    last bin, as in NumPy; hist and ROOT count it as overflow.
+    """
     return np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)

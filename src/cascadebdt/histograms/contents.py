@@ -1,10 +1,13 @@
-"""Numbers about stages and regions, as histograms and plain dictionaries."""
+"""What stages and regions contain: histograms of scores, and tables of yields."""
 
+import json
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import hist
 import numpy as np
+import uhi.io.json
 
 from cascadebdt.arrays import BoolArray, FeatureArray
 from cascadebdt.cascade import Scores
@@ -12,6 +15,94 @@ from cascadebdt.config import DATA, NOMINAL
 from cascadebdt.config.region_names import SIGNAL_REGION, stage_of
 from cascadebdt.events import Events
 from cascadebdt.histograms.yields import Histogram, Yields, total
+from cascadebdt.records import Json, Record, Table
+
+
+@dataclass(frozen=True)
+class RegionSummary(Record):
+    """What one region holds.
+
+    Attributes
+    ----------
+    yields : process -> sum of weights and its statistical uncertainty
+    purity : share, in the total prediction, of what the region is made for; None without a prediction
+    data : number of events; None where they are not shown
+    """
+
+    yields: dict[str, tuple[float, float]]
+    purity: float | None
+    data: int | None
+
+
+@dataclass(frozen=True)
+class Flow(Record):
+    """What the stages leave of every process.
+
+    Attributes
+    ----------
+    steps : names of the stages, then of the signal region
+    yields : process -> (n_steps,) sums of the weights that reach each step
+    """
+
+    steps: tuple[str, ...]
+    yields: dict[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class YieldTable(Table):
+    """The sums of all regions: ``yields.json``.
+
+    Attributes
+    ----------
+    regions : region -> process -> variation -> sum of weights and its statistical uncertainty
+    """
+
+    regions: dict[str, dict[str, dict[str, tuple[float, float]]]]
+
+    @classmethod
+    def of(cls, yields: Yields) -> "YieldTable":
+        """Sum the bins of every region; data have no variations."""
+        return cls(
+            {
+                region: {
+                    process: {
+                        variation: total(histogram, process, variation)
+                        for variation in histogram.axes["variation"]
+                        if process != DATA or variation == NOMINAL
+                    }
+                    for process in histogram.axes["process"]
+                }
+                for region, histogram in yields.items()
+            }
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Histograms:
+    """All histograms of an analysis: ``histograms.json``.
+
+    Attributes
+    ----------
+    regions : region -> histogram with axes process, variation and the observable
+    scores : stage -> histogram with axes process and score
+    """
+
+    regions: Yields
+    scores: dict[str, Histogram]
+
+    def to_json(self) -> Json:
+        """Return the histograms as the JSON of the Unified Histogram Interface."""
+        content: Json = json.loads(json.dumps(vars(self), default=uhi.io.json.default))
+        return content
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """Return the histograms that `to_json` wrote."""
+        arrays = json.loads(json.dumps(content), object_hook=uhi.io.json.object_hook)
+        regions, scores = (
+            {name: hist.Hist(histogram) for name, histogram in arrays[part].items()} for part in ("regions", "scores")
+        )
+        return cls(regions, scores)
 
 
 def score_histograms(events: Events, scores: Scores, *, n_bins: int = 50) -> dict[str, Histogram]:
@@ -22,13 +113,16 @@ def score_histograms(events: Events, scores: Scores, *, n_bins: int = 50) -> dic
     stage name -> histogram with axes ``process`` and ``score`` in [0, 1]
     """
     simulated = events.is_nominal & ~events.is_data
-    found = {name: _scores_of(events, scores.scores[:, k], simulated, n_bins) for k, name in enumerate(scores.stages)}
+    histograms = {
+        name: _score_histogram(events, scores.scores[:, k], simulated, n_bins) for k, name in enumerate(scores.stages)
+    }
     if scores.final is not None:
-        found["final"] = _scores_of(events, scores.final, simulated, n_bins)
-    return found
+        histograms["final"] = _score_histogram(events, scores.final, simulated, n_bins)
+    return histograms
 
 
-def _scores_of(events: Events, scores: FeatureArray, simulated: BoolArray, n_bins: int) -> Histogram:
+def _score_histogram(events: Events, scores: FeatureArray, simulated: BoolArray, n_bins: int) -> Histogram:
+    """Fill the scores of simulated events; events without a score did not reach the stage."""
     processes = [name for name in events.processes if name != DATA]
     histogram = hist.Hist(
         hist.axis.StrCategory(processes, name="process"),
@@ -38,50 +132,76 @@ def _scores_of(events: Events, scores: FeatureArray, simulated: BoolArray, n_bin
     reached = simulated & ~np.isnan(scores)
     for name in processes:
         rows = reached & events.of_process(name)
-        histogram.fill(name, np.minimum(scores[rows], np.nextafter(1.0, 0.0)), weight=events.weights[NOMINAL][rows])
+        # hist counts a value on the last edge as overflow; a score of exactly 1 belongs in the last bin.
+        inside = np.minimum(scores[rows], np.nextafter(1.0, 0.0))
+        histogram.fill(name, inside, weight=events.weights[NOMINAL][rows])
     return histogram
 
 
-def flow(events: Events, scores: Scores) -> dict[str, Any]:
-    """Sum the nominal weights of each simulated process that reach each stage and the signal region.
-
-    Returns
-    -------
-    ``{"steps": [stage names, "SR"], "yields": {process: [sum of weights that reach each step]}}``
-    """
+def flow(events: Events, scores: Scores) -> Flow:
+    """Sum the nominal weights of each simulated process that reach each stage and the signal region."""
     simulated = events.is_nominal & ~events.is_data
     weight = events.weights[NOMINAL]
-    steps = [*scores.stages, SIGNAL_REGION]
-    return {
-        "steps": steps,
-        "yields": {
-            name: [
+    steps = (*scores.stages, SIGNAL_REGION)
+    return Flow(
+        steps,
+        {
+            name: tuple(
                 float(weight[simulated & events.of_process(name) & (scores.reached >= step)].sum())
                 for step in range(len(steps))
-            ]
+            )
             for name in events.processes
             if name != DATA
         },
+    )
+
+
+def purity_matrix(regions: Mapping[str, RegionSummary]) -> dict[str, dict[str, float]]:
+    """Return the share of every process in the prediction of each region; a region without one is left out.
+
+    Parameters
+    ----------
+    regions : region -> its summary
+
+    Returns
+    -------
+    region -> process -> share
+    """
+    totals = {name: sum(value for value, _ in summary.yields.values()) for name, summary in regions.items()}
+    return {
+        name: {process: value / totals[name] for process, (value, _) in summary.yields.items()}
+        for name, summary in regions.items()
+        if totals[name] > 0
     }
 
 
-def region_table(yields: Yields, against: Mapping[str, tuple[str, ...]], signal: str) -> dict[str, Any]:
+def region_table(yields: Yields, against: Mapping[str, tuple[str, ...]], signal: str) -> dict[str, RegionSummary]:
     """Summarise every region: yields with statistical uncertainties, purity, data.
 
     The purity is the share, in the total prediction, of the processes a control or validation region is made for, or of
     the signal in the signal region. Data are the number of events, 0 where a region holds none.
+
+    Parameters
+    ----------
+    yields : region -> histogram, as `yields.fill` returns them
+    against : stage -> the processes it rejects
+    signal : name of the signal process
+
+    Returns
+    -------
+    region -> its summary; the purity is None without a prediction, the data are None without a data process
     """
     table = {}
     for region, histogram in yields.items():
         processes = [name for name in histogram.axes["process"] if name != DATA]
-        found = {name: total(histogram, name) for name in processes}
-        target = against.get(stage_of(region) or "", (signal,))
-        prediction = sum(value for value, _ in found.values())
-        wanted = sum(found[name][0] for name in target)
+        totals = {name: total(histogram, name) for name in processes}
+        targets = against.get(stage_of(region) or "", (signal,))
+        prediction = sum(value for value, _ in totals.values())
+        target_yield = sum(totals[name][0] for name in targets)
         has_data = DATA in histogram.axes["process"]
-        table[region] = {
-            "yields": {name: list(value) for name, value in found.items()},
-            "purity": wanted / prediction if prediction else None,
-            "data": round(total(histogram, DATA)[0]) if has_data else None,
-        }
+        table[region] = RegionSummary(
+            yields=totals,
+            purity=target_yield / prediction if prediction else None,
+            data=round(total(histogram, DATA)[0]) if has_data else None,
+        )
     return table

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -10,13 +9,14 @@ from cascadebdt.arrays import AnyArray, FloatArray, IntArray
 from cascadebdt.cascade import Scores
 from cascadebdt.config import DATA, NOMINAL, KinematicSystematic, SystematicConfig, applies, sides
 from cascadebdt.events import Events
+from cascadebdt.records import Json, Record, Table
 
 NOT_SELECTED = "not selected"
 
 
-@dataclass(frozen=True)
-class Migration:
-    """Where the events of one process are without and with a variation.
+@dataclass(frozen=True, eq=False)
+class Migration(Record):
+    """Regions of the events of one process without and with a variation.
 
     Attributes
     ----------
@@ -40,17 +40,28 @@ class Migration:
             self.regions, self.entries + other.entries, self.sumw + other.sumw, self.reweighted + other.reweighted
         )
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """Return plain content; sums are rounded to 12 digits, since chunks add in any grouping."""
         return {
-            "regions": list(self.regions),
-            "entries": self.entries.tolist(),
+            **super().to_json(),
             "sumw": [[float(f"{value:.12g}") for value in row] for row in self.sumw],
             "reweighted": [float(f"{value:.12g}") for value in self.reweighted],
         }
 
 
 Migrations = dict[str, dict[str, Migration]]
+
+
+@dataclass(frozen=True, eq=False)
+class MigrationTable(Table):
+    """The migrations of all variations and processes: ``migration.json``.
+
+    Attributes
+    ----------
+    variations : variation -> process -> migration
+    """
+
+    variations: dict[str, dict[str, Migration]]
 
 
 def table(events: Events, scores: Scores, systematics: Sequence[SystematicConfig]) -> Migrations:
@@ -63,28 +74,28 @@ def table(events: Events, scores: Scores, systematics: Sequence[SystematicConfig
     variation -> process -> migration
     """
     nominal = _Selected.of(events, scores, NOMINAL)
-    found: Migrations = {}
+    migrations: Migrations = {}
     for systematic in systematics:
         if not isinstance(systematic, KinematicSystematic):
             continue
         processes = [name for name in events.processes if name != DATA and applies(systematic, name)]
         for variation in sides(systematic):
             moves = _Moves.between(nominal, _Selected.of(events, scores, variation), len(scores.regions))
-            found[variation] = {
+            migrations[variation] = {
                 name: moves.of_process(events.processes.index(name), scores.regions) for name in processes
             }
-    return found
+    return migrations
 
 
-def merge(one: Migrations, other: Migrations) -> Migrations:
+def merge(first: Migrations, second: Migrations) -> Migrations:
     """Return the sum of the migrations of different events."""
     return {
-        variation: {name: migration.plus(other[variation][name]) for name, migration in processes.items()}
-        for variation, processes in one.items()
+        variation: {name: migration.plus(second[variation][name]) for name, migration in processes.items()}
+        for variation, processes in first.items()
     }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Selected:
     """The selected simulated events of one variation in canonical order."""
 
@@ -104,28 +115,29 @@ class _Selected:
         return len(self.event_id)
 
     def copies(self) -> IntArray:
-        """Count through the events that share sample and identity, which canonical order puts together."""
+        """Return the number of each event among those of its sample and identity, neighbours in canonical order."""
         same = np.zeros(len(self), np.bool_)
         same[1:] = (self.sample[1:] == self.sample[:-1]) & (self.event_id[1:] == self.event_id[:-1])
         position = np.arange(len(self))
         return np.asarray(position - np.maximum.accumulate(np.where(same, 0, position)))
 
 
-def _matched(one: _Selected, other: _Selected) -> tuple[IntArray, IntArray]:
+def _matched(nominal: _Selected, varied: _Selected) -> tuple[IntArray, IntArray]:
     """Return the rows of the events that are in both."""
     keys = [
-        np.concatenate([one.copies(), other.copies()]),
-        np.concatenate([one.event_id, other.event_id]),
-        np.concatenate([one.sample, other.sample]),
+        np.concatenate([nominal.copies(), varied.copies()]),
+        np.concatenate([nominal.event_id, varied.event_id]),
+        np.concatenate([nominal.sample, varied.sample]),
     ]
+    # A key appears once in each at most, and the sort is stable: of equal neighbours the first is the nominal event.
     order = np.lexsort(keys)
     is_pair = np.all([key[order[1:]] == key[order[:-1]] for key in keys], axis=0)
-    return order[:-1][is_pair], order[1:][is_pair] - len(one)
+    return order[:-1][is_pair], order[1:][is_pair] - len(nominal)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Moves:
-    """Every event that is selected without or with a variation: where it is, and with what weight."""
+    """Events that are selected without a variation, with it, or both: their regions and weights."""
 
     origin: IntArray
     target: IntArray
@@ -152,6 +164,7 @@ class _Moves:
 
     def of_process(self, code: int, regions: tuple[str, ...]) -> Migration:
         """Sum the events of a process."""
+        # One region more for the events that are not selected.
         rows, n = self.process == code, len(regions) + 1
         cell = self.origin[rows] * n + self.target[rows]
         return Migration(
@@ -160,11 +173,3 @@ class _Moves:
             sumw=np.asarray(np.bincount(cell, self.weight[rows], n * n), np.float64).reshape(n, n),
             reweighted=np.asarray(np.bincount(self.target[rows], self.change[rows], n), np.float64),
         )
-
-
-def content(migrations: Migrations) -> dict[str, Any]:
-    """Return plain content for a product."""
-    return {
-        variation: {name: migration.to_json() for name, migration in processes.items()}
-        for variation, processes in migrations.items()
-    }

@@ -17,10 +17,13 @@ from cascadebdt.config import DATA, NOMINAL, RegionsConfig
 from cascadebdt.config.region_names import is_control
 from cascadebdt.errors import YieldError
 from cascadebdt.events import Events
-from cascadebdt.histograms.binning import bin_of, choose
+from cascadebdt.histograms.binning import bin_index, choose_edges
 
 Histogram: TypeAlias = "hist.Hist[Any]"
 Yields: TypeAlias = "dict[str, Histogram]"
+
+CLOSURE_TOLERANCE = 1e-9
+"""Relative difference of two sums of the same float64 weights: far above rounding, far below one event."""
 
 
 def fill(
@@ -35,7 +38,11 @@ def fill(
     events : selected events
     scores : of the same events
     config : binning of the regions
-    edges : bins of each region, found as `config` says if not given
+    edges : bin edges of each region; chosen as `config` says if not given
+
+    Returns
+    -------
+    region -> histogram
 
     Raises
     ------
@@ -46,11 +53,14 @@ def fill(
     for code, region in enumerate(scores.regions):
         in_region = scores.region == code
         binning = config.binning(region)
+        # The signal region has no stage of its own: its score is the last stage's.
         stage = min(int(scores.stage_of_region[code]), len(scores.stages) - 1)
         values = _observable(events, scores, binning.observable, region, stage=stage)
         _require_numbers(events, values, in_region, binning.observable, region)
-        found = edges[region] if edges else choose(events, values, in_region, region, config, scores.signal)
-        yields[region] = _histogram(events, values, in_region, found, binning.observable)
+        region_edges = (
+            edges[region] if edges else choose_edges(events, values, in_region, region, config, scores.signal)
+        )
+        yields[region] = _histogram(events, values, in_region, region_edges, binning.observable)
     _require_closure(events, scores, yields)
     return yields
 
@@ -70,7 +80,10 @@ def _observable(events: Events, scores: Scores, name: str, region: str, *, stage
     if name != "final":
         return events.columns[name]
     if scores.final is None:
-        raise YieldError(f"region {region}: 'final' was asked for, but the cascade has no final discriminant")
+        raise YieldError(
+            f"region '{region}': its observable is 'final', but the cascade has no final discriminant; choose another "
+            "observable or add cascade.final"
+        )
     return scores.final
 
 
@@ -86,17 +99,18 @@ def _histogram(
         storage=hist.storage.Weight(),
     )
     cells = histogram.view()
-    bins, n_bins = bin_of(values, edges), len(edges) - 1
+    index, n_bins = bin_index(values, edges), len(edges) - 1
     for p, process in enumerate(events.processes):
         for v, variation in enumerate(variations):
-            is_weight = variation in weight_variations
             if process == DATA and variation != NOMINAL:
                 continue
-            rows_of = events.variations.index(NOMINAL if is_weight else variation)
-            rows = np.flatnonzero(in_region & (events.process == p) & (events.variation == rows_of))
+            # A weight variation weighs the nominal events anew; any other has events of its own and nominal weights.
+            is_weight = variation in weight_variations
+            code = events.variations.index(NOMINAL if is_weight else variation)
+            rows = np.flatnonzero(in_region & (events.process == p) & (events.variation == code))
             weight = events.weights[variation if is_weight else NOMINAL][rows]
-            cells["value"][p, v] = np.bincount(bins[rows], weight, n_bins)
-            cells["variance"][p, v] = np.bincount(bins[rows], np.square(weight), n_bins)
+            cells["value"][p, v] = np.bincount(index[rows], weight, n_bins)
+            cells["variance"][p, v] = np.bincount(index[rows], np.square(weight), n_bins)
     return histogram
 
 
@@ -105,18 +119,23 @@ def _require_numbers(events: Events, values: FeatureArray, in_region: BoolArray,
     if bad.any():
         process = events.processes[int(events.process[np.argmax(bad)])]
         raise YieldError(
-            f"region {region}: observable '{observable}' has no value for {int(bad.sum())} events, the first of "
-            f"process {process}; expected a number for every event: choose another observable or cut on what it needs"
+            f"region '{region}': the observable '{observable}' has no value for {int(bad.sum())} events, the first of "
+            f"process '{process}'; expected a number for every event: choose another observable or cut on what it needs"
         )
 
 
 def _require_closure(events: Events, scores: Scores, yields: Yields) -> None:
     """Require that every selected event is in exactly one region, by the sums of weights of all regions."""
-    kept = scores.region >= 0
+    in_any_region = scores.region >= 0
     weight = events.weights[NOMINAL]
     for p, process in enumerate(events.processes):
         for v, variation in enumerate(events.variations):
-            rows = kept & (events.process == p) & (events.variation == v)
+            rows = in_any_region & (events.process == p) & (events.variation == v)
             filled = sum(total(histogram, process, variation)[0] for histogram in yields.values())
-            if abs(filled - weight[rows].sum()) > 1e-9 * max(np.abs(weight[rows]).sum(), 1.0):
-                raise YieldError(f"regions: {process} {variation} sums to {filled}, selected {weight[rows].sum()}")
+            # Sums per bin and over all events round differently. The scale is the sum of absolute weights, because
+            # with signed weights the sum itself may cancel.
+            if abs(filled - weight[rows].sum()) > CLOSURE_TOLERANCE * max(np.abs(weight[rows]).sum(), 1.0):
+                raise YieldError(
+                    f"regions: process '{process}', variation '{variation}': the regions' yields sum to {filled:.9g}, "
+                    f"expected the selected yield, {weight[rows].sum():.9g}; score the events again with this cascade"
+                )

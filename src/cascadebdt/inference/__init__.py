@@ -7,24 +7,35 @@ place is taken by the background that the fit to the other regions predicts.
 from cascadebdt.inference.blinding import conditioned
 from cascadebdt.inference.checks import check
 from cascadebdt.inference.fitting import FitResult, fit, fit_background
-from cascadebdt.inference.limits import LimitResult, SignificanceResult, limit, significance
-from cascadebdt.inference.lint import Finding, Thresholds, lint
+from cascadebdt.inference.limits import (
+    LimitResult,
+    Limits,
+    SignificanceResult,
+    UndefinedError,
+    limit,
+    significance,
+)
+from cascadebdt.inference.lint import Finding, Lint, Thresholds, lint
 from cascadebdt.inference.ranking import Impact, Ranking, ranking
 from cascadebdt.inference.scan import Scan, intervals, profile_interval, scan, scan_2d
-from cascadebdt.inference.toys import Toys, ToyTest, toy_cls, toy_significance, toys
+from cascadebdt.inference.toys import Failure, Toys, ToyTest, toy_cls, toy_significance, toys
 from cascadebdt.inference.validation import ValidatedRegion, Validation, validate
 
 __all__ = [
+    "Failure",
     "Finding",
     "FitResult",
     "Impact",
     "LimitResult",
+    "Limits",
+    "Lint",
     "Ranking",
     "Scan",
     "SignificanceResult",
     "Thresholds",
     "ToyTest",
     "Toys",
+    "UndefinedError",
     "ValidatedRegion",
     "Validation",
     "check",

@@ -9,7 +9,7 @@ import numpy as np
 
 from cascadebdt.inference.likelihood import Likelihood, Objective, objective
 from cascadebdt.inference.minimise import Minimum
-from cascadebdt.inference.search import global_minimum
+from cascadebdt.inference.search import explored, global_minimum
 
 if TYPE_CHECKING:
     from cascadebdt.workspace import Workspace
@@ -46,7 +46,7 @@ class Target:
         data = self.visible.data.copy()
         hidden = np.flatnonzero(self.visible.weights == 0)
         data[hidden] = self.likelihood.asimov(self.background.theta)[hidden]
-        return Objective(self.likelihood, data, np.ones(self.likelihood.n_bins))
+        return Objective(self.likelihood, data, self.likelihood.fillable.astype(np.float64))
 
     def asimov(self, mu: float) -> tuple[Objective, Minimum]:
         """Return the -2 ln L of the Asimov data of a signal strength, and its minimum.
@@ -60,8 +60,10 @@ class Target:
         poi = self.likelihood.poi
         fitted = self.background if mu == 0 else global_minimum(self.visible, fixed={poi: mu})
         data = self.likelihood.asimov(fitted.theta)
-        asimov = Objective(self.likelihood, data, np.ones(self.likelihood.n_bins))
-        return asimov, Minimum(fitted.theta, asimov.value_and_gradient(fitted.theta)[0])
+        asimov = Objective(self.likelihood, data, self.likelihood.fillable.astype(np.float64))
+        # No other point describes these data better, but other minima may, once the signal strength is another.
+        best = Minimum(fitted.theta, asimov.value(fitted.theta))
+        return asimov, explored(asimov, best, others=fitted.modes)
 
 
 def prepare(workspace: Mapping[str, Any]) -> Target:
@@ -88,4 +90,5 @@ def conditioned(workspace: Mapping[str, Any]) -> "Workspace":
     target = prepare(workspace)
     expected = {region: target.everything.data[target.likelihood.regions[region]].tolist() for region in blind}
     observations = [{**item, "data": expected.get(item["name"], item["data"])} for item in workspace["observations"]]
-    return Workspace({**workspace, "observations": observations}, blind=blind)
+    notes = workspace.notes if isinstance(workspace, Workspace) else None
+    return Workspace({**workspace, "observations": observations}, blind=blind, notes=notes)

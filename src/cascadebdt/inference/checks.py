@@ -54,7 +54,7 @@ def check_model(channels: Sequence[Json], poi: str) -> None:
         samples = _unique(f"region '{region}'", "process", channel.get("samples") or [])
         if not samples:
             raise FitError(f"region '{region}': there are no processes")
-        sizes = {process: len(_numbers(f"region '{region}', process '{process}'", sample.get("data"), 0.0))
+        sizes = {process: len(_numbers(f"region '{region}', process '{process}'", sample.get("data")))
                  for process, sample in samples.items()}  # fmt: skip
         n_bins = next(iter(sizes.values()))
         for process, size in sizes.items():
@@ -89,7 +89,7 @@ def _unique(where: str, what: str, items: Any) -> dict[str, Json]:
     return found
 
 
-def _numbers(where: str, values: Any, lowest: float) -> list[float]:
+def _numbers(where: str, values: Any, lowest: float = -math.inf) -> list[float]:
     """Return numbers that are finite and not too low."""
     if not isinstance(values, Sequence) or isinstance(values, str):
         raise FitError(f"{where}: expected a list with one number per bin, got {_shown(values)}")

@@ -1,7 +1,7 @@
 """The maximum-likelihood fit: values, uncertainties, goodness of fit, post-fit yields."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,11 @@ from cascadebdt.inference.blinding import Target, prepare
 from cascadebdt.inference.likelihood import Likelihood, Objective
 from cascadebdt.inference.minimise import Minimum
 from cascadebdt.inference.search import global_minimum
+from cascadebdt.records import ABSENT, Record
 
 
 @dataclass(frozen=True, eq=False)
-class FitResult:
+class FitResult(Record):
     """Outcome of a fit.
 
     Parameters
@@ -37,6 +38,8 @@ class FitResult:
     total, total_uncertainty : per region the sum over processes, with correlations propagated
     at_bound : parameters that the fit would move beyond their bounds
     agreement : difference of -2 ln L between the two minimisers
+    intervals : per parameter without constraint the ends of its profile interval (see `intervals`); None if they were
+        not asked for
     """
 
     parameters: tuple[str, ...]
@@ -56,18 +59,7 @@ class FitResult:
     total_uncertainty: dict[str, FloatArray]
     at_bound: tuple[str, ...]
     agreement: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the result with lists in place of arrays and tuples."""
-        return {name: _plain(value) for name, value in vars(self).items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    return [_plain(inner) for inner in value] if isinstance(value, tuple) else value
+    intervals: dict[str, tuple[float, float]] | None = field(default=None, metadata=ABSENT)
 
 
 def fit(workspace: Mapping[str, Any]) -> FitResult:
@@ -115,7 +107,7 @@ def _result(objective: Objective, best: Minimum, *, fixed: tuple[int, ...], targ
         uncertainties=errors,
         covariance=covariance,
         correlation=correlation,
-        twice_nll=best.twice_nll,
+        twice_nll=best.deviance + objective.saturated(),
         goodness_of_fit=_goodness_of_fit(*seen),
         blind=target.is_blind,
         poi=likelihood.names[likelihood.poi],
@@ -172,4 +164,4 @@ def _goodness_of_fit(objective: Objective, best: Minimum, fixed: tuple[int, ...]
     degrees = int(np.sum(objective.weights > 0)) - int(np.sum(free))
     if degrees <= 0:
         return None
-    return float(scipy.stats.chi2.sf(best.twice_nll - objective.saturated(), degrees))
+    return float(scipy.stats.chi2.sf(best.deviance, degrees))

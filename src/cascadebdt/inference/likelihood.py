@@ -15,17 +15,21 @@ import numpy as np
 import pyhf
 from scipy.special import gammaln, xlogy
 
-from cascadebdt.arrays import BoolArray, FloatArray, IntArray
+from cascadebdt.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from cascadebdt.errors import FitError, did_you_mean
 from cascadebdt.inference import histfactory
 from cascadebdt.inference.checks import check_model, check_observation, check_parts
-from cascadebdt.inference.flatten import flatten
+from cascadebdt.inference.flatten import EMPTY, flatten
 from cascadebdt.inference.histfactory import Cells
 
-# Events that an empty bin counts as. They change -2 ln L by about 1e-5, and let a fit that prefers a negative rate
-# approach zero smoothly, where the likelihood without them would end in a wall.
-EMPTY = 1e-6
-NO_RATE = 1e-3
+NO_RATE = 1e3
+"""A rate of an empty bin below this many times the events that stand for none has run into zero."""
+
+ROUNDING = 1e-10
+"""Rounding of the deviance of a model of moderate counts."""
+
+LARGE_COUNT = 50.0
+"""From here on four terms of Stirling's series are exact."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class Likelihood:
     auxiliary : (n_constraints,) nominal auxiliary data
     regions : bins of each region among all bins
     processes : in the order of `rates`
-    cells : the model in the form that kernels evaluate
+    cells : the model in the form that kernels evaluate; its `floor` is what empty bins count
     process_of_cell, bin_of_cell : (n_cells,)
     """
 
@@ -70,6 +74,14 @@ class Likelihood:
     def n_bins(self) -> int:
         """Number of bins of all regions."""
         return int(max(bins.stop for bins in self.regions.values()))
+
+    @functools.cached_property
+    def fillable(self) -> BoolArray:
+        """(n_bins,) whether any process can contribute to a bin."""
+        cells = self.cells
+        shifts = np.abs(cells.shift_up) + np.abs(cells.shift_down)
+        shifted = np.add.reduceat(np.append(shifts, 0.0), cells.first_shift[:-1]) * (np.diff(cells.first_shift) > 0)
+        return np.asarray(np.add.reduceat(np.abs(cells.nominal) + shifted, cells.first_cell[:-1]) > 0)
 
     @property
     def constrained(self) -> BoolArray:
@@ -102,6 +114,11 @@ class Likelihood:
         """Return the derivatives of `totals`, (n_bins, n_parameters)."""
         return np.asarray(histfactory.jacobian(theta, self.cells))
 
+    def dataset(self, events: AnyArray, auxiliary: FloatArray | None = None) -> FloatArray:
+        """Return events, in empty bins the model's `floor`, and auxiliary data, nominal if not given."""
+        filled = np.maximum(events, self.cells.floor)
+        return np.concatenate([filled, self.auxiliary if auxiliary is None else auxiliary])
+
     def asimov(self, theta: FloatArray) -> FloatArray:
         """Return the data set that equals its expectation, (n_bins + n_constraints,)."""
         auxiliary, cells = self.auxiliary.copy(), self.cells
@@ -112,12 +129,12 @@ class Likelihood:
 
 @dataclass(frozen=True)
 class Objective:
-    """-2 ln L of one data set, to be minimised.
+    """-2 ln L of one data set, to be minimised, as its deviance: relative to the model that describes all data exactly.
 
     Parameters
     ----------
     likelihood : the model
-    data : (n_bins + n_constraints,) events, at least `EMPTY`, and auxiliary data
+    data : (n_bins + n_constraints,) events, in empty bins the model's `floor`, and auxiliary data
     weights : (n_bins,) 1 for bins that count, 0 for those that do not
     """
 
@@ -125,40 +142,63 @@ class Objective:
     data: FloatArray
     weights: FloatArray
 
+    @property
+    def events(self) -> FloatArray:
+        """(n_bins,) events, 0 in empty bins."""
+        events = self.data[: self.likelihood.n_bins]
+        return np.where(events <= self.likelihood.cells.floor, 0.0, events)
+
     def value_and_gradient(self, theta: FloatArray) -> tuple[float, FloatArray]:
-        """Return -2 ln L and its gradient; +inf and zeros where a rate is negative or anything is not finite."""
+        """Return the deviance and its gradient; +inf and zeros where a rate is negative or anything is not finite."""
         value, gradient = histfactory.value_and_gradient(theta, self.data, self.weights, self.likelihood.cells)
         if not (np.isfinite(value) and np.isfinite(gradient).all()):
             return np.inf, np.zeros(len(theta))
         return value, gradient
 
+    def value(self, theta: FloatArray) -> float:
+        """Return the deviance, +inf where the data are impossible."""
+        return self.value_and_gradient(theta)[0]
+
     def hessian(self, theta: FloatArray) -> FloatArray:
         """Return the second derivatives of -2 ln L, (n_parameters, n_parameters)."""
         return np.asarray(histfactory.hessian(theta, self.data, self.weights, self.likelihood.cells))
 
+    def rounding(self, value: float) -> float:
+        """Return how far rounding of the rates moves a deviance of this size.
+
+        A rate's relative error of 1e-15 moves the term of a bin by that times 2 |rate - events|.
+        """
+        total = float(self.data[: self.likelihood.n_bins] @ self.weights)
+        return ROUNDING + 1e-15 * float(np.sqrt(total * (1.0 + value)))
+
     def softened(self, events: float) -> "Objective":
-        """Return the same with at least so many events in every bin; 0 restores empty bins."""
-        data, n_bins = self.data.copy(), self.likelihood.n_bins
-        data[:n_bins] = np.where(data[:n_bins] <= EMPTY, events, np.maximum(data[:n_bins], events))
+        """Return the same with at least so many events in every bin, in units of its scale; 0 restores empty bins."""
+        data, n_bins, floor = self.data.copy(), self.likelihood.n_bins, self.likelihood.cells.floor
+        least = events * floor / EMPTY
+        data[:n_bins] = np.where(data[:n_bins] <= floor, least, np.maximum(data[:n_bins], least))
         return Objective(self.likelihood, data, self.weights)
 
     def is_walled(self, theta: FloatArray) -> bool:
         """Return whether the rate of an empty bin has run into zero."""
-        empty = (self.data[: self.likelihood.n_bins] <= EMPTY) & (self.weights > 0)
-        return bool(empty.any() and (self.likelihood.totals(theta)[empty] < NO_RATE).any())
+        floor = self.likelihood.cells.floor
+        empty = (self.data[: self.likelihood.n_bins] <= floor) & (self.weights > 0)
+        return bool(empty.any() and (self.likelihood.totals(theta) < NO_RATE * floor)[empty].any())
 
     def saturated(self) -> float:
-        """Return -2 ln L of the model that describes every bin exactly, with the constraints at their best."""
-        likelihood = self.likelihood
-        theta = np.where(np.isfinite(likelihood.center), likelihood.center, likelihood.start)
-        constraints, _, _ = histfactory.constraints(theta, self.data, likelihood.n_bins, likelihood.cells)
-        events = self.data[: likelihood.n_bins]
-        return float(constraints) + float(np.sum(self.weights * _saturated_terms(events)))
+        """Return -2 ln L of the model that describes all data exactly: the difference of -2 ln L and the deviance."""
+        likelihood, cells = self.likelihood, self.likelihood.cells
+        events, auxiliary = np.split(self.data, [likelihood.n_bins])
+        gaussian = np.sum(np.log(2 * np.pi) + 2 * np.log(cells.width))
+        return float(self.weights @ _saturated(events) + np.sum(_saturated(auxiliary[cells.observed])) + gaussian)
 
 
-def _saturated_terms(events: FloatArray) -> FloatArray:
+def _saturated(events: FloatArray) -> FloatArray:
     """Return -2 ln of the Poisson probabilities of expecting what is observed."""
-    return np.asarray(-2 * (xlogy(events, events) - events - gammaln(events + 1)))
+    few = np.minimum(events, LARGE_COUNT)
+    exact = -2 * (xlogy(few, few) - few - gammaln(few + 1))
+    many = np.maximum(events, LARGE_COUNT)
+    stirling = np.log(2 * np.pi * many) + 1 / (6 * many) - 1 / (180 * many**3) + 1 / (630 * many**5)
+    return np.asarray(np.where(events < LARGE_COUNT, exact, stirling))
 
 
 def objective(workspace: Mapping[str, Any], *, skip: tuple[str, ...] = ()) -> Objective:
@@ -176,14 +216,26 @@ def objective(workspace: Mapping[str, Any], *, skip: tuple[str, ...] = ()) -> Ob
     for region in skip:
         if region not in likelihood.regions:
             raise FitError(f"workspace: the model has no region '{region}'{did_you_mean(region, likelihood.regions)}")
-    events = [
-        np.maximum(check_observation(region, observed, bins.stop - bins.start), EMPTY)
-        for region, bins in likelihood.regions.items()
-    ]
-    weights = np.ones(likelihood.n_bins)
+    events = np.concatenate(
+        [check_observation(region, observed, bins.stop - bins.start) for region, bins in likelihood.regions.items()]
+    )
+    weights = likelihood.fillable.astype(np.float64)
     for region in skip:
         weights[likelihood.regions[region]] = 0.0
-    return Objective(likelihood, np.concatenate([*events, likelihood.auxiliary]), weights)
+    _check_fillable(likelihood, events, skip)
+    return Objective(likelihood, likelihood.dataset(events), weights)
+
+
+def _check_fillable(likelihood: Likelihood, events: FloatArray, skip: tuple[str, ...]) -> None:
+    """Require that some process can contribute to each bin with data."""
+    for region, bins in likelihood.regions.items():
+        bad = np.flatnonzero((events[bins] > 0) & ~likelihood.fillable[bins])
+        if bad.size and region not in skip:
+            number = int(bad[0])
+            raise FitError(
+                f"region '{region}', bin {number}: {events[bins][number]:g} events are observed where no process "
+                "contributes; add a process or merge bins"
+            )
 
 
 @functools.lru_cache(maxsize=8)

@@ -15,18 +15,23 @@ from scipy.stats import norm
 from cascadebdt.errors import FitError
 from cascadebdt.inference.blinding import Target, prepare
 from cascadebdt.inference.likelihood import Objective
-from cascadebdt.inference.minimise import Minimum, minimum
+from cascadebdt.inference.minimise import ImpossibleError, Minimum
 from cascadebdt.inference.profile import Profile, crossing
 from cascadebdt.inference.search import global_minimum
 from cascadebdt.inference.uncertainty import standard_deviation
+from cascadebdt.records import Record
 
 BAND = (-2, -1, 0, 1, 2)
 LARGEST = 1e8
 """Multiple of the expected uncertainty beyond which no limit is sought."""
 
 
+class UndefinedError(FitError):
+    """A question without an answer: it compares with a signal strength of 0, which the data exclude."""
+
+
 @dataclass(frozen=True)
-class LimitResult:
+class LimitResult(Record):
     """Upper limit on the signal strength.
 
     Parameters
@@ -40,13 +45,9 @@ class LimitResult:
     expected: tuple[float, float, float, float, float]
     observed: float | None
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the result as plain JSON."""
-        return {"level": self.level, "expected": list(self.expected), "observed": self.observed}
-
 
 @dataclass(frozen=True)
-class SignificanceResult:
+class SignificanceResult(Record):
     """Discovery significance in standard deviations.
 
     Parameters
@@ -58,9 +59,19 @@ class SignificanceResult:
     expected: float
     observed: float | None
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the result as plain JSON."""
-        return {"expected": self.expected, "observed": self.observed}
+
+@dataclass(frozen=True)
+class Limits(Record):
+    """What the data say of a signal, and what was expected: ``limits.json``.
+
+    Parameters
+    ----------
+    limit : upper limit on the signal strength
+    significance : of an excess
+    """
+
+    limit: LimitResult
+    significance: SignificanceResult
 
 
 def limit(workspace: Mapping[str, Any], *, level: float = 0.05) -> LimitResult:
@@ -72,7 +83,7 @@ def limit(workspace: Mapping[str, Any], *, level: float = 0.05) -> LimitResult:
     Raises
     ------
     FitError
-        If a fit fails or the data do not limit the signal.
+        If a fit fails or the data do not limit the signal; an `UndefinedError` if the data are impossible without it.
 
     References
     ----------
@@ -81,15 +92,38 @@ def limit(workspace: Mapping[str, Any], *, level: float = 0.05) -> LimitResult:
     if not 0 < level < 0.5:
         raise FitError(f"limit: level must lie between 0 and 0.5, got {level}")
     target = prepare(workspace)
+    _require_background(target, "limit")
     asimov, background = target.asimov(0.0)
     poi = target.likelihood.poi
-    sigma = standard_deviation(asimov, background.theta, poi)
-    if not np.isfinite(sigma):
-        raise FitError("limit: the likelihood does not depend on the signal strength")
+    sigma = _scale(asimov, background, poi)
     profile = Profile(asimov, poi, background)
     expected = _expected(profile, sigma, level)
     observed = None if target.is_blind else _observed(target, profile, sigma, level)
     return LimitResult(level, expected, observed)
+
+
+def _require_background(target: Target, question: str) -> None:
+    """Require that the data are possible without signal."""
+    try:
+        _ = target.background
+    except ImpossibleError as error:
+        name = target.likelihood.names[target.likelihood.poi]
+        reason = str(error).removeprefix("fit: the likelihood is zero, ")
+        raise UndefinedError(
+            f"{question}: the data exclude {name} = 0, {reason}; ask for an interval of {name}"
+        ) from None
+
+
+def _scale(asimov: Objective, background: Minimum, poi: int) -> float:
+    """Return the scale of the signal strength on which -2 ln L rises by about 1."""
+    sigma = standard_deviation(asimov, background.theta, poi)
+    if np.isfinite(sigma):
+        return sigma
+    # Where neither background nor data exist, -2 ln L = 2 mu s has a slope but no curvature.
+    slope = asimov.softened(0.0).value_and_gradient(background.theta)[1][poi]
+    if not slope > 0:
+        raise FitError("limit: the likelihood does not depend on the signal strength")
+    return float(1 / slope)
 
 
 def _expected(profile: Profile, sigma: float, level: float) -> tuple[float, float, float, float, float]:
@@ -172,15 +206,18 @@ def significance(workspace: Mapping[str, Any]) -> SignificanceResult:
     Raises
     ------
     FitError
-        If a fit fails.
+        If a fit fails; an `UndefinedError` if the data are impossible without signal, which a significance of infinity
+        would stand for.
 
     References
     ----------
     arXiv:1007.1727, Eqs. (12), (52).
     """
     target = prepare(workspace)
+    _require_background(target, "significance")
     asimov, signal = target.asimov(1.0)
-    without = minimum(asimov, fixed={target.likelihood.poi: 0.0}, start=signal.theta)
+    fixed = {target.likelihood.poi: 0.0}
+    without = global_minimum(asimov, fixed=fixed, start=signal.theta, others=signal.modes)
     expected = _root(without, signal)
     if target.is_blind:
         return SignificanceResult(expected, None)
@@ -190,4 +227,4 @@ def significance(workspace: Mapping[str, Any]) -> SignificanceResult:
 
 
 def _root(without: Minimum, best: Minimum) -> float:
-    return float(np.sqrt(max(without.twice_nll - best.twice_nll, 0.0)))
+    return float(np.sqrt(max(without.deviance - best.deviance, 0.0)))

@@ -4,7 +4,8 @@ The checks are those of Combine's ValidateDatacards and a few more. No data are 
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from cascadebdt.arrays import FloatArray
 from cascadebdt.inference.checks import check_parts
 from cascadebdt.inference.likelihood import Likelihood, Objective, objective
+from cascadebdt.records import Record
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +48,7 @@ class Thresholds:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Finding(Record):
     """Something odd.
 
     Parameters
@@ -64,6 +66,26 @@ class Finding:
     bin: int | None = None
     parameter: str | None = None
     number: float | None = None
+
+
+@dataclass(frozen=True)
+class Lint(Record):
+    """All that is odd in a model: ``lint.json``.
+
+    Parameters
+    ----------
+    counts : number of findings of each kind
+    findings : one by one
+    """
+
+    counts: dict[str, int]
+    findings: tuple[Finding, ...]
+
+    @classmethod
+    def of(cls, findings: Iterable[Finding]) -> "Lint":
+        """Count the findings of each kind."""
+        kept = tuple(findings)
+        return cls(dict(Counter(finding.check for finding in kept)), kept)
 
 
 def lint(workspace: Json, thresholds: Thresholds | None = None) -> tuple[Finding, ...]:
@@ -212,7 +234,7 @@ def _contamination(workspace: Json, poi: str, limits: Thresholds) -> Iterator[Fi
 
 def _degeneracies(likelihood: Likelihood, limits: Thresholds) -> Iterator[Finding]:
     """Find free normalisations that the regions cannot tell apart, from the expectation of the model."""
-    expected = Objective(likelihood, likelihood.asimov(likelihood.start), np.ones(likelihood.n_bins))
+    expected = Objective(likelihood, likelihood.asimov(likelihood.start), likelihood.fillable.astype(np.float64))
     hessian = expected.hessian(likelihood.start)
     shown = np.flatnonzero(~likelihood.constrained & ~likelihood.fixed)
     if len(shown) < 2 or not np.isfinite(hessian).all():

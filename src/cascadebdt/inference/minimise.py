@@ -32,27 +32,36 @@ CONVERGED = 1e-12
 NOTHING = 1e-6
 """Expected decrease of -2 ln L that is not pursued once rounding hides it."""
 
-NOISE = 1e-10
-"""Rounding of -2 ln L: an increase by less is none."""
+SMALLEST = 1e-100
+"""Second derivatives below this are zero: what a parameter multiplies is not there."""
 
 MAX_STEPS = 300
 BARRIERS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
-"""Events in empty bins, one after the other, on the way to a minimum at the edge of the possible."""
+"""Events in empty bins, in units of one or of the fewer that are expected, one after the other, on the way to a minimum
+at the edge of the possible."""
+
+FAR = 1e4
+"""A bound this many steps away is none for MINUIT, whose transformation of bounded parameters would cost digits."""
 
 FORBIDDEN = 1e15
 """What MINUIT is told where the likelihood is impossible: it cannot digest infinity."""
+
+
+class ImpossibleError(FitError):
+    """The likelihood is zero wherever a fit may start: some bin has data and can expect none."""
 
 
 @dataclass(frozen=True)
 class Minimum:
     """A minimum of -2 ln L.
 
-    `agreement` is -2 ln L of the Newton method minus that of MINUIT, NaN if MINUIT was not asked; `modes` are other
-    minima, not much higher, if they were sought.
+    `deviance` is -2 ln L relative to the model that describes all data exactly; `agreement` is that of the Newton
+    method minus that of MINUIT, NaN if MINUIT was not asked; `modes` are other minima, not much higher, if they were
+    sought.
     """
 
     theta: FloatArray
-    twice_nll: float
+    deviance: float
     agreement: float = np.nan
     modes: tuple[FloatArray, ...] = ()
 
@@ -75,7 +84,8 @@ def minimum(
     Raises
     ------
     FitError
-        If they differ by more than 0.01 after all restarts, or there is no finite likelihood to start from.
+        If they differ by more than 0.01 after all restarts; an `ImpossibleError` if there is no finite likelihood to
+        start from.
     """
     fixed = fixed or {}
     starts = _starts(objective, fixed, start)
@@ -84,37 +94,58 @@ def minimum(
         by_newton = _lower(by_newton, newton(objective, fixed=fixed, start=start))
     by_minuit = _minuit(objective, fixed=fixed, start=starts[0])
     for displacement, strategy in LADDER:
-        if abs(by_newton.twice_nll - by_minuit.twice_nll) <= TOLERANCE:
+        if abs(by_newton.deviance - by_minuit.deviance) <= TOLERANCE:
             break
-        logger.info("minimisers differ, %.4f and %.4f; restart", by_newton.twice_nll, by_minuit.twice_nll)
+        logger.info("minimisers differ, %.4f and %.4f; restart", by_newton.deviance, by_minuit.deviance)
         by_newton = _lower(by_newton, newton(objective, fixed=fixed, start=by_minuit.theta))
         origin = starts[-1] if displacement is None else _displaced(objective, by_newton.theta, displacement)
         by_minuit = _lower(by_minuit, _minuit(objective, fixed=fixed, start=origin, strategy=strategy))
-    difference = by_newton.twice_nll - by_minuit.twice_nll
+    difference = by_newton.deviance - by_minuit.deviance
     if not abs(difference) <= TOLERANCE:
         raise FitError(
-            f"fit: two minimisers disagree on the minimum of -2 ln L, {by_newton.twice_nll:.4f} (Newton) and "
-            f"{by_minuit.twice_nll:.4f} (MINUIT); the model is degenerate or badly scaled"
+            f"fit: two minimisers disagree on the minimum of -2 ln L, which is {by_newton.deviance:.4f} (Newton) and "
+            f"{by_minuit.deviance:.4f} (MINUIT) above that of a perfect description; the model is badly scaled"
         )
     best = _lower(by_newton, by_minuit)
-    return Minimum(best.theta, best.twice_nll, difference)
+    return Minimum(best.theta, best.deviance, difference)
 
 
 def _lower(first: Minimum, second: Minimum) -> Minimum:
-    return first if first.twice_nll <= second.twice_nll else second
+    return first if first.deviance <= second.deviance else second
 
 
 def _starts(objective: Objective, fixed: Mapping[int, float], given: FloatArray | None) -> list[FloatArray]:
-    """Return points of finite likelihood to start from: that of the model, the same without signal, a given one."""
+    """Return points of finite likelihood to start from.
+
+    They are that of the model, the same without signal and with signal, that with all normalisations at 1, and a given
+    one: a bin may hold nothing but signal, or nothing but a process whose normalisation starts at 0.
+    """
     likelihood = objective.likelihood
-    without = likelihood.start.copy()
-    without[likelihood.poi] = 0.0
-    suggested = (likelihood.start, without, *(() if given is None else (given,)))
+    suggested = [likelihood.start]
+    for places, value in ((likelihood.poi, 0.0), (likelihood.poi, 1.0), (~likelihood.constrained, 1.0)):
+        changed = likelihood.start.copy()
+        changed[places] = value
+        suggested.append(np.where(likelihood.fixed, likelihood.start, changed))
+    if given is not None:
+        suggested.append(given)
     starts = [_placed(objective, theta, fixed) for theta in suggested]
-    finite = [theta for theta in starts if np.isfinite(objective.value_and_gradient(theta)[0])]
+    finite = [theta for theta in starts if np.isfinite(objective.value(theta))]
     if not finite:
-        raise FitError("fit: the likelihood is not finite at the start; a bin with data has no expected events")
+        raise ImpossibleError(f"fit: the likelihood is zero, {_impossible(objective, starts[0], fixed)}")
     return finite
+
+
+def _impossible(objective: Objective, theta: FloatArray, fixed: Mapping[int, float]) -> str:
+    """Return which bin makes the likelihood impossible."""
+    likelihood = objective.likelihood
+    rates, events = likelihood.totals(theta), objective.events
+    bad = np.flatnonzero((objective.weights > 0) & ~((rates > 0) | ((rates == 0) & (events == 0))))
+    if not bad.size:
+        return "a parameter starts where its constraint forbids it"
+    region = next(name for name, bins in likelihood.regions.items() if bins.start <= bad[0] < bins.stop)
+    place = f"region '{region}', bin {bad[0] - likelihood.regions[region].start}"
+    held = "".join(f" with {likelihood.names[index]} = {value:g}" for index, value in fixed.items())
+    return f"{place} expects {rates[bad[0]]:g} events{held}, {events[bad[0]]:g} are observed"
 
 
 def _placed(objective: Objective, theta: FloatArray, fixed: Mapping[int, float]) -> FloatArray:
@@ -132,13 +163,14 @@ def _displaced(objective: Objective, theta: FloatArray, displacement: float) -> 
     return np.clip(theta + displacement * widths * ~likelihood.fixed, likelihood.lower, likelihood.upper)
 
 
-def _free(objective: Objective, fixed: Mapping[int, float]) -> BoolArray:
+def movable(objective: Objective, fixed: Mapping[int, float]) -> BoolArray:
+    """Return which parameters neither the model nor a caller holds constant."""
     free = ~objective.likelihood.fixed
     free[list(fixed)] = False
     return free
 
 
-def _at_bounds(objective: Objective, theta: FloatArray, gradient: FloatArray) -> BoolArray:
+def at_bounds(objective: Objective, theta: FloatArray, gradient: FloatArray) -> BoolArray:
     """Return which parameters lie at a bound that -2 ln L would have them cross."""
     likelihood = objective.likelihood
     return ((theta <= likelihood.lower) & (gradient > 0)) | ((theta >= likelihood.upper) & (gradient < 0))
@@ -174,7 +206,7 @@ def _newton(objective: Objective, *, fixed: Mapping[int, float], start: FloatArr
     value, gradient = objective.value_and_gradient(theta)
     damping = 1e-3
     for _ in range(MAX_STEPS):
-        moving = _free(objective, fixed) & ~_at_bounds(objective, theta, gradient)
+        moving = movable(objective, fixed) & ~at_bounds(objective, theta, gradient)
         if not moving.any():
             break
         scale, matrix = _scaled(objective.hessian(theta)[np.ix_(moving, moving)])
@@ -182,18 +214,19 @@ def _newton(objective: Objective, *, fixed: Mapping[int, float], start: FloatArr
         decrease = 0.5 * slope @ _solved(matrix, slope, damping=1e-12)
         if decrease < CONVERGED:
             break
+        rounding = objective.rounding(value)
         for _attempt in range(40):
             trial = theta.copy()
             trial[moving] -= scale * _solved(matrix, slope, damping=damping)
             trial[moving] = trial.clip(objective.likelihood.lower, objective.likelihood.upper)[moving]
             trial_value, trial_gradient = objective.value_and_gradient(trial)
-            if trial_value < value + NOISE:
+            if trial_value < value + rounding:
                 break
             damping = max(10 * damping, 1e-6)
         else:
             break
         damping /= 10
-        is_stalled = decrease < NOTHING and value - trial_value < NOISE
+        is_stalled = decrease < NOTHING and value - trial_value < rounding
         theta, value, gradient = trial, trial_value, trial_gradient
         if is_stalled:
             break
@@ -203,7 +236,7 @@ def _newton(objective: Objective, *, fixed: Mapping[int, float], start: FloatArr
 def _scaled(hessian: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the units in which the diagonal of a matrix is one, and the matrix in these units."""
     diagonal = np.abs(np.diag(hessian))
-    scale = 1 / np.sqrt(np.where(diagonal > 1e-12, diagonal, 1.0))
+    scale = 1 / np.sqrt(np.where(diagonal > SMALLEST, diagonal, 1.0))
     return scale, scale[:, None] * hessian * scale
 
 
@@ -227,41 +260,49 @@ def _solved(matrix: FloatArray, slope: FloatArray, *, damping: float) -> FloatAr
 
 
 class _ForMinuit:
-    """-2 ln L and its gradient as two functions that share an evaluation."""
+    """-2 ln L and its gradient in units of steps from an origin, as two functions that share an evaluation."""
 
-    def __init__(self, objective: Objective) -> None:
+    def __init__(self, objective: Objective, origin: FloatArray, steps: FloatArray) -> None:
         self._objective = objective
+        self._origin, self._steps = origin, steps
         self._theta: bytes = b""
         self._result: tuple[float, FloatArray] = (0.0, np.zeros(0))
 
-    def _evaluate(self, theta: FloatArray) -> tuple[float, FloatArray]:
-        theta = np.asarray(theta, dtype=np.float64)
+    def place(self, steps: FloatArray) -> FloatArray:
+        return np.asarray(self._origin + self._steps * np.asarray(steps, dtype=np.float64))
+
+    def _evaluate(self, steps: FloatArray) -> tuple[float, FloatArray]:
+        theta = self.place(steps)
         if theta.tobytes() != self._theta:
             self._result = self._objective.value_and_gradient(theta)
             self._theta = theta.tobytes()
         return self._result
 
-    def value(self, theta: FloatArray) -> float:
-        return min(self._evaluate(theta)[0], FORBIDDEN)
+    def value(self, steps: FloatArray) -> float:
+        return min(self._evaluate(steps)[0], FORBIDDEN)
 
-    def gradient(self, theta: FloatArray) -> FloatArray:
-        return self._evaluate(theta)[1]
+    def gradient(self, steps: FloatArray) -> FloatArray:
+        return self._steps * self._evaluate(steps)[1]
 
 
 def _minuit(objective: Objective, *, fixed: Mapping[int, float], start: FloatArray, strategy: int = 0) -> Minimum:
     """Minimise with MIGRAD and exact gradients."""
-    likelihood, function = objective.likelihood, _ForMinuit(objective)
-    free = _free(objective, fixed)
+    likelihood = objective.likelihood
+    free = movable(objective, fixed)
     start = _placed(objective, start, fixed)
-    minuit = Minuit(function.value, start, grad=function.gradient)
+    steps = np.where(likelihood.constrained, likelihood.width, 0.1 * np.maximum(np.abs(start), 1.0))
+    function = _ForMinuit(objective, start, steps)
+    minuit = Minuit(function.value, np.zeros(len(start)), grad=function.gradient)
     minuit.errordef = Minuit.LEAST_SQUARES
     minuit.strategy = strategy
     minuit.print_level = 0
-    steps = np.where(likelihood.constrained, likelihood.width, 0.1 * np.maximum(np.abs(start), 1.0))
+    lower, upper = (likelihood.lower - start) / steps, (likelihood.upper - start) / steps
     for index, is_free in enumerate(free):
-        minuit.errors[index], minuit.fixed[index] = steps[index], not is_free
-        minuit.limits[index] = (likelihood.lower[index], likelihood.upper[index]) if is_free else None
+        minuit.errors[index], minuit.fixed[index] = 1.0, not is_free
+        low = lower[index] if lower[index] > -FAR else -np.inf
+        high = upper[index] if upper[index] < FAR else np.inf
+        minuit.limits[index] = (low, high) if is_free else None
     if free.any():
         minuit.migrad(ncall=10_000)
-    theta = np.array(minuit.values)
-    return Minimum(theta, objective.value_and_gradient(theta)[0])
+    theta = _placed(objective, function.place(np.array(minuit.values)), fixed)
+    return Minimum(theta, objective.value(theta))

@@ -14,6 +14,7 @@ from cascadebdt.inference.likelihood import Objective
 from cascadebdt.inference.minimise import TOLERANCE, Minimum, minimum, newton
 from cascadebdt.inference.search import global_minimum
 from cascadebdt.inference.uncertainty import covariance
+from cascadebdt.records import Record
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ WORTH_A_SECOND_OPINION = 0.1
 
 
 @dataclass(frozen=True)
-class Impact:
+class Impact(Record):
     """What one nuisance parameter does to the signal strength.
 
     Parameters
@@ -50,7 +51,7 @@ class Impact:
 
 
 @dataclass(frozen=True)
-class Ranking:
+class Ranking(Record):
     """All impacts, the largest post-fit one first.
 
     Parameters
@@ -61,14 +62,6 @@ class Ranking:
 
     mu: Pair
     impacts: tuple[Impact, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the ranking as plain JSON."""
-        rows = [
-            {name: list(value) if isinstance(value, tuple) else value for name, value in vars(impact).items()}
-            for impact in self.impacts
-        ]
-        return {"mu": list(self.mu), "impacts": rows}
 
 
 def ranking(workspace: Mapping[str, Any]) -> Ranking:
@@ -123,12 +116,13 @@ def _change(target: Objective, best: Minimum, spread: FloatArray, index: int, sh
     moved = value - best.theta[index]
     guess = best.theta + (spread[index] / spread[index, index] * moved if spread[index, index] > 0 else 0.0)
     fixed = {index: value}
-    found = newton(target, fixed=fixed, start=guess)
+    trials = [newton(target, fixed=fixed, start=origin) for origin in (guess, *best.modes)]
+    found = min(trials, key=lambda trial: trial.deviance)
     change = float(found.theta[poi] - best.theta[poi])
     is_large = abs(change) > WORTH_A_SECOND_OPINION * np.sqrt(spread[poi, poi])
-    if is_large or not best.twice_nll - TOLERANCE <= found.twice_nll < np.inf:
+    if is_large or not best.deviance - TOLERANCE <= found.deviance < np.inf:
         try:
-            found = minimum(target, fixed=fixed, start=guess)
+            found = minimum(target, fixed=fixed, start=found.theta)
         except FitError as error:
             logger.warning("no impact of %s at %.4g: %s", likelihood.names[index], value, error)
             return None

@@ -1,8 +1,8 @@
 """Profiles of -2 ln L: intervals, and scans in one or two parameters."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 
@@ -14,13 +14,14 @@ from cascadebdt.inference.minimise import Minimum, newton
 from cascadebdt.inference.profile import Profile, crossing
 from cascadebdt.inference.search import global_minimum
 from cascadebdt.inference.uncertainty import standard_deviation
+from cascadebdt.records import Json, Record
 
 SPAN = 3.0
 """Half-width of a scan whose values are not given, in standard deviations."""
 
 
 @dataclass(frozen=True, eq=False)
-class Scan:
+class Scan(Record):
     """A profile of -2 ln L.
 
     Parameters
@@ -36,16 +37,17 @@ class Scan:
     increases: FloatArray
     best: tuple[float, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the scan as plain JSON; impossible points are None."""
+    def to_json(self) -> Json:
+        """Return the scan as plain JSON; impossible points are None, because JSON has no infinity."""
         finite = self.increases.astype(object)
         finite[~np.isfinite(self.increases)] = None
-        return {
-            "parameters": list(self.parameters),
-            "values": [values.tolist() for values in self.values],
-            "increases": finite.tolist(),
-            "best": list(self.best),
-        }
+        return {**super().to_json(), "increases": finite.tolist()}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """Return the scan that `to_json` wrote; see `Record.from_json`."""
+        scan = super().from_json(content)
+        return replace(scan, increases=np.where(np.isnan(scan.increases), np.inf, scan.increases))
 
 
 def profile_interval(workspace: Mapping[str, Any], parameter: str, *, increase: float = 1.0) -> tuple[float, float]:
@@ -150,9 +152,11 @@ def scan_2d(
     for row in sorted(range(len(xs)), key=lambda i: abs(xs[i] - best.theta[first])):
         known = best.theta
         for column in sorted(range(len(ys)), key=lambda i: abs(ys[i] - best.theta[second])):
-            found = newton(target, fixed={first: xs[row], second: ys[column]}, start=known)
-            increases[row, column] = found.twice_nll - best.twice_nll
-            known = found.theta if np.isfinite(found.twice_nll) else known
+            fixed = {first: xs[row], second: ys[column]}
+            trials = [newton(target, fixed=fixed, start=origin) for origin in (known, *best.modes)]
+            found = min(trials, key=lambda trial: trial.deviance)
+            increases[row, column] = found.deviance - best.deviance
+            known = found.theta if np.isfinite(found.deviance) else known
     return Scan(parameters, (xs, ys), increases, (float(best.theta[first]), float(best.theta[second])))
 
 

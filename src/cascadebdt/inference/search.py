@@ -3,88 +3,210 @@
 Where variations are asymmetric or bend the yields, -2 ln L can have a minimum for either sign of a nuisance parameter.
 Two minimisers that start at the same point then agree on the wrong one. Each parameter is therefore pushed across its
 constraint and released, from the best minimum known, until no push leads lower.
+
+Most pushes fall back. What a push would find is bounded beforehand, at the price of one gradient: the other parameters
+follow the pushed one as their covariance says, and the inverse of the Hessian at the minimum bounds what is left to
+gain from there. Only where the profile so bounded is softer than a parabola, or bends down, is the push carried out.
 """
 
 import logging
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cascadebdt.arrays import FloatArray
+from cascadebdt.arrays import BoolArray, FloatArray
 from cascadebdt.inference.likelihood import Objective
-from cascadebdt.inference.minimise import TOLERANCE, Minimum, minimum, newton
+from cascadebdt.inference.minimise import TOLERANCE, Minimum, at_bounds, minimum, movable, newton
 
 logger = logging.getLogger(__name__)
 
-NEAR = 0.3
-"""Distance in widths of the constraint that is no push."""
+PUSHES = (-2.0, -1.0, -0.5, 0.5, 1.0, 2.0)
+"""Where parameters are pushed to, in widths of the constraint from its center; also to the mirror image of their value,
+because a yield that rises in both directions is even about the center, where interpolations bend most."""
+
+NEAR = 0.1, 1.0
+"""Distance in widths of the constraint, and in standard deviations after the fit, that is no push."""
 
 STIFF = 0.5
 """A push that costs less than this part of what the curvature says may have left for another minimum."""
 
+RISING = 0.3
+"""A profile that rises by less than this part of the slope of the parabola may lead to another minimum."""
+
+MARGIN = 2.0
+"""The others are allowed to gain this many times what the inverse of the Hessian at the minimum says."""
+
+CHORDS = 4
+"""Steps that others may take to follow a push before it is carried out."""
+
+PRECISE = 0.05
+"""The profile is known when the others gain less than this part of the parabola."""
+
 RELEVANT = 9.0
 """Minima within this of the lowest -2 ln L are remembered, because profiles may cross from one to the other."""
 
+SAME = 0.1
+"""Distance of two minima that are the same, in standard deviations of a parameter."""
+
 MAX_SWEEPS = 5
+SMALLEST_EIGENVALUE = 1e-9
 
 
 def global_minimum(
-    objective: Objective, *, fixed: Mapping[int, float] | None = None, start: FloatArray | None = None
+    objective: Objective,
+    *,
+    fixed: Mapping[int, float] | None = None,
+    start: FloatArray | None = None,
+    others: Sequence[FloatArray] = (),
 ) -> Minimum:
     """Minimise -2 ln L as `minimum` does, and look for lower minima beside the one that it finds.
+
+    Parameters
+    ----------
+    objective, fixed, start : as for `minimum`
+    others : further points to look from, such as other minima for similar data
 
     Returns
     -------
     The lowest minimum, on which both methods agree; `modes` are the others within 9 units of -2 ln L.
     """
+    return explored(objective, minimum(objective, fixed=fixed, start=start), fixed=fixed, others=others)
+
+
+def explored(
+    objective: Objective,
+    best: Minimum,
+    *,
+    fixed: Mapping[int, float] | None = None,
+    others: Sequence[FloatArray] = (),
+) -> Minimum:
+    """Return the lowest minimum to which pushes from a known one lead, with its `modes`; see `global_minimum`."""
     fixed = fixed or {}
-    best = minimum(objective, fixed=fixed, start=start)
     known = [best]
+    found = [newton(objective, fixed=fixed, start=theta) for theta in (*others, *best.modes)]
     for _ in range(MAX_SWEEPS):
-        found = [other for other in _released(objective, best, fixed) if not _is_known(other, known)]
-        known += found
-        lowest = min(known, key=lambda other: other.twice_nll)
-        if lowest is best or lowest.twice_nll > best.twice_nll - TOLERANCE:
+        valley = Valley.around(objective, best, fixed)
+        known += [*found, *valley.neighbours()]
+        lowest = min(known, key=lambda other: other.deviance)
+        if lowest is best or lowest.deviance > best.deviance - TOLERANCE:
             break
-        logger.info("a lower minimum of -2 ln L, %.4f instead of %.4f", lowest.twice_nll, best.twice_nll)
-        best = minimum(objective, fixed=fixed, start=lowest.theta)
+        logger.info("a minimum of -2 ln L that is lower by %.4f", best.deviance - lowest.deviance)
+        best, found = minimum(objective, fixed=fixed, start=lowest.theta), []
         known.append(best)
-    others = [m.theta for m in known if m.twice_nll < best.twice_nll + RELEVANT and not _is_known(m, [best])]
-    return replace(best, modes=tuple(others))
+    return replace(best, modes=_modes(known, best, valley))
 
 
-def _released(objective: Objective, best: Minimum, fixed: Mapping[int, float]) -> Iterator[Minimum]:
-    """Yield the minima to which pushes of single parameters lead."""
-    likelihood = objective.likelihood
-    shared = likelihood.constrained & likelihood.scalar
-    curvature = _stiffness(objective, best.theta, fixed)
-    for index in np.flatnonzero(shared):
-        for side in (-1, 1):
-            value = float(likelihood.center[index] + side * likelihood.width[index])
-            distance = value - best.theta[index]
-            if int(index) in fixed or abs(distance) < NEAR * likelihood.width[index]:
-                continue
-            pushed = newton(objective, fixed={**fixed, int(index): value}, start=best.theta)
-            is_soft = pushed.twice_nll - best.twice_nll < STIFF * curvature[index] * distance**2
-            if is_soft or objective.value_and_gradient(pushed.theta)[1][index] * distance < 0:
-                yield newton(objective, fixed=fixed, start=pushed.theta)
+def _modes(known: list[Minimum], best: Minimum, valley: "Valley") -> tuple[FloatArray, ...]:
+    """Return the minima beside the best one that are not much higher, each of them once."""
+    modes: list[FloatArray] = []
+    for other in sorted(known, key=lambda minimum: minimum.deviance):
+        is_new = all(valley.are_apart(other.theta, theta) for theta in (best.theta, *modes))
+        if other.deviance < best.deviance + RELEVANT and is_new:
+            modes.append(other.theta)
+    return tuple(modes)
 
 
-def _stiffness(objective: Objective, theta: FloatArray, fixed: Mapping[int, float]) -> FloatArray:
-    """Return the inverse variances of all parameters, zero where there is no curvature to tell."""
-    free = ~objective.likelihood.fixed
-    free[list(fixed)] = False
-    hessian = objective.softened(0.0).hessian(theta)[np.ix_(free, free)]
-    stiffness = np.zeros(len(theta))
-    try:
-        variance = 2 * np.diag(np.linalg.inv(hessian))
-    except np.linalg.LinAlgError:
-        return stiffness
-    stiffness[free] = np.where(variance > 0, 1 / np.where(variance > 0, variance, 1.0), 0.0)
-    return stiffness
+@dataclass(frozen=True)
+class Valley:
+    """A minimum with the parabola of -2 ln L around it.
+
+    Parameters
+    ----------
+    objective : -2 ln L
+    fixed : values of parameters that are held constant, by index
+    bottom : the minimum
+    inverse : (n_parameters, n_parameters) inverse of the Hessian, zero for parameters that do not move
+    """
+
+    objective: Objective
+    fixed: Mapping[int, float]
+    bottom: Minimum
+    inverse: FloatArray
+
+    @classmethod
+    def around(cls, objective: Objective, bottom: Minimum, fixed: Mapping[int, float]) -> "Valley":
+        """Return the valley of a minimum."""
+        _, gradient = objective.value_and_gradient(bottom.theta)
+        free = movable(objective, fixed) & ~at_bounds(objective, bottom.theta, gradient)
+        inverse = np.zeros((len(free), len(free)))
+        inverse[np.ix_(free, free)] = _inverse(objective.softened(0.0).hessian(bottom.theta)[np.ix_(free, free)])
+        return cls(objective, fixed, bottom, inverse)
+
+    def are_apart(self, first: FloatArray, second: FloatArray) -> bool:
+        """Return whether two points differ by more than rounding of minimisers."""
+        units = np.sqrt(2 * np.diag(self.inverse))
+        return bool(np.any(np.abs(first - second) > SAME * units + 1e-12 * np.abs(first)))
+
+    def neighbours(self) -> Iterator[Minimum]:
+        """Yield the minima to which pushes of single parameters lead."""
+        for index, point in self._pushed():
+            value = float(point[index])
+            pushed = newton(self.objective, fixed={**self.fixed, index: value}, start=point)
+            if np.isfinite(pushed.deviance) and not self._falls_back(index, pushed):
+                released = newton(self.objective, fixed=self.fixed, start=pushed.theta)
+                if self.are_apart(released.theta, self.bottom.theta):
+                    yield released
+
+    def _pushed(self) -> Iterator[tuple[int, FloatArray]]:
+        """Yield the pushes that may lead elsewhere: parameter, and point to which the other parameters follow."""
+        likelihood, theta = self.objective.likelihood, self.bottom.theta
+        for index in map(int, np.flatnonzero(self._pushable())):
+            response = self.inverse[index] / self.inverse[index, index]
+            center, width = float(likelihood.center[index]), float(likelihood.width[index])
+            nearest = min(NEAR[0] * width, NEAR[1] * float(np.sqrt(2 * self.inverse[index, index])))
+            for value in (2 * center - theta[index], *(center + side * width for side in PUSHES)):
+                distance = float(np.clip(value, likelihood.lower[index], likelihood.upper[index]) - theta[index])
+                if abs(distance) >= nearest:
+                    point = self._inside(theta + response * distance)
+                    if self._may_lead_away(index, point):
+                        yield index, point
+
+    def _inside(self, point: FloatArray) -> FloatArray:
+        return np.clip(point, self.objective.likelihood.lower, self.objective.likelihood.upper)
+
+    def _pushable(self) -> BoolArray:
+        """Return which parameters are pushed: those shared by bins, with a constraint, that move."""
+        likelihood = self.objective.likelihood
+        return np.asarray(likelihood.constrained & likelihood.scalar & (np.diag(self.inverse) > 0))
+
+    def _may_lead_away(self, index: int, point: FloatArray) -> bool:
+        """Return whether the profile at a pushed point may be soft or falling.
+
+        The other parameters take steps with the inverse of the Hessian at the bottom (the chord method), until it says
+        that they gain little.
+        """
+        stiffness = 1 / self.inverse[index, index]
+        distance = float(point[index] - self.bottom.theta[index])
+        parabola = 0.5 * stiffness * distance**2
+        for _ in range(CHORDS):
+            value, gradient = self.objective.value_and_gradient(point)
+            along = self.inverse @ gradient
+            slope = stiffness * along[index]
+            gain = 0.5 * (gradient @ along - slope * along[index])
+            is_stiff = value - MARGIN * gain - self.bottom.deviance >= STIFF * parabola
+            if not np.isfinite(value) or gain > value - self.bottom.deviance:
+                return True
+            if is_stiff or gain < PRECISE * parabola:
+                return not (is_stiff and slope * distance >= 2 * RISING * parabola)
+            point = self._inside(point - along + self.inverse[index] * slope)
+        return True
+
+    def _falls_back(self, index: int, pushed: Minimum) -> bool:
+        """Return whether a pushed parameter, once released, returns to the minimum that it comes from."""
+        distance = float(pushed.theta[index] - self.bottom.theta[index])
+        parabola = 0.5 * distance**2 / self.inverse[index, index]
+        is_stiff = pushed.deviance - self.bottom.deviance >= STIFF * parabola
+        return bool(is_stiff and self.objective.value_and_gradient(pushed.theta)[1][index] * distance >= 0)
 
 
-def _is_known(minimum: Minimum, known: list[Minimum]) -> bool:
-    """Return whether a minimum is one of those known, by its value."""
-    return any(abs(minimum.twice_nll - other.twice_nll) < TOLERANCE for other in known)
+def _inverse(matrix: FloatArray) -> FloatArray:
+    """Return the inverse of a Hessian; directions without curvature have a large finite variance."""
+    diagonal = np.abs(np.diag(matrix))
+    scale = 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    scaled = scale[:, None] * matrix * scale
+    if not np.isfinite(scaled).all():
+        return np.zeros_like(matrix)
+    eigenvalues, eigenvectors = np.linalg.eigh(scaled)
+    inverted = 1 / np.maximum(np.abs(eigenvalues), SMALLEST_EIGENVALUE)
+    return np.asarray(scale[:, None] * (eigenvectors * inverted @ eigenvectors.T) * scale)

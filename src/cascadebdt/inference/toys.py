@@ -10,20 +10,30 @@ import numpy as np
 from cascadebdt.arrays import BoolArray, FloatArray
 from cascadebdt.errors import FitError
 from cascadebdt.inference.blinding import Target, prepare
-from cascadebdt.inference.likelihood import EMPTY, Likelihood, Objective
+from cascadebdt.inference.likelihood import Likelihood, Objective
 from cascadebdt.inference.limits import open_above
 from cascadebdt.inference.minimise import Minimum
 from cascadebdt.inference.profile import Profile
 from cascadebdt.inference.search import global_minimum
 from cascadebdt.inference.uncertainty import covariance
+from cascadebdt.records import Record
 
 logger = logging.getLogger(__name__)
 
-Failures = tuple[tuple[int, str], ...]
+
+@dataclass(frozen=True)
+class Failure(Record):
+    """A fit of a pseudo-experiment that failed: number of the pseudo-experiment, and reason."""
+
+    toy: int
+    reason: str
+
+
+Failures = tuple[Failure, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Toys:
+class Toys(Record):
     """Fits of pseudo-experiments.
 
     Parameters
@@ -32,7 +42,7 @@ class Toys:
     truth : (n_parameters,) what the pseudo-experiments were drawn from
     values, uncertainties : (n_fitted, n_parameters)
     covered : (n_fitted, n_parameters) whether the 68 % interval of the profile holds the truth
-    failures : number of the pseudo-experiment and reason of each fit that failed
+    failures : fits that failed
     """
 
     parameters: tuple[str, ...]
@@ -61,15 +71,6 @@ class Toys:
                 "coverage_uncertainty": float(np.sqrt(coverage * (1 - coverage) / n)),
             }
             for name, mean, width, coverage in zip(self.parameters, means, widths, coverages, strict=True)
-        }
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the summary and the failures as plain JSON."""
-        return {
-            "toys": len(self.values) + len(self.failures),
-            "truth": dict(zip(self.parameters, self.truth.tolist(), strict=True)),
-            "summary": self.summary(),
-            "failures": [{"toy": number, "reason": reason} for number, reason in self.failures],
         }
 
 
@@ -101,10 +102,10 @@ def toys(workspace: Mapping[str, Any], n: int, *, seed: int, mu: float | None = 
         try:
             rows.append(_fitted(toy, truth, shown))
         except FitError as error:
-            failures.append((number, str(error)))
+            failures.append(Failure(number, str(error)))
             logger.warning("toy %d: %s", number, error)
     if not rows:
-        raise FitError(f"toys: no fit succeeded; the first failed with: {failures[0][1]}")
+        raise FitError(f"toys: no fit succeeded; the first failed with: {failures[0].reason}")
     values, uncertainties, covered = (np.array(column) for column in zip(*rows, strict=True))
     names = tuple(likelihood.names[index] for index in shown)
     return Toys(names, truth.theta[shown], values, uncertainties, covered, tuple(failures))
@@ -113,14 +114,13 @@ def toys(workspace: Mapping[str, Any], n: int, *, seed: int, mu: float | None = 
 def _drawn(likelihood: Likelihood, theta: FloatArray, n: int, seed: int) -> Iterator[Objective]:
     """Yield the -2 ln L of pseudo-experiments."""
     cells, rates = likelihood.cells, likelihood.totals(theta)
-    weights = np.ones(likelihood.n_bins)
+    weights = likelihood.fillable.astype(np.float64)
     for number in range(n):
         rng = np.random.default_rng([seed, number])
         auxiliary = likelihood.auxiliary.copy()
         auxiliary[cells.center] = rng.normal(theta[cells.normal], cells.width)
         auxiliary[cells.observed] = rng.poisson(theta[cells.poisson] * cells.scale)
-        events = np.maximum(rng.poisson(np.maximum(rates, 0.0)), EMPTY)
-        yield Objective(likelihood, np.concatenate([events, auxiliary]), weights)
+        yield Objective(likelihood, likelihood.dataset(rng.poisson(np.maximum(rates, 0.0)), auxiliary), weights)
 
 
 def _fitted(toy: Objective, truth: Minimum, shown: Any) -> tuple[FloatArray, FloatArray, list[bool]]:
@@ -132,7 +132,7 @@ def _fitted(toy: Objective, truth: Minimum, shown: Any) -> tuple[FloatArray, Flo
 
 
 @dataclass(frozen=True)
-class ToyTest:
+class ToyTest(Record):
     """A p-value from pseudo-experiments.
 
     Parameters
@@ -141,7 +141,7 @@ class ToyTest:
     value : p-value, or CLs
     uncertainty : of `value`, binomial
     toys : how many pseudo-experiments were fitted, of each hypothesis
-    failures : number of the pseudo-experiment and reason of each fit that failed
+    failures : fits that failed
     """
 
     observed: float
@@ -149,10 +149,6 @@ class ToyTest:
     uncertainty: float
     toys: int
     failures: Failures
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the result as plain JSON."""
-        return {**vars(self), "failures": [{"toy": number, "reason": reason} for number, reason in self.failures]}
 
 
 def toy_cls(workspace: Mapping[str, Any], mu: float, n: int, *, seed: int) -> ToyTest:
@@ -203,10 +199,10 @@ def _statistics(
         try:
             found.append(statistic(toy))
         except FitError as error:
-            failures.append((number, str(error)))
+            failures.append(Failure(number, str(error)))
             logger.warning("toy %d with mu = %g: %s", number, mu, error)
     if not found:
-        raise FitError(f"toys: no fit succeeded; the first failed with: {failures[0][1]}")
+        raise FitError(f"toys: no fit succeeded; the first failed with: {failures[0].reason}")
     return np.array(found), tuple(failures)
 
 
@@ -216,14 +212,15 @@ def _q_tilde(toy: Objective, mu: float) -> float:
     best = global_minimum(open_above(toy))
     if best.theta[poi] > mu:
         return 0.0
-    reference = best if best.theta[poi] > 0 else global_minimum(toy, fixed={poi: 0.0}, start=best.theta)
-    fixed = global_minimum(toy, fixed={poi: mu}, start=best.theta)
-    return max(fixed.twice_nll - reference.twice_nll, 0.0)
+    others = best.modes
+    reference = best if best.theta[poi] > 0 else global_minimum(toy, fixed={poi: 0.0}, start=best.theta, others=others)
+    fixed = global_minimum(toy, fixed={poi: mu}, start=best.theta, others=others)
+    return max(fixed.deviance - reference.deviance, 0.0)
 
 
 def _q_zero(toy: Objective) -> float:
     """Return q_0: no deviation for a deficit."""
     poi = toy.likelihood.poi
     best = global_minimum(open_above(toy))
-    without = global_minimum(toy, fixed={poi: 0.0}, start=best.theta)
-    return max(without.twice_nll - best.twice_nll, 0.0) if best.theta[poi] > 0 else 0.0
+    without = global_minimum(toy, fixed={poi: 0.0}, start=best.theta, others=best.modes)
+    return max(without.deviance - best.deviance, 0.0) if best.theta[poi] > 0 else 0.0

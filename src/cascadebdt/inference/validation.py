@@ -9,14 +9,15 @@ import scipy.stats
 
 from cascadebdt.arrays import FloatArray
 from cascadebdt.errors import FitError, did_you_mean
-from cascadebdt.inference.likelihood import EMPTY, Objective, objective
+from cascadebdt.inference.likelihood import Objective, objective
 from cascadebdt.inference.minimise import Minimum
 from cascadebdt.inference.search import global_minimum
 from cascadebdt.inference.uncertainty import covariance
+from cascadebdt.records import Record
 
 
 @dataclass(frozen=True, eq=False)
-class ValidatedRegion:
+class ValidatedRegion(Record):
     """Prediction and data of one validation region.
 
     Parameters
@@ -41,8 +42,8 @@ class ValidatedRegion:
     p_value: float
 
 
-@dataclass(frozen=True)
-class Validation:
+@dataclass(frozen=True, eq=False)
+class Validation(Record):
     """Validation regions one by one and together.
 
     Parameters
@@ -53,20 +54,6 @@ class Validation:
 
     regions: dict[str, ValidatedRegion]
     p_value: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the result as plain JSON."""
-        return {
-            "regions": {name: _plain(vars(region)) for name, region in self.regions.items()},
-            "p_value": self.p_value,
-        }
-
-
-def _plain(content: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: _plain(value) if isinstance(value, dict) else value.tolist() if isinstance(value, np.ndarray) else value
-        for name, value in content.items()
-    }
 
 
 def validate(workspace: Mapping[str, Any], regions: Sequence[str]) -> Validation:
@@ -120,8 +107,7 @@ def _check(workspace: Mapping[str, Any], regions: Sequence[str], blind: tuple[st
 
 def _of_bins(visible: Objective, best: Minimum, joint: FloatArray, bins: Any) -> tuple[FloatArray, FloatArray, Any]:
     """Return data, prediction and covariance of the prediction of some bins."""
-    data = np.where(visible.data[: visible.likelihood.n_bins] <= EMPTY, 0.0, visible.data[: visible.likelihood.n_bins])
-    return data[bins], visible.likelihood.totals(best.theta)[bins], joint[bins][:, bins]
+    return visible.events[bins], visible.likelihood.totals(best.theta)[bins], joint[bins][:, bins]
 
 
 def _p_value(data: FloatArray, predicted: FloatArray, joint: FloatArray) -> float:

@@ -32,7 +32,7 @@ import numpy as np
 import uproot
 
 from cascadebdt.arrays import FloatArray
-from cascadebdt.atomic import write_text
+from cascadebdt.atomic import draft, write_text
 from cascadebdt.errors import FitError
 from cascadebdt.inference import check
 
@@ -162,10 +162,8 @@ def _systematics(processes: Sequence[_Process], *, shapes: bool) -> list[str]:
 
 def _write_shapes(path: Path, observations: Sequence[Json], processes: Sequence[_Process]) -> None:
     """Write data, templates and their variations; the file appears when it is complete."""
-    draft = path.with_name(f".{path.name}")
-    path.parent.mkdir(parents=True, exist_ok=True)
     regions = {process.region for process in processes}
-    with uproot.recreate(draft) as file:
+    with draft(path) as unfinished, uproot.recreate(unfinished) as file:
         for item in observations:
             if item["name"] in regions:
                 data = np.asarray(item["data"], dtype=np.float64)
@@ -176,7 +174,6 @@ def _write_shapes(path: Path, observations: Sequence[Json], processes: Sequence[
             for name in _systematics(processes, shapes=True):
                 for side, values in zip(("Up", "Down"), process.templates(name) or (), strict=False):
                     file[f"{place}_{_plain(name)}{side}"] = _histogram(values, np.zeros(len(values)))
-    draft.replace(path)
 
 
 def _histogram(values: FloatArray, errors: FloatArray) -> Any:

@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
+from cascadebdt.atomic import draft
+
 TIME_STAMP = 1_000_000_000
 
 
@@ -57,10 +59,8 @@ def _process_directory() -> "tempfile.TemporaryDirectory[str]":
 
 
 def _keep(path: Path, source: str) -> Path:
-    """Write `source` to `path` in one step, unless it is there already; OSError if the directory is not writable."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=path.stem, suffix=".tmp", delete=False) as file:
-        file.write(source)
-    os.utime(file.name, (TIME_STAMP, TIME_STAMP))
-    os.replace(file.name, path)
+    """Write `source` to `path` in one step; OSError if the directory is not writable."""
+    with draft(path) as place:
+        place.write_text(source, encoding="utf-8")
+        os.utime(place, (TIME_STAMP, TIME_STAMP))
     return path

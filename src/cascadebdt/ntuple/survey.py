@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
-from cascadebdt.config import ENTRY, NtupleConfig
+from cascadebdt.config import ENTRY, NtupleConfig, document
 from cascadebdt.errors import InputError
 from cascadebdt.ntuple.access import attempt, is_rntuple, opened, trees_in
 from cascadebdt.ntuple.files import own_names
@@ -87,7 +85,7 @@ def starting_configuration(found: Survey) -> str:
     else:
         kind, raw = "flat ntuple", _flat(found)
     head = f"# Starting point for a {kind}; name your own samples, cuts, features and stages.\n"
-    return head + yaml.safe_dump(_complete(raw, found.location), sort_keys=False, width=120)
+    return head + document.write(_complete(raw, found.location))
 
 
 def _complete(raw: dict[str, Any], location: str) -> dict[str, Any]:

@@ -1,60 +1,46 @@
 """Everything that is asked of a workspace, and the products with the answers."""
 
 import json
-from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from cascadebdt import inference
 from cascadebdt.config.region_names import SIGNAL_REGION
+from cascadebdt.inference import Limits, Lint
 from cascadebdt.interchange import read_workspace
-from cascadebdt.products.store import Products
+from cascadebdt.products import Products
+from cascadebdt.products.results import Answers
 from cascadebdt.workspace import Workspace
 
 
-def fit_workspace(model: Workspace, products: Products) -> dict[str, Any]:
-    """Lint and fit a workspace; write the findings, the fit, the limits, the ranking and the scan.
+def fit_workspace(model: Workspace) -> Answers:
+    """Lint and fit a workspace, and ask it for limits, ranking and scan.
 
     Parameters
     ----------
     model : any HistFactory workspace; its blind regions are not looked at
-
-    Returns
-    -------
-    The entries ``fit``, ``limit`` and ``significance`` of ``summary.json``
 
     Raises
     ------
     FitError
         If the workspace cannot be fitted, or a fit is not to be trusted.
     """
-    findings = inference.lint(model)
-    counts = Counter(finding.check for finding in findings)
-    products.write("lint", {"counts": dict(counts), "findings": [asdict(finding) for finding in findings]})
-    result, limit, significance = inference.fit(model), inference.limit(model), inference.significance(model)
-    intervals = {name: list(ends) for name, ends in inference.intervals(model).items()}
-    products.write("fit", {**result.to_json(), "intervals": intervals})
-    products.write("limits", {"limit": limit.to_json(), "significance": significance.to_json()})
-    products.write("ranking", inference.ranking(model).to_json())
-    products.write("scan", inference.scan(model, result.poi).to_json())
-    return {
-        "fit": {
-            "mu": list(result.mu),
-            "normalisation": {name: list(value) for name, value in result.normalisation.items()},
-            "goodness_of_fit": result.goodness_of_fit,
-            "blind": result.blind,
-        },
-        "limit": {"expected": list(limit.expected), "observed": limit.observed},
-        "significance": {"expected": significance.expected, "observed": significance.observed},
-    }
+    lint = Lint.of(inference.lint(model))
+    fit, limit, significance = inference.fit(model), inference.limit(model), inference.significance(model)
+    return Answers(
+        lint=lint,
+        fit=replace(fit, intervals=inference.intervals(model)),
+        limits=Limits(limit, significance),
+        ranking=inference.ranking(model),
+        scan=inference.scan(model, fit.poi),
+    )
 
 
 @dataclass(frozen=True)
 class Question:
     """What to fit of a workspace file.
 
-    Parameters
+    Attributes
     ----------
     patch : JSON patch to apply, or ``FILE:NAME`` of a patch set
     measurement, poi : names; the first measurement and its parameter of interest if not given
@@ -67,14 +53,10 @@ class Question:
     blind: tuple[str, ...] = ()
 
 
-def fit_file(path: Path, products: Products, question: Question) -> dict[str, Any]:
-    """Fit a workspace file of any program: write what `fit_workspace` writes, and the figures.
+def fit_file(path: Path, products: Products, question: Question) -> Answers:
+    """Fit a workspace file of any program; write the answers and their figures.
 
     The workspace of a blind run of this package stays blind.
-
-    Returns
-    -------
-    The entries ``fit``, ``limit`` and ``significance`` of ``summary.json``
 
     Raises
     ------
@@ -85,14 +67,11 @@ def fit_file(path: Path, products: Products, question: Question) -> dict[str, An
 
     blind = question.blind or ((SIGNAL_REGION,) if _is_of_blind_run(path) else ())
     model = read_workspace(path, patch=question.patch, measurement=question.measurement, poi=question.poi, blind=blind)
-    summary = fit_workspace(model, products)
-    contents = {
-        role: products.read(name, made_by="fit")
-        for role, name in (("result", "fit"), ("impacts", "ranking"), ("profile", "scan"))
-    }
-    for name, figure in plots.fitted(**contents, validated={"regions": {}}):
+    answers = fit_workspace(model)
+    answers.write(products)
+    for name, figure in plots.fitted(answers.fit, answers.ranking, answers.scan):
         plots.save(figure, products.plots / name)
-    return summary
+    return answers
 
 
 def _is_of_blind_run(path: Path) -> bool:
@@ -100,5 +79,5 @@ def _is_of_blind_run(path: Path) -> bool:
     manifest = path.with_name("manifest.json")
     if path.name not in ("workspace.json", "workspace_validation.json") or not manifest.exists():
         return False
-    content = json.loads(manifest.read_text())
+    content = json.loads(manifest.read_text())  # of any version, or of another program
     return "unblind" in content and content["unblind"] is None

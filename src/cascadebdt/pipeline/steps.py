@@ -1,50 +1,78 @@
-"""The steps of the chain, each writing its products: what the command line and batch jobs call."""
+"""The steps of the chain: each takes values, returns values and writes its products."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cascadebdt import features, training
 from cascadebdt.cascade import BLINDED, Cascade, Scores
-from cascadebdt.config import Config, RegionsConfig
+from cascadebdt.config import Config
 from cascadebdt.config.region_names import SIGNAL_REGION, is_validation
 from cascadebdt.errors import InputError
 from cascadebdt.events import Events
 from cascadebdt.events.loading import require_trainable, select
 from cascadebdt.events.selection import Cutflow
 from cascadebdt.histograms import contents, migration, yields
-from cascadebdt.histograms.yields import Histogram, Yields
-from cascadebdt.products.store import Products, cutflow_content, manifest, versions, yields_content
+from cascadebdt.histograms.contents import Histograms, RegionSummary
+from cascadebdt.histograms.migration import MigrationTable
+from cascadebdt.histograms.yields import Yields
+from cascadebdt.products import Products
+from cascadebdt.products.cutflow import CutflowReport
+from cascadebdt.products.manifest import Manifest, versions
+from cascadebdt.products.results import Applied, Inferred
+from cascadebdt.products.summary import Summary
 from cascadebdt.progress import Progress, silent
 from cascadebdt.resources import Meter
 from cascadebdt.training.inputs import data_ranges, require_alive
 
 if TYPE_CHECKING:
+    from cascadebdt.inference import Validation
     from cascadebdt.workspace import Workspace
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
-def run(config: Config, products: Products, *, jobs: int = 1, progress: Progress = silent) -> dict[str, Any]:
+def run(config: Config, products: Products, *, jobs: int = 1, progress: Progress = silent) -> Inferred:
     """Do everything: select, train, apply, fit, report.
+
+    Parameters
+    ----------
+    config : the analysis
+    products : where the products go
+    jobs : threads; they do not change the result
+    progress : told of long loops
 
     Returns
     -------
-    The content of ``summary.json``
+    Fit, limits and summary
+
+    Raises
+    ------
+    CascadeBDTError
+        If the configuration, an input file or a fit is not usable.
+
+    Examples
+    --------
+    >>> import cascadebdt as cb
+    >>> config = cb.load_config("configs/quick.yaml")
+    >>> result = cb.run(config, cb.Products("results/quick"), jobs=2)
+    >>> mu, uncertainty = result.summary.fit.mu
     """
     meter = Meter()
     events = select(config, jobs=jobs, progress=progress)
-    model = train(config, products, events, jobs=jobs, progress=progress)
-    apply(config, products, events, model, jobs=jobs)
-    summary = fit(config, products)
-    report(config, products)
+    cascade = train(config, products, events, jobs=jobs, progress=progress)
+    applied = apply(config, products, events, cascade, jobs=jobs)
+    inferred = fit(config, products, applied)
+    report(config, products, cascade=cascade, applied=applied, inferred=inferred)
     used = meter.read()
-    summary["resources"] = {**used, "events_per_s": events.cutflow.read / used["wall_s"]}
-    products.write("summary", summary)
-    return summary
+    resources = {**used, "events_per_s": events.cutflow.read / used["wall_s"]}
+    measured = replace(inferred, summary=replace(inferred.summary, resources=resources))
+    products.write("summary", measured.summary)
+    return measured
 
 
 def train(config: Config, products: Products, events: Events, *, jobs: int = 1, progress: Progress = silent) -> Cascade:
@@ -82,8 +110,8 @@ def load_cascade(config: Config, folder: Path) -> Cascade:
     return model
 
 
-def apply(config: Config, products: Products, events: Events, model: Cascade, *, jobs: int = 1) -> None:
-    """Score the events; write the manifest, the cutflow, the yields, the migrations and the histograms.
+def apply(config: Config, products: Products, events: Events, cascade: Cascade, *, jobs: int = 1) -> Applied:
+    """Score the events; fill the regions and count what the cuts left.
 
     Simulation that took part in training where there is a holdout is left out, and accounted for.
 
@@ -92,34 +120,26 @@ def apply(config: Config, products: Products, events: Events, model: Cascade, *,
     InputError
         If a feature has one value in all data, but not in the simulation that trained.
     """
-    events = model.unseen(events)
-    require_alive(data_ranges(events, model.features), model.repetition)
-    scores = model.score(events, unblind=bool(config.fit.unblind), jobs=jobs)
-    filled = without(yields.fill(events, scores, config.regions), model.empty_regions)
-    cutflow = visible_cutflow(events, scores)
-    lost = sum(file.entries for sample in cutflow.samples for file in events.files[sample]) - events.cutflow.read
-    products.write("manifest", manifest(config, events))
-    products.write(
-        "cutflow",
-        {
-            **cutflow_content(cutflow, {sample.name: sample.process for sample in config.samples}),
-            "cascade": contents.flow(events, scores),
-            "events": {
-                "read": cutflow.read,
-                "selected": cutflow.selected,
-                "lost": lost,
-                **({"used_in_training": sum(cutflow.used_in_training.values())} if model.cuts else {}),
-            },
-            "skipped": [
-                {"sample": record.sample, "file": record.location, "reason": record.skipped}
-                for record in events.ledger
-                if record.skipped
-            ],
-        },
+    events = cascade.unseen(events)
+    require_alive(data_ranges(events, cascade.features), cascade.repetition)
+    scores = cascade.score(events, unblind=bool(config.fit.unblind), jobs=jobs)
+    applied = Applied(
+        histograms=Histograms(
+            without(yields.fill(events, scores, config.regions), cascade.empty_regions),
+            contents.score_histograms(events, scores),
+        ),
+        migrations=MigrationTable(migration.table(events, scores, config.systematics)),
+        cutflow=CutflowReport.of_analysis(
+            visible_cutflow(events, scores),
+            events,
+            contents.flow(events, scores),
+            processes={sample.name: sample.process for sample in config.samples},
+            has_holdout=bool(cascade.cuts),
+        ),
+        manifest=Manifest.of(config, events),
     )
-    products.write("yields", yields_content(filled))
-    products.write("migration", migration.content(migration.table(events, scores, config.systematics)))
-    products.write_histograms(filled, contents.score_histograms(events, scores))
+    applied.write(products)
+    return applied
 
 
 def without(filled: Yields, regions: Sequence[str]) -> Yields:
@@ -139,15 +159,15 @@ def visible_cutflow(events: Events, scores: Scores) -> Cutflow:
     return cutflow
 
 
-def fit(config: Config, products: Products) -> dict[str, Any]:
-    """Fit the histograms of `apply`; write the workspaces, what `fit_workspace` finds and the summary.
+def fit(config: Config, products: Products, applied: Applied | None = None) -> Inferred:
+    """Fit the histograms of `apply`.
 
     Validation regions are not fitted: ``workspace_validation.json`` holds them beside the others, and
     ``validation.json`` compares their data with what the control regions predict.
 
-    Returns
-    -------
-    The content of ``summary.json``, without the resources
+    Parameters
+    ----------
+    applied : what `apply` made; read from disk if not given
 
     Raises
     ------
@@ -157,59 +177,74 @@ def fit(config: Config, products: Products) -> dict[str, Any]:
     from cascadebdt import inference, workspace
     from cascadebdt.pipeline.fits import fit_workspace
 
-    filled, _ = products.read_histograms()
-    _require_unblinded(config, products)
-    everything = workspace.build(filled, config, with_validation=True)
+    applied = applied or Applied.read(products)
+    _require_unblinded(config, products, applied.manifest)
+    yields_of_regions = applied.histograms.regions
+    everything = workspace.build(yields_of_regions, config, with_validation=True)
     model = inference.conditioned(everything.fitted())
+    answers = fit_workspace(model)
+    regions = _region_summaries(yields_of_regions, config)
+    inferred = Inferred(
+        answers=answers,
+        treatment=everything.notes,
+        validation=_validated(everything.observing(model), products),
+        summary=Summary.of(config.analysis, applied.cutflow.events, regions, answers.fit, answers.limits),
+    )
     products.write("workspace", model)
-    products.write("treatment", {"merged": _merged(filled, config.regions), **everything.notes.to_json()})
-    fitted = fit_workspace(model, products)
+    inferred.write(products)
+    return inferred
+
+
+def _region_summaries(regions: Yields, config: Config) -> dict[str, RegionSummary]:
+    """Summarise every region, without the data of the signal region while blind."""
     against = {stage.name: stage.against for stage in config.cascade.stages}
-    regions = contents.region_table(filled, against, config.cascade.signal)
+    table = contents.region_table(regions, against, config.cascade.signal)
     if not config.fit.unblind:
-        regions[SIGNAL_REGION]["data"] = None
-    summary = {
-        "analysis": config.analysis,
-        "events": products.read("cutflow", made_by="apply")["events"],
-        "regions": regions,
-        **fitted,
-        "resources": {},
-    }
-    products.write("summary", summary)
-    _validate(everything.observing(model), products)
-    return summary
+        table[SIGNAL_REGION] = replace(table[SIGNAL_REGION], data=None)
+    return table
 
 
-def _validate(everything: "Workspace", products: Products) -> None:
-    """Write what the control regions predict in the validation regions, beside the data there."""
+def _validated(everything: "Workspace", products: Products) -> "Validation | None":
+    """Return what the control regions predict in the validation regions, and keep the workspace with the data there."""
     from cascadebdt import inference, workspace
 
-    products.discard("workspace_validation", "validation")
+    products.discard("workspace_validation")
     regions = [channel["name"] for channel in everything["channels"] if is_validation(channel["name"])]
-    if regions:
-        products.write("workspace_validation", everything)
-        without_signal_region = workspace.Workspace(everything, blind=(SIGNAL_REGION,))
-        products.write("validation", inference.validate(without_signal_region, regions).to_json())
+    if not regions:
+        return None
+    products.write("workspace_validation", everything)
+    return inference.validate(workspace.Workspace(everything, blind=(SIGNAL_REGION,)), regions)
 
 
-def _merged(filled: Mapping[str, Histogram], config: RegionsConfig) -> dict[str, list[float]]:
-    """Return the edges of the regions whose configured bins were merged."""
-    edges = {region: histogram.axes[2].edges.tolist() for region, histogram in filled.items()}
-    configured = {region: config.binning(region).bins for region in filled}
-    return {name: found for name, found in edges.items() if configured[name] not in ("auto", tuple(found))}
-
-
-def _require_unblinded(config: Config, products: Products) -> None:
+def _require_unblinded(config: Config, products: Products, manifest: Manifest) -> None:
     """Require that an unblinded fit finds the signal region's data: filled blind, it would take them for zero."""
-    if config.fit.unblind and products.read("manifest", made_by="apply")["unblind"] is None:
+    if config.fit.unblind and manifest.unblind is None:
         raise InputError(
             f"{products.json('histograms')}: filled while blind, without the data of the signal region; fill them "
             "again with 'cascadebdt apply --unblind REASON' before an unblinded fit"
         )
 
 
-def report(config: Config, products: Products) -> None:
-    """Draw the figures and write the HTML page, from the products of the other steps alone."""
+def report(
+    config: Config,
+    products: Products,
+    *,
+    cascade: Cascade | None = None,
+    applied: Applied | None = None,
+    inferred: Inferred | None = None,
+) -> Path:
+    """Draw the figures and write the HTML page; return its path.
+
+    Parameters
+    ----------
+    cascade, applied, inferred : what the other steps made; read from disk if not given
+    """
     from cascadebdt import report as page
 
-    page.write(products, signal=config.cascade.signal)
+    return page.write(
+        products,
+        cascade=cascade or Cascade.load(products.cascade),
+        applied=applied or Applied.read(products),
+        inferred=inferred or Inferred.read(products),
+        signal=config.cascade.signal,
+    )

@@ -16,9 +16,14 @@ from cascadebdt.events.loading import stream
 from cascadebdt.events.selection import Cutflow
 from cascadebdt.events.variations import alternative_samples
 from cascadebdt.histograms import contents, migration, yields
+from cascadebdt.histograms.contents import Histograms
+from cascadebdt.histograms.migration import MigrationTable
 from cascadebdt.histograms.yields import Histogram
 from cascadebdt.pipeline.steps import visible_cutflow, without
-from cascadebdt.products.store import Products, ScoreFiles, cutflow_content, yields_content
+from cascadebdt.products import Products
+from cascadebdt.products.cutflow import CutflowTable
+from cascadebdt.products.results import Filled
+from cascadebdt.products.scores import ScoreFiles
 from cascadebdt.progress import Progress, silent
 from cascadebdt.training.inputs import Range, data_ranges, require_alive
 
@@ -45,8 +50,8 @@ class Request:
 
 def apply_files(
     config: Config, products: Products, model: Cascade, request: Request, *, jobs: int = 1, progress: Progress = silent
-) -> None:
-    """Score the events of chosen files; write cutflow, yields, histograms and, if asked for, scores.
+) -> Filled:
+    """Score the events of chosen files; fill the regions and, if asked for, write scores.
 
     The files of a sample stand for the whole sample: simulation is normalised over them. Those of an alternative
     sample (a systematic of kind ``sample``) give its variation, and no score file.
@@ -70,11 +75,13 @@ def apply_files(
             files.append(name, events, scores)
         require_alive(total.ranges, model.repetition)
     processes = {sample.name: sample.process for sample in config.samples}
-    products.write("cutflow", cutflow_content(total.cutflow, processes))
-    filled = without(total.regions, model.empty_regions)
-    products.write("yields", yields_content(filled))
-    products.write("migration", migration.content(total.migrations))
-    products.write_histograms(filled, total.scores)
+    filled = Filled(
+        histograms=Histograms(without(total.regions, model.empty_regions), total.scores),
+        migrations=MigrationTable(total.migrations),
+        cutflow=CutflowTable.of(total.cutflow, processes),
+    )
+    filled.write(products)
+    return filled
 
 
 class _Total:
@@ -138,7 +145,8 @@ def _matches(directory: Path, pattern: str) -> list[str]:
 def _edges(config: Config, model: Cascade, reference: Path) -> dict[str, FloatArray]:
     """Return the bins of every region: as configured, else those of the whole analysis, else equal ones for scores."""
     earlier = Products(reference)
-    known = earlier.read_histograms()[0] if earlier.json("histograms").is_file() else {}
+    is_there = earlier.has("histograms")
+    known = earlier.read(Histograms, "histograms", made_by="apply").regions if is_there else {}
     edges = {}
     for region in model.regions:
         binning = config.regions.binning(region)

@@ -1,33 +1,32 @@
-"""Every figure of a fit, from the contents of its products."""
+"""Every figure of a fit."""
 
-from collections.abc import Iterator, Mapping
-from types import SimpleNamespace
-from typing import Any, cast
+from collections.abc import Iterator
 
 from matplotlib.figure import Figure
 
-from cascadebdt.plots.inference import Fit, fit
-from cascadebdt.plots.profiles import Scan, correlations, scan
-from cascadebdt.plots.ranking import Impact, Ranking, ranking
-from cascadebdt.plots.validation import ValidatedRegion, validation
+from cascadebdt.inference import FitResult, Ranking, Scan, Validation
+from cascadebdt.plots.inference import fit
+from cascadebdt.plots.profiles import correlations, scan
+from cascadebdt.plots.ranking import ranking
+from cascadebdt.plots.validation import validation
 
-Json = Mapping[str, Any]
 
-
-def fitted(*, result: Json, impacts: Json, profile: Json, validated: Json) -> Iterator[tuple[str, Figure]]:
+def fitted(
+    result: FitResult, impacts: Ranking, profile: Scan, validated: Validation | None = None
+) -> Iterator[tuple[str, Figure]]:
     """Yield name and figure, one at a time.
 
     Parameters
     ----------
-    result, impacts, profile, validated : contents of ``fit.json``, ``ranking.json``, ``scan.json``,
-        ``validation.json``
+    result : the fit
+    impacts : of the nuisance parameters on the signal strength
+    profile : of the signal strength
+    validated : the validation regions, if there are any
     """
-    yield "fit", fit(cast(Fit, SimpleNamespace(**result)))
-    rows = [cast(Impact, SimpleNamespace(**row)) for row in impacts["impacts"]]
-    if rows:
-        yield "ranking", ranking(cast(Ranking, SimpleNamespace(impacts=rows)))
-    yield "correlations", correlations(result["parameters"], result["correlation"])
-    yield "scan", scan(cast(Scan, SimpleNamespace(**profile)), uncertainty=result["mu"][1])
-    if validated["regions"]:
-        regions = {name: cast(ValidatedRegion, SimpleNamespace(**r)) for name, r in validated["regions"].items()}
-        yield "validation", validation(regions)
+    yield "fit", fit(result)
+    if impacts.impacts:
+        yield "ranking", ranking(impacts)
+    yield "correlations", correlations(result.parameters, result.correlation)
+    yield "scan", scan(profile, uncertainty=result.mu[1])
+    if validated is not None and validated.regions:
+        yield "validation", validation(validated)

@@ -1,52 +1,19 @@
 """Figures of a fit: normalisations and pulls."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
 
+from cascadebdt.inference import FitResult
 from cascadebdt.plots import style
 
 SIMULATION_STATISTICS = "mcstat_"
 Measured = Mapping[str, Sequence[float]]
 
 
-class Fit(Protocol):
-    """What figures need of a fit: `inference.FitResult` has it, and so has its JSON form with attribute access."""
-
-    @property
-    def blind(self) -> bool:
-        """Whether the data of some regions were not looked at."""
-
-    @property
-    def mu(self) -> Sequence[float]:
-        """Signal strength and its uncertainty."""
-
-    @property
-    def normalisation(self) -> Measured:
-        """Per floating process the normalisation and its uncertainty."""
-
-    @property
-    def pulls(self) -> Measured:
-        """Per constrained parameter the pull and the uncertainty, in units of its constraint."""
-
-    @property
-    def postfit(self) -> Mapping[str, Mapping[str, ArrayLike]]:
-        """Per region and process the expected events per bin."""
-
-    @property
-    def total(self) -> Mapping[str, ArrayLike]:
-        """Per region the expected events of all processes per bin."""
-
-    @property
-    def total_uncertainty(self) -> Mapping[str, ArrayLike]:
-        """Uncertainty of `total`."""
-
-
-def fit(fit: Fit) -> Figure:
+def fit(fit: FitResult) -> Figure:
     """Draw the normalisations and the pulls of the constrained parameters, those of simulation statistics left out.
 
     Parameters

@@ -1,7 +1,7 @@
 """Figures of -2 ln L: correlations, scans, contours."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from cascadebdt.arrays import FloatArray
+from cascadebdt.inference import Scan
 from cascadebdt.plots import style
 
 LEVELS_OF_TWO = {2.30: "68 %", 5.99: "95 %"}
@@ -48,26 +49,6 @@ def correlations(
     return figure
 
 
-class Scan(Protocol):
-    """What figures need of a scan: `inference.Scan` has it, and so has its JSON form with attribute access."""
-
-    @property
-    def parameters(self) -> Sequence[str]:
-        """One or two names."""
-
-    @property
-    def values(self) -> Sequence[ArrayLike]:
-        """Values of each of them."""
-
-    @property
-    def increases(self) -> ArrayLike:
-        """-2 ln L relative to its minimum."""
-
-    @property
-    def best(self) -> Sequence[float]:
-        """Values at the minimum."""
-
-
 def scan(scan: Scan, *, uncertainty: float | None = None) -> Figure:
     """Draw the profile of -2 ln L in one parameter, or its 68 % and 95 % contours in two.
 
@@ -78,8 +59,8 @@ def scan(scan: Scan, *, uncertainty: float | None = None) -> Figure:
     """
     figure = style.figure(6.4, 4.6)
     ax = figure.subplots()
-    increases = np.array(scan.increases, dtype=np.float64)
-    values = [np.asarray(column, dtype=np.float64) for column in scan.values]
+    increases = np.where(np.isfinite(scan.increases), scan.increases, np.nan)  # gaps where the model is impossible
+    values = scan.values
     (_curve if len(scan.parameters) == 1 else _contours)(ax, scan, values, increases)
     if uncertainty:
         parabola = ((values[0] - scan.best[0]) / uncertainty) ** 2

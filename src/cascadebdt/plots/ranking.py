@@ -1,45 +1,13 @@
 """The figure of impacts."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from cascadebdt.inference import Impact, Ranking
 from cascadebdt.plots import style
-
-
-class Impact(Protocol):
-    """What figures need of an impact: `inference.Impact` has it, and so has its JSON form with attribute access."""
-
-    @property
-    def parameter(self) -> str:
-        """Name of the parameter."""
-
-    @property
-    def value(self) -> Sequence[float]:
-        """Fitted value and uncertainty."""
-
-    @property
-    def pull(self) -> Sequence[float] | None:
-        """The same in units of its constraint."""
-
-    @property
-    def postfit(self) -> Sequence[float | None]:
-        """Change of mu with the parameter one uncertainty down and up."""
-
-    @property
-    def prefit(self) -> Sequence[float | None] | None:
-        """The same with the width of its constraint."""
-
-
-class Ranking(Protocol):
-    """What figures need of a ranking."""
-
-    @property
-    def impacts(self) -> Sequence[Impact]:
-        """Impacts, the largest first."""
 
 
 def ranking(ranking: Ranking, *, n_shown: int = 25) -> Figure:

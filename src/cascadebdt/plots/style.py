@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from cascadebdt.arrays import AnyArray, FloatArray
+from cascadebdt.atomic import draft
 from cascadebdt.config import DATA
 
 DATA_COLOUR = "black"
@@ -81,12 +82,13 @@ def save(figure: Figure, path: Path | str) -> tuple[Path, Path]:
     paths of the PNG and the PDF file
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     png, pdf = path.with_name(f"{path.name}.png"), path.with_name(f"{path.name}.pdf")
-    figure.savefig(png, dpi=DPI, metadata={"Software": None})
+    with draft(png) as place:
+        figure.savefig(place, dpi=DPI, metadata={"Software": None})
     engine = figure.get_layout_engine()
     figure.set_layout_engine("none")  # laying out is slow, and the PNG has just done it
-    figure.savefig(pdf, metadata={"CreationDate": None, "Producer": None, "Creator": None})
+    with draft(pdf) as place:
+        figure.savefig(place, metadata={"CreationDate": None, "Producer": None, "Creator": None})
     figure.set_layout_engine(engine)
     return png, pdf
 

@@ -1,7 +1,7 @@
 """Figures of what the cascade does: the scores of a stage, and the flow of yields through the stages."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import mplhep
 import numpy as np
@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from cascadebdt.arrays import FloatArray
 from cascadebdt.config import DATA
+from cascadebdt.histograms.contents import Flow
 from cascadebdt.histograms.yields import Histogram
 from cascadebdt.plots import style
 
@@ -29,7 +30,7 @@ def scores(
 
     Parameters
     ----------
-    histogram : with axes ``process`` and ``score``, as from `diagnostics.score_histograms`
+    histogram : with axes ``process`` and ``score``, as from `contents.score_histograms`
     stage : its name
     signal, against : the processes that the stage was trained on; others are thin and dashed
     threshold : the working point, None for the final discriminant, which cuts nothing
@@ -58,16 +59,16 @@ def scores(
     return figure
 
 
-def flow(flow: Mapping[str, Any], *, signal: str = "signal") -> Figure:
+def flow(flow: Flow, *, signal: str = "signal") -> Figure:
     """Draw the yield of every process that reaches each stage, and what each stage keeps.
 
     Parameters
     ----------
-    flow : ``{"steps": [stage names, "SR"], "yields": {process: [sum of weights that reach each step]}}``
+    flow : what the stages leave, as from `contents.flow`
     signal : name of the signal process
     """
-    steps: list[str] = list(flow["steps"])
-    yields = {name: np.asarray(values, np.float64) for name, values in flow["yields"].items()}
+    steps = flow.steps
+    yields = {name: np.asarray(values, np.float64) for name, values in flow.yields.items()}
     figure = style.figure(max(10.0, 6.0 + 1.0 * len(steps)), 5.2)
     left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
     _flow_lines(left, steps, yields, style.colours(yields, signal=signal), signal)

@@ -1,48 +1,22 @@
 """The figure of validation regions."""
 
-from collections.abc import Mapping
-from typing import Protocol
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
 
+from cascadebdt.inference import ValidatedRegion, Validation
 from cascadebdt.plots import style
 
 
-class ValidatedRegion(Protocol):
-    """What the figure needs of a region: `inference.ValidatedRegion` has it, and so has its JSON form."""
-
-    @property
-    def data(self) -> ArrayLike:
-        """Events per bin."""
-
-    @property
-    def predicted(self) -> ArrayLike:
-        """Expected events per bin."""
-
-    @property
-    def uncertainty(self) -> ArrayLike:
-        """Uncertainty of the expectation."""
-
-    @property
-    def pulls(self) -> ArrayLike:
-        """Deviations in units of all uncertainties."""
-
-    @property
-    def p_value(self) -> float:
-        """Of all bins."""
-
-
-def validation(regions: Mapping[str, ValidatedRegion]) -> Figure:
+def validation(validation: Validation) -> Figure:
     """Draw data and prediction of validation regions, and below them the pulls.
 
     Parameters
     ----------
-    regions : of a result of `inference.validate`
+    validation : result of `inference.validate`
     """
-    sizes = [len(np.atleast_1d(np.asarray(region.data))) for region in regions.values()]
+    regions = validation.regions
+    sizes = [len(region.data) for region in regions.values()]
     figure = style.figure(2.2 + 1.1 * len(sizes) + 0.35 * sum(sizes), 5.2)
     axes = figure.subplots(
         2, len(sizes), squeeze=False, height_ratios=(3, 1), width_ratios=[size + 2 for size in sizes]
@@ -58,7 +32,7 @@ def validation(regions: Mapping[str, ValidatedRegion]) -> Figure:
 
 def _yields(ax: Axes, name: str, region: ValidatedRegion) -> None:
     """Draw data over the prediction and its uncertainty."""
-    data, predicted, error = (np.asarray(v, np.float64) for v in (region.data, region.predicted, region.uncertainty))
+    data, predicted, error = region.data, region.predicted, region.uncertainty
     edges, centers = np.arange(len(data) + 1), np.arange(len(data)) + 0.5
     ax.stairs(predicted, edges, color=style.BACKGROUND_COLOURS[0], linewidth=1.8, label="prediction of the fit")
     ax.stairs(
@@ -75,7 +49,7 @@ def _yields(ax: Axes, name: str, region: ValidatedRegion) -> None:
 
 def _pulls(ax: Axes, region: ValidatedRegion) -> None:
     """Draw the pull of each bin."""
-    pulls = np.asarray(region.pulls, np.float64)
+    pulls = region.pulls
     ax.axhspan(-2, 2, color=style.TWO_SIGMA, linewidth=0)
     ax.axhspan(-1, 1, color=style.ONE_SIGMA, linewidth=0)
     ax.axhline(0, color="0.5", linewidth=1, linestyle="--")

@@ -19,8 +19,8 @@ from cascadebdt.config import DATA, NOMINAL
 from cascadebdt.config.region_names import SIGNAL_REGION, is_validation
 from cascadebdt.errors import FitError, did_you_mean
 from cascadebdt.histograms.yields import Histogram, Yields
+from cascadebdt.inference import FitResult
 from cascadebdt.plots import style
-from cascadebdt.plots.inference import Fit
 
 BINS_PER_ROW = 46
 BIN_WIDTH = 0.3  # inches, in the overview
@@ -66,7 +66,9 @@ class Content:
         return max(float(self.n_bins), len(self.name) / 2.7)
 
 
-def regions(yields: Yields, fit: Fit | None = None, *, signal: str = "signal", title: str | None = None) -> Figure:
+def regions(
+    yields: Yields, fit: FitResult | None = None, *, signal: str = "signal", title: str | None = None
+) -> Figure:
     """Draw all regions side by side: yields, composition of the prediction, data over prediction.
 
     The prediction is the background before the fit, with its statistical uncertainty; with `fit` it is what the
@@ -98,7 +100,7 @@ def regions(yields: Yields, fit: Fit | None = None, *, signal: str = "signal", t
 def region(
     histogram: Histogram,
     name: str,
-    fit: Fit | None = None,
+    fit: FitResult | None = None,
     *,
     signal: str = "signal",
     title: str | None = None,
@@ -128,7 +130,7 @@ def region(
     return figure
 
 
-def content(name: str, histogram: Histogram, fit: Fit | None, *, signal: str) -> Content:
+def content(name: str, histogram: Histogram, fit: FitResult | None, *, signal: str) -> Content:
     """Collect what is drawn of one region.
 
     Raises
@@ -164,17 +166,17 @@ def content(name: str, histogram: Histogram, fit: Fit | None, *, signal: str) ->
 
 
 def _fitted(
-    name: str, processes: Sequence[str], n_bins: int, fit: Fit, signal: str
+    name: str, processes: Sequence[str], n_bins: int, fit: FitResult, signal: str
 ) -> tuple[dict[str, FloatArray], FloatArray, FloatArray]:
     """Return stack, total and uncertainty after the fit; the signal is stacked if a positive one was found."""
     if name not in fit.postfit:
         raise FitError(f"fit: no region '{name}'{did_you_mean(name, fit.postfit)}; fit the yields that are drawn")
-    total, uncertainty = (np.asarray(part[name], np.float64) for part in (fit.total, fit.total_uncertainty))
+    total, uncertainty = fit.total[name], fit.total_uncertainty[name]
     if len(total) != n_bins:
         raise FitError(f"fit: region '{name}' has {len(total)} bins, its histogram {n_bins}; fit what is drawn")
     hidden = {signal} if fit.blind or fit.mu[0] <= 0 else set()
     found = fit.postfit[name]
-    stack = {p: np.asarray(found[p], np.float64) for p in processes if p in found and p not in hidden}
+    stack = {p: found[p] for p in processes if p in found and p not in hidden}
     return stack, total, uncertainty
 
 
@@ -389,7 +391,7 @@ def _edge_ticks(ax: Axes, one: Content, edges: FloatArray) -> None:
     ax.set_xlabel(f"{one.observable} (bins of unequal width are drawn equally wide)")
 
 
-def _legend(figure: Figure, look: _Look, fit: Fit | None, title: str | None, *, columns: int) -> None:
+def _legend(figure: Figure, look: _Look, fit: FitResult | None, title: str | None, *, columns: int) -> None:
     """Write one legend above all panels, in rows of equal length of at most `columns` entries."""
     found: dict[str, Any] = {}
     for ax in figure.axes:
@@ -417,7 +419,7 @@ def _times(factor: float) -> str:
     return "" if factor == 1 else f" × {factor:.0f}" if factor <= 1000 else f" × 10{exponent}"
 
 
-def _fit_label(fit: Fit | None) -> str:
+def _fit_label(fit: FitResult | None) -> str:
     if fit is None:
         return "Before the fit"
     return "After the fit to the control regions" if fit.blind else "After the fit"

@@ -1,1 +1,5 @@
-"""Products: what a run leaves on disk, and how it is written and read."""
+"""Products: what a run leaves on disk."""
+
+from cascadebdt.products.layout import Products
+
+__all__ = ["Products"]

@@ -1,119 +1,148 @@
-"""Products -> rows of the report's tables about fits, systematics, edited bins and migrations."""
+"""Results -> rows of the report's tables about fits, systematics, edited bins and migrations."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
+from cascadebdt.histograms.migration import Migration, MigrationTable
+from cascadebdt.inference import FitResult, Validation
 from cascadebdt.plots.style import significant
+from cascadebdt.workspace.assembly import Notes
+from cascadebdt.workspace.treatment import VariationNote
 
-Json = Mapping[str, Any]
+
+@dataclass(frozen=True)
+class LargestEffect:
+    """The largest effect of a systematic, and where it is."""
+
+    size: float
+    where: str
 
 
-def systematics(treatment: Json) -> list[dict[str, Any]]:
-    """Return a row per systematic: its effects over all regions and processes, and how often what was done to them.
+@dataclass(frozen=True)
+class SystematicRow:
+    """A systematic over all regions and processes.
 
-    Parameters
+    Attributes
     ----------
-    treatment : content of ``treatment.json``
+    parameters, effects : number of parameters, and of pairs of region and process that it affects
+    normalisation, shape : the largest change of a yield, and of a bin beyond it
+    actions : what was done to the effects, and how often
     """
-    rows: dict[str, list[Json]] = {}
-    for note in treatment.get("variations", ()):
-        rows.setdefault(note["systematic"], []).append(note)
+
+    name: str
+    parameters: int
+    effects: int
+    normalisation: LargestEffect
+    shape: LargestEffect
+    actions: str
+
+
+def systematics(treatment: Notes) -> list[SystematicRow]:
+    """Return a row per systematic."""
+    rows: dict[str, list[VariationNote]] = {}
+    for note in treatment.variations:
+        rows.setdefault(note.systematic, []).append(note)
     return [
-        {
-            "name": name,
-            "parameters": len({note["parameter"] for note in notes}),
-            "effects": len(notes),
-            "normalisation": _largest(notes, lambda note: max(abs(side - 1) for side in note["normalisation"])),
-            "shape": _largest(notes, lambda note: max(note["shape"])),
-            "actions": _counted(action for note in notes for action in note["actions"]),
-        }
+        SystematicRow(
+            name=name,
+            parameters=len({note.parameter for note in notes}),
+            effects=len(notes),
+            normalisation=_largest(notes, lambda note: max(abs(side - 1) for side in note.normalisation)),
+            shape=_largest(notes, lambda note: max(note.shape)),
+            actions=_counted(action for note in notes for action in note.actions),
+        )
         for name, notes in rows.items()
     ]
 
 
-def _largest(notes: list[Json], size: Any) -> dict[str, Any]:
-    """Return the largest effect and where it is."""
+def _largest(notes: Sequence[VariationNote], size: Callable[[VariationNote], float]) -> LargestEffect:
     note = max(notes, key=size)
-    return {"size": size(note), "where": f"{note['process']} in {note['region']}"}
+    return LargestEffect(size(note), f"{note.process} in {note.region}")
 
 
 def _counted(actions: Iterable[str]) -> str:
-    counts: dict[str, int] = {}
-    for action in actions:
-        counts[action] = counts.get(action, 0) + 1
-    return ", ".join(f"{action} ({count} ×)" for action, count in counts.items())
+    return ", ".join(f"{action} ({count} ×)" for action, count in Counter(actions).items())
 
 
-def edited_bins(treatment: Json) -> list[Json]:
-    """Return a row per region, process and action on bins without positive expectation."""
-    return list(treatment.get("bins", ()))
+@dataclass(frozen=True)
+class MigrationRow:
+    """Shares, in the nominal yield of a process, of what changes region, leaves and enters the selection."""
+
+    variation: str
+    process: str
+    moved: float | None
+    left: float | None
+    entered: float | None
 
 
-def migrations(migration: Json) -> list[dict[str, Any]]:
-    """Return a row per variation and process: the shares, in the nominal yield, of what changes region, leaves, enters.
-
-    Parameters
-    ----------
-    migration : content of ``migration.json``
-    """
-    return [_moves(variation, process, moves) for variation, by in migration.items() for process, moves in by.items()]
-
-
-def _moves(variation: str, process: str, moves: Json) -> dict[str, Any]:
-    matrix = moves["sumw"]
-    inside = matrix[:-1]
-    total = sum(map(sum, inside))
-    stayed = sum(row[k] for k, row in enumerate(inside))
-    left = sum(row[-1] for row in inside)
-    shares = {"moved": total - stayed - left, "left": left, "entered": sum(matrix[-1])}
-    return {
-        "variation": variation,
-        "process": process,
-        **{name: value / total if total else None for name, value in shares.items()},
-    }
-
-
-def normalisations(summary: Json, fit: Json) -> list[dict[str, Any]]:
-    """Return a row per floating process: value and uncertainty, interval of the profile.
-
-    Parameters
-    ----------
-    summary, fit : contents of ``summary.json`` and ``fit.json``
-    """
-    intervals = fit.get("intervals", {})
-    rows = summary["fit"]["normalisation"].items()
+def migrations(table: MigrationTable) -> list[MigrationRow]:
+    """Return a row per variation and process."""
     return [
-        {"name": name, "pair": pair, "interval": _interval(intervals.get(f"norm_{name}", intervals.get(name)), pair)}
-        for name, pair in rows
+        _moves(variation, process, migration)
+        for variation, processes in table.variations.items()
+        for process, migration in processes.items()
     ]
 
 
-def _interval(ends: Sequence[float] | None, pair: Sequence[float]) -> str:
-    """Write an interval as distances from the value."""
+def _moves(variation: str, process: str, migration: Migration) -> MigrationRow:
+    inside = migration.sumw[:-1]
+    total, stayed, left = float(inside.sum()), float(inside.trace()), float(inside[:, -1].sum())
+    shares = (total - stayed - left, left, float(migration.sumw[-1].sum()))
+    moved, gone, entered = (value / total if total else None for value in shares)
+    return MigrationRow(variation, process, moved, gone, entered)
+
+
+@dataclass(frozen=True)
+class NormalisationRow:
+    """A floating process: normalisation with uncertainty, and its profile interval as distances from the value."""
+
+    name: str
+    pair: tuple[float, float]
+    interval: str
+
+
+def normalisations(fit: FitResult) -> list[NormalisationRow]:
+    """Return a row per floating process."""
+    intervals = fit.intervals or {}
+    return [
+        NormalisationRow(name, pair, _interval(intervals.get(f"norm_{name}", intervals.get(name)), pair))
+        for name, pair in fit.normalisation.items()
+    ]
+
+
+def _interval(ends: tuple[float, float] | None, pair: tuple[float, float]) -> str:
     if ends is None:
         return "–"
     value, error = pair
     return f"{significant(ends[0] - value, error)} / +{significant(ends[1] - value, error)}"
 
 
-def validated(validation: Json) -> list[dict[str, Any]]:
-    """Return a row per validation region, and one for all of them together if there are several.
+@dataclass(frozen=True)
+class ValidationRow:
+    """A validation region: prediction with uncertainty, data, p-values of the sum and of all bins."""
 
-    Parameters
-    ----------
-    validation : content of ``validation.json``
-    """
+    name: str
+    pair: tuple[float, float] | None
+    data: str
+    total_p_value: str
+    p_value: str
+
+
+def validated(validation: Validation | None) -> list[ValidationRow]:
+    """Return a row per validation region, and one for all of them together if there are several."""
+    if validation is None:
+        return []
     rows = [
-        {
-            "name": name,
-            "pair": (region["total"], region["total_uncertainty"]),
-            "data": f"{sum(region['data']):,.0f}",
-            "total_p_value": f"{region['total_p_value']:.2g}",
-            "p_value": f"{region['p_value']:.2g}",
-        }
-        for name, region in validation["regions"].items()
+        ValidationRow(
+            name=name,
+            pair=(region.total, region.total_uncertainty),
+            data=f"{sum(region.data):,.0f}",
+            total_p_value=f"{region.total_p_value:.2g}",
+            p_value=f"{region.p_value:.2g}",
+        )
+        for name, region in validation.regions.items()
     ]
     if len(rows) > 1:
-        p_value = f"{validation['p_value']:.2g}"
-        rows.append({"name": "together", "pair": None, "data": "", "total_p_value": "", "p_value": p_value})
+        rows.append(ValidationRow("together", None, "", "", f"{validation.p_value:.2g}"))
     return rows

@@ -1,127 +1,178 @@
 """The training's part of the page: rows of its tables, and what to doubt."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
-Json = Mapping[str, Any]
+from cascadebdt.cascade import Cascade, Classifier, WorkingPoint
+from cascadebdt.cascade.summary import Difference, Distance, Sculpting, TrainingSummary, WeightCount
 
 N_FEATURES = 3  # told of a stage, the most important first
+NOTABLE_NEGATIVE_SHARE = 0.2  # of the yield of a process in training
 
 
-def classifiers(cascade: Json) -> list[Json]:
-    """List the stages, and the final discriminant if there is one."""
-    return [*cascade["stages"], *([cascade["final"]] if cascade.get("final") else [])]
+def classifiers(cascade: Cascade) -> list[tuple[Classifier, WorkingPoint | None]]:
+    """List the stages with their working points, and the final discriminant, which has none, if there is one."""
+    stages: list[tuple[Classifier, WorkingPoint | None]] = [(s.classifier, s.working_point) for s in cascade.stages]
+    return stages if cascade.final is None else [*stages, (cascade.final, None)]
 
 
-def doubts(cascade: Json) -> Iterator[str]:
-    """Say what a reader should know of the training before believing its result."""
-    for stage in classifiers(cascade):
-        yield from _doubts_of_inputs(stage, cascade["signal"])
-        yield from _doubts_of_rounds(stage)
-        for row in negative_weights(stage):
-            if abs(row["sum_negative"]) > 0.2 * abs(row["sum_true"]):
-                share = percent(abs(row["sum_negative"] / row["sum_true"])) if row["sum_true"] else "all"
-                yield f"Stage {stage['name']}: negative weights are {share} of the yield of {row['name']} in training."
+def summary(classifier: Classifier) -> TrainingSummary:
+    """Return what is told of the training of a classifier."""
+    return TrainingSummary.from_json(classifier.summary)
 
 
-def _doubts_of_inputs(stage: Json, signal: str) -> Iterator[str]:
-    training, name = stage["training"], stage["name"]
-    if "untrained" in training:
-        yield f"Stage {name} was not trained and passes everything: {training['untrained']}."
-    for feature in training.get("leaks", ()):
-        against = " + ".join(stage["against"])
+def validation_threshold(point: WorkingPoint | None) -> float | None:
+    """Return where the validation region of a stage begins, None if it has none."""
+    return None if point is None or point.validation_threshold is None else float(point.validation_threshold)
+
+
+def doubts(cascade: Cascade) -> Iterator[str]:
+    """Yield what a reader should know of the training before believing its result."""
+    for classifier, _ in classifiers(cascade):
+        yield from _doubts_of_inputs(classifier, cascade.signal)
+        yield from _doubts_of_rounds(classifier)
+        for row in negative_weights(classifier):
+            if abs(row.count.sum_negative) > NOTABLE_NEGATIVE_SHARE * abs(row.count.sum_true):
+                true = row.count.sum_true
+                share = percent(abs(row.count.sum_negative / true)) if true else "all"
+                yield f"Stage {row.stage}: negative weights are {share} of the yield of {row.name} in training."
+
+
+def _doubts_of_inputs(classifier: Classifier, signal: str) -> Iterator[str]:
+    found, name = summary(classifier), classifier.name
+    if found.untrained is not None:
+        yield f"Stage {name} was not trained and passes everything: {found.untrained}."
+    for feature in found.leaks or ():
+        against = " + ".join(classifier.against)
         yield f"Stage {name}: feature {feature} alone separates {signal} from {against}; it may tell the label."
-    for feature, folds in training.get("constant", {}).items():
+    for feature, folds in (found.constant or {}).items():
         of = f"folds {', '.join(map(str, folds))}" if len(folds) > 1 else f"fold {folds[0]}"
         yield f"Stage {name}: feature {feature} has one value in all events that train the models of {of}."
 
 
-def _doubts_of_rounds(stage: Json) -> Iterator[str]:
-    training = stage["training"]
-    last = training.get("hyperparameters", {}).get("n_estimators", math.inf) - 1
-    n_full = sum(iteration >= last for iteration in training.get("best_iterations", ()))
-    if n_full and training["hyperparameters"].get("early_stopping_rounds"):
+def _doubts_of_rounds(classifier: Classifier) -> Iterator[str]:
+    found = summary(classifier)
+    hyperparameters = found.hyperparameters or {}
+    last = hyperparameters.get("n_estimators", math.inf) - 1
+    n_full = sum(iteration >= last for iteration in found.best_iterations)
+    if n_full and hyperparameters.get("early_stopping_rounds"):
         yield (
-            f"Stage {stage['name']}: {n_full} of {len(training['best_iterations'])} boosters still improved when "
+            f"Stage {classifier.name}: {n_full} of {len(found.best_iterations)} boosters still improved when "
             f"n_estimators ({last + 1}) ended their training."
         )
 
 
-def overview(stage: Json, signal: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class StageRow:
+    """A row of the cascade's table."""
+
+    name: str
+    against: tuple[str, ...]
+    features: tuple[str, ...]
+    threshold: float | None
+    validation_threshold: float | None
+    signal_kept: float | None
+    background_kept: str
+    auc: str
+    best_iterations: str
+
+
+def overview(classifier: Classifier, point: WorkingPoint | None, signal: str) -> StageRow:
     """Return a row of the cascade's table."""
-    efficiencies = stage.get("efficiencies", {})
-    training = stage["training"]
-    return {
-        "name": stage["name"],
-        "against": stage["against"],
-        "features": stage["features"],
-        "threshold": threshold(stage, "threshold"),
-        "validation_threshold": threshold(stage, "validation_threshold"),
-        "signal_kept": efficiencies.get(signal),
-        "background_kept": ", ".join(percent(efficiencies.get(name)) for name in stage["against"])
-        if efficiencies
-        else "–",
-        "auc": decimals(training.get("auc"), 4),
-        "best_iterations": span(training.get("best_iterations", [])),
-    }
+    efficiencies = {} if point is None else point.efficiencies
+    found = summary(classifier)
+    kept = ", ".join(percent(efficiencies.get(name)) for name in classifier.against)
+    return StageRow(
+        name=classifier.name,
+        against=classifier.against,
+        features=classifier.features,
+        threshold=None if point is None else float(point.threshold),
+        validation_threshold=validation_threshold(point),
+        signal_kept=efficiencies.get(signal),
+        background_kept=kept if efficiencies else "–",
+        auc=decimals(found.auc, 4),
+        best_iterations=span(found.best_iterations),
+    )
 
 
-def threshold(stage: Json, key: str) -> float | None:
-    """Return a threshold of a stage, None if it has none (``threshold``, ``validation_threshold``)."""
-    return stage[key]["value"] if key in stage else None
+@dataclass(frozen=True)
+class QualityRow:
+    """A row of the table of quality: separation out of fold, its spread over folds, and overtraining."""
+
+    name: str
+    auc: str
+    auc_spread: str
+    average_precision: str
+    differences: tuple[str, ...]
+    p_values: tuple[str, ...]
+    importance: str
 
 
-def quality(stage: Json) -> dict[str, Any]:
-    """Return a row of the table of quality: separation out of fold, its spread over folds, and overtraining."""
-    training = stage["training"]
-    compared = training.get("overtraining", {})
-    distances = compared.get("distance", {})
-    importance = list(training.get("importance", {}).items())[:N_FEATURES]
-    return {
-        "name": stage["name"],
-        "auc": _with_error(training.get("auc"), training.get("auc_uncertainty")),
-        "auc_spread": decimals(training.get("auc_spread"), 4),
-        "average_precision": decimals(training.get("average_precision"), 4),
-        "differences": [
-            _with_error(compared.get(name, {}).get("difference"), compared.get(name, {}).get("uncertainty"))
-            for name in ("auc", "signal_efficiency", "background_efficiency")
-        ],
-        "p_values": [decimals(distances.get(name, {}).get("p_value"), 2) for name in ("signal", "background")],
-        "importance": ", ".join(f"{name} {percent(share)}" for name, share in importance) or "–",
-    }
+def quality(classifier: Classifier) -> QualityRow:
+    """Return a row of the table of quality."""
+    found = summary(classifier)
+    compared = found.overtraining
+    differences = (
+        (compared.auc, compared.signal_efficiency, compared.background_efficiency) if compared else (None, None, None)
+    )
+    distances = compared.distance if compared else {}
+    importance = list((found.importance or {}).items())[:N_FEATURES]
+    return QualityRow(
+        name=classifier.name,
+        auc=_with_error(found.auc, found.auc_uncertainty),
+        auc_spread=decimals(found.auc_spread, 4),
+        average_precision=decimals(found.average_precision, 4),
+        differences=tuple(map(_difference, differences)),
+        p_values=tuple(_p_value(distances.get(name)) for name in ("signal", "background")),
+        importance=", ".join(f"{name} {percent(share)}" for name, share in importance) or "–",
+    )
 
 
-def negative_weights(stage: Json) -> list[dict[str, Any]]:
+def _difference(compared: Difference | None) -> str:
+    return "–" if compared is None else _with_error(compared.difference, compared.uncertainty)
+
+
+def _p_value(distance: Distance | None) -> str:
+    return decimals(None if distance is None else distance.p_value, 2)
+
+
+@dataclass(frozen=True)
+class NegativeWeightRow:
+    """A row of the table of negative weights: a process at a stage, and what the policy made of it."""
+
+    stage: str
+    name: str
+    policy: str
+    count: WeightCount
+
+
+def negative_weights(classifier: Classifier) -> list[NegativeWeightRow]:
     """Return rows of the table of negative weights, one per process."""
-    found = stage["training"].get("negative_weights", {})
-    return [
-        {"stage": stage["name"], "name": name, "policy": found["policy"], **numbers}
-        for name, numbers in found.get("processes", {}).items()
-    ]
+    found = summary(classifier).negative_weights
+    if found is None:
+        return []
+    return [NegativeWeightRow(classifier.name, name, found.policy, count) for name, count in found.processes.items()]
 
 
-def sculpting(cascade: Json) -> list[dict[str, Any]]:
-    """Return rows of the table of spectators, one per stage that names one."""
-    return [
-        {"stage": stage["name"], **stage["training"]["sculpting"]}
-        for stage in classifiers(cascade)
-        if "sculpting" in stage["training"]
-    ]
+def sculpting(cascade: Cascade) -> list[tuple[str, Sculpting]]:
+    """Return rows of the table of spectators: stages that name one, with what their cuts do to it."""
+    rows = ((classifier.name, summary(classifier).sculpting) for classifier, _ in classifiers(cascade))
+    return [(stage, found) for stage, found in rows if found is not None]
 
 
-def effective_events(stage: Json) -> str:
-    """Say how many effective events each class has."""
-    found = stage["training"].get("effective_events", {})
+def effective_events(classifier: Classifier) -> str:
+    """Write how many effective events each class has."""
+    found = summary(classifier).effective_events or {}
     return ", ".join(f"{name} {number:,.0f}" for name, number in found.items()) or "–"
 
 
 def span(numbers: Iterable[int]) -> str:
     """Write the smallest and the largest number."""
-    found = sorted(numbers)
-    if not found:
+    ordered = sorted(numbers)
+    if not ordered:
         return "–"
-    return f"{found[0]}" if found[0] == found[-1] else f"{found[0]} – {found[-1]}"
+    return f"{ordered[0]}" if ordered[0] == ordered[-1] else f"{ordered[0]} – {ordered[-1]}"
 
 
 def percent(fraction: float | None) -> str:

@@ -47,7 +47,7 @@ SOFT_STOCHASTIC = 0.5
 """Soft term of the missing momentum, per axis: sqrt(8^2 + 0.5^2 sum pT) GeV; 0.5 is ATLAS, arXiv:1108.5602."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Objects:
     """Measured objects of a batch, ordered by falling pT within each event.
 
@@ -94,7 +94,7 @@ PER_OBJECT = (
 """The attributes of `Objects` with one value per object."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Candidates:
     """True momenta of objects before smearing; per object except `offsets`, as in `Objects`."""
 

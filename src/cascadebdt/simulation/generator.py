@@ -56,7 +56,7 @@ CENTRAL_ETA = 2.8
 LARGEST_SEED = 900_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Particles:
     """The event records of one batch, flattened.
 
@@ -157,7 +157,7 @@ def start_pythia(process: Process, *, seed: int, with_variations: bool) -> tuple
 
 def filter_hook(module: Any, name: str) -> Any:
     """Return a Pythia user hook that keeps the events of a filter of `Process` and counts all."""
-    wanted = (22,) if name == "photon" else (11, 13, 15)
+    codes = (22,) if name == "photon" else (11, 13, 15)
 
     class Filter(module.UserHooks):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -169,7 +169,7 @@ def filter_hook(module: Any, name: str) -> Any:
 
         def doVetoProcessLevel(self, event: Any) -> bool:  # noqa: N802
             self.tried += 1
-            return not any(is_central(event[i], wanted) for i in range(event.size() - 1, 0, -1))
+            return not any(is_central(event[i], codes) for i in range(event.size() - 1, 0, -1))
 
         def canVetoPartonLevel(self) -> bool:  # noqa: N802
             return name == "lepton+photon"
@@ -181,9 +181,9 @@ def filter_hook(module: Any, name: str) -> Any:
     return Filter()
 
 
-def is_central(particle: Any, wanted: tuple[int, ...]) -> bool:
-    """Return whether Pythia's `particle`, of a wanted kind, can end in the acceptance."""
-    return bool(particle.idAbs() in wanted and particle.pT() > CENTRAL_PT and abs(particle.eta()) < CENTRAL_ETA)
+def is_central(particle: Any, codes: tuple[int, ...]) -> bool:
+    """Return whether Pythia's `particle` has one of the PDG codes and can end in the acceptance."""
+    return bool(particle.idAbs() in codes and particle.pT() > CENTRAL_PT and abs(particle.eta()) < CENTRAL_ETA)
 
 
 def is_hard_photon(particle: Any) -> bool:
@@ -198,8 +198,8 @@ def is_hard_photon(particle: Any) -> bool:
 
 def is_isolated(event: Any, photon: int) -> bool:
     """Return whether partons near a photon carry less pT than half of its own; the detector asks for more."""
-    me = event[photon]
-    eta, phi, near = me.eta(), me.phi(), 0.0
+    candidate = event[photon]
+    eta, phi, near = candidate.eta(), candidate.phi(), 0.0
     for i in range(1, event.size()):
         other = event[i]
         if i == photon or not other.isFinal() or other.pT() < 0.5:
@@ -207,7 +207,7 @@ def is_isolated(event: Any, photon: int) -> bool:
         distance = math.remainder(other.phi() - phi, 2 * math.pi)
         if math.hypot(other.eta() - eta, distance) < PHOTON_FILTER_RADIUS:
             near += other.pT()
-    return bool(near < PHOTON_FILTER_ISOLATION * me.pT())
+    return bool(near < PHOTON_FILTER_ISOLATION * candidate.pT())
 
 
 def weight_columns(pythia: Any) -> IntArray:

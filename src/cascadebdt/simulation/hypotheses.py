@@ -34,7 +34,7 @@ JET_AS_LEPTON = (0.70, 1.0)
 """Range of the fraction of the jet's pT that the misidentified object carries."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Hypotheses:
     """Rows before the skim.
 
@@ -169,9 +169,9 @@ def photon_candidates(objects: Objects, process: Process) -> BoolArray:
     """Return which objects can be the photon, events with a foreign prompt photon removed."""
     o = objects
     event = np.repeat(np.arange(len(o)), np.diff(o.offsets))
-    wanted = {"prompt": [PHOTON], "electron": [ELECTRON], "jet": [JET], "electron+jet": [ELECTRON, JET]}
+    kinds = {"prompt": [PHOTON], "electron": [ELECTRON], "jet": [JET], "electron+jet": [ELECTRON, JET]}
     central = (o.pt > PHOTON_PT) & (np.abs(o.eta) < PHOTON_ETA)
-    chosen: BoolArray = np.isin(o.kind, wanted[process.photon]) & central
+    chosen: BoolArray = np.isin(o.kind, kinds[process.photon]) & central
     if process.photon == "prompt":
         return chosen
     has_photon = np.bincount(event[o.kind == PHOTON], minlength=len(o)) > 0

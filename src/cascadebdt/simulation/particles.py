@@ -32,7 +32,7 @@ PHOTON_ISOLATION = 0.3
 """A prompt photon with more energy than this fraction around it (radius 0.3) is part of a jet."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FinalState:
     """Visible particles of a batch, and heavy hadrons for the flavour of jets.
 
@@ -162,10 +162,10 @@ def heavy_hadrons(
     for event in range(len(offsets) - 1):
         first = n
         for i in range(offsets[event], offsets[event + 1]):
-            found = hadron_flavour(pdg[i])
-            if found != LIGHT and px[i] * px[i] + py[i] * py[i] > 25.0:
+            heavy = hadron_flavour(pdg[i])
+            if heavy != LIGHT and px[i] * px[i] + py[i] * py[i] > 25.0:
                 index[n] = i
-                flavour[n] = found
+                flavour[n] = heavy
                 n += 1
         counts[event] = n - first
     return n
@@ -204,14 +204,14 @@ def cone_sums(
     """
     for event in range(len(offsets) - 1):
         for a in range(axis_offsets[event], axis_offsets[event + 1]):
-            me = axis[a]
+            centre = axis[a]
             for j in range(offsets[event], offsets[event + 1]):
-                if j == me or pt[j] < ISOLATION_PT:
+                if j == centre or pt[j] < ISOLATION_PT:
                     continue
-                deta = eta[j] - eta[me]
+                deta = eta[j] - eta[centre]
                 if abs(deta) > 0.4:
                     continue
-                dphi = delta_phi(phi[j], phi[me])
+                dphi = delta_phi(phi[j], phi[centre])
                 distance = deta * deta + dphi * dphi
                 if distance < 0.16:
                     sums[a, 1] += pt[j]

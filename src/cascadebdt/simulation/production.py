@@ -1,6 +1,6 @@
 """Make the samples: blocks of events in a pool of processes, joined in order, written, and data drawn.
 
-The size of a block and its random numbers do not depend on the number of jobs, and so does not the result.
+The size of a block and its random numbers do not depend on the number of jobs, and the result does not either.
 """
 
 import logging
@@ -9,14 +9,15 @@ import multiprocessing
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from cascadebdt.errors import InputError, did_you_mean
-from cascadebdt.simulation import files
-from cascadebdt.simulation.blocks import DATA, SIMULATION, SIMULATION_RUN, Sample, Task, simulate_block
+from cascadebdt.simulation import files, summary
+from cascadebdt.simulation.blocks import DATA, SIMULATION, SIMULATION_RUN, Block, Sample, simulate_block
 from cascadebdt.simulation.generator import load_extra
 from cascadebdt.simulation.processes import PROCESSES, Process
 from cascadebdt.simulation.pseudodata import draw, write_data, write_truth
@@ -28,8 +29,42 @@ LUMINOSITY_FB = 5.0
 """Luminosity of the shipped data."""
 
 
-Run = Callable[[Iterable[Task]], Iterable[Sample]]
-"""Simulates tasks, in their order."""
+Run = Callable[[Iterable[Block]], Iterable[Sample]]
+"""Simulates blocks, in their order."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the simulation of a process costs, and what it is worth.
+
+    Attributes
+    ----------
+    name : of the process's file
+    generated : number of generated events
+    effective : (sum w)^2 / sum w^2 of the sums of rows of one event, after the selection of `summary`
+    cpu_s : processor time of all jobs together
+    """
+
+    name: str
+    generated: int
+    effective: float
+    cpu_s: float
+
+
+@dataclass(frozen=True)
+class Production:
+    """The files of a production, and the cost of each simulated process."""
+
+    paths: tuple[Path, ...]
+    costs: tuple[Cost, ...]
+
+    def table(self) -> str:
+        """Return the costs as a Markdown table."""
+        lines = ["| file | generated | CPU s | effective | effective per CPU s |", "|---|---|---|---|---|"]
+        for cost in self.costs:
+            rate = cost.effective / cost.cpu_s
+            lines.append(f"| {cost.name} | {cost.generated} | {cost.cpu_s:.1f} | {cost.effective:.0f} | {rate:.3g} |")
+        return "\n".join(lines)
 
 
 def make(
@@ -40,9 +75,10 @@ def make(
     seed: int = 1,
     luminosity_fb: float = LUMINOSITY_FB,
     processes: Sequence[str] | None = None,
+    with_data: bool = True,
     progress: Callable[[str], None] | None = None,
-) -> list[Path]:
-    """Make the simulated samples, the data and `truth.json`.
+) -> Production:
+    """Make the simulated samples and, with data, `data.root` and `truth.json`.
 
     Parameters
     ----------
@@ -52,11 +88,12 @@ def make(
     seed : every number follows from it, whatever `jobs` is
     luminosity_fb : integrated luminosity of the data
     processes : names of samples to make, all by default; the data contain the same
+    with_data : make pseudo-data, too, which needs independent events of every process
     progress : called with a line after each finished block
 
     Returns
     -------
-    list of the files written
+    the files written, and the cost of each simulated process
 
     Raises
     ------
@@ -72,7 +109,16 @@ def make(
     for module in ("pythia8mc", "fastjet"):
         load_extra(module)
     report = progress or logger.info
-    return produce(selected, output, scale=scale, jobs=jobs, seed=seed, luminosity_fb=luminosity_fb, report=report)
+    return produce(
+        selected,
+        output,
+        scale=scale,
+        jobs=jobs,
+        seed=seed,
+        luminosity_fb=luminosity_fb,
+        with_data=with_data,
+        report=report,
+    )
 
 
 def produce(
@@ -83,23 +129,34 @@ def produce(
     jobs: int,
     seed: int,
     luminosity_fb: float,
+    with_data: bool,
     report: Callable[[str], None],
-) -> list[Path]:
+) -> Production:
     """Make the samples of the given processes, as `make` describes."""
     output.mkdir(parents=True, exist_ok=True)
-    paths, drawn, truth = [], [], {}
+    paths, costs, drawn, truth = [], [], [], {}
     with workers(jobs) as run:
         for process in processes:
             n_blocks = max(1, round(process.blocks * scale))
             sample = simulate(process, SIMULATION, n_blocks, seed=seed, run=run, report=report)
             paths.append(write_simulation(output / f"{process.name}.root", sample))
+            costs.append(cost_of(process, sample, paths[-1]))
+            if not with_data:
+                continue
             n_blocks = math.ceil(process.data_blocks * luminosity_fb / LUMINOSITY_FB)
             sample = simulate(process, DATA, n_blocks, seed=seed, run=run, report=report)
             columns, truth[process.name] = draw(process, sample, luminosity_fb=luminosity_fb, seed=seed)
             drawn.append(columns)
-    paths.append(write_data(output / "data.root", drawn, seed=seed))
-    paths.append(write_truth(output / "truth.json", truth, luminosity_fb=luminosity_fb, seed=seed))
-    return paths
+    if with_data:
+        paths.append(write_data(output / "data.root", drawn, seed=seed))
+        paths.append(write_truth(output / "truth.json", truth, luminosity_fb=luminosity_fb, seed=seed))
+    return Production(tuple(paths), tuple(costs))
+
+
+def cost_of(process: Process, sample: Sample, path: Path) -> Cost:
+    """Return the cost of a simulated process, its effective events counted in the file written."""
+    measured = summary.summarize(path, process, luminosity_fb=LUMINOSITY_FB)
+    return Cost(process.name, sample.generated, measured.by_event, sample.cpu_s)
 
 
 def select(names: Sequence[str] | None) -> list[Process]:
@@ -121,24 +178,24 @@ def simulate(
     report: Callable[[str], None],
 ) -> Sample:
     """Return all blocks of one process, joined in their order."""
-    tasks = [Task(process, stream, block, seed) for block in range(n_blocks)]
-    blocks: list[Sample] = []
-    for block in run(tasks):
-        blocks.append(block)
-        kind = "data" if stream == DATA else "simulation"
-        rows = len(block.columns["event"])
-        report(f"{process.name}: {kind} block {len(blocks)} of {n_blocks}, {rows} rows")
+    source = "data" if stream == DATA else "simulation"
+    parts: list[Sample] = []
+    for part in run([Block(process, stream, number, seed) for number in range(n_blocks)]):
+        parts.append(part)
+        rows = len(part.columns["event"])
+        report(f"{process.name}: {source} block {len(parts)} of {n_blocks}, {rows} rows")
     return Sample(
-        columns=files.concatenate([block.columns for block in blocks]),
-        events=sum(block.events for block in blocks),
-        generated=sum(block.generated for block in blocks),
-        sum_of_weights=math.fsum(block.sum_of_weights for block in blocks),
+        columns=files.concatenate([part.columns for part in parts]),
+        events=sum(part.events for part in parts),
+        generated=sum(part.generated for part in parts),
+        sum_of_weights=math.fsum(part.sum_of_weights for part in parts),
+        cpu_s=math.fsum(part.cpu_s for part in parts),
     )
 
 
 @contextmanager
 def workers(jobs: int) -> Iterator[Run]:
-    """Return a function that simulates tasks in their order, in fresh processes if there is more than one job."""
+    """Return a function that simulates blocks in their order, in fresh processes if there is more than one job."""
     if jobs == 1:
         yield partial(map, simulate_block)
         return

@@ -24,13 +24,15 @@ HIDDEN = ("genWeight", "PSWeight", "nPSWeight", "Photon_genPartFlav", "hypothesi
 
 
 def draw(process: Process, sample: Sample, *, luminosity_fb: float, seed: int) -> tuple[Columns, dict[str, object]]:
-    """Draw the data events of one process, and say what was expected.
+    """Draw the data events of one process, and return them with the truth about them.
 
     Of the generated events a Poisson-distributed number is used (thinning a Poisson process), and of each event
     at most one hypothesis, with its expected yield as probability; a yield above 1 gives more than one copy.
     """
     rng = random_numbers(seed, f"draw {process.name}")
     columns = sample.columns
+    # Five standard deviations below the events at hand, so that a larger Poisson number, which `min` would cut,
+    # has a probability below 3e-7.
     mean = max(sample.events - 5.0 * math.sqrt(sample.events), 1.0)
     n_used = min(rng.poisson(mean), sample.events)
     rate = process.data_factor * process.cross_section_pb * luminosity_fb * 1000.0
@@ -84,7 +86,7 @@ def write_data(path: Path, drawn: Sequence[Columns], *, seed: int) -> Path:
 
 
 def write_truth(path: Path, processes: dict[str, dict[str, object]], *, luminosity_fb: float, seed: int) -> Path:
-    """Write what the data were made of."""
+    """Write the factors, the expected and the drawn rows of the data."""
     content = {"luminosity_fb": luminosity_fb, "seed": seed, "samples": processes}
     write_text(path, json.dumps(content, indent=2) + "\n")
     return path

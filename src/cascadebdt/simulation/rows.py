@@ -37,7 +37,7 @@ FLAVOUR = {PHOTON: 1, ELECTRON: 11, JET: 0}
 """NanoAOD's ``Photon_genPartFlav``: prompt photon, prompt electron, unmatched."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Leptons:
     """Leptons of all rows: found ones and fakes.
 

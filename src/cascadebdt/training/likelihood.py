@@ -6,7 +6,8 @@ import numpy as np
 
 from cascadebdt.cascade import Classifier, Stage
 from cascadebdt.cascade.discriminant import Discriminant, LikelihoodRatio, StageRatio
-from cascadebdt.cascade.multiclass import SORTER, Multiclass
+from cascadebdt.cascade.multiclass import Multiclass
+from cascadebdt.cascade.stage import SORTER
 from cascadebdt.training import multiclass
 from cascadebdt.training.context import Context
 from cascadebdt.training.multiclass import MulticlassProblem

@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 
 from cascadebdt.arrays import BoolArray, IntArray
-from cascadebdt.cascade import FINAL
+from cascadebdt.cascade.stage import FINAL, require_distinct
 from cascadebdt.config import (
     DATA,
     BDTConfig,
@@ -57,7 +57,14 @@ class Problem:
 
 
 def problems(config: CascadeConfig, events: Events) -> list[Problem]:
-    """Return the problems of the stages in order, then that of the final binary BDT if there is one."""
+    """Return the problems of the stages in order, then that of the final binary BDT if there is one.
+
+    Raises
+    ------
+    InputError
+        If two of them have the same name.
+    """
+    require_distinct([spec.name for spec in config.stages])
     found = [Problem.of(spec, config.signal, spec.against) for spec in config.stages]
     if config.final and "binary" in config.final.kind:
         found.append(Problem.of(config.final, config.signal, backgrounds(events, config.signal)))

@@ -51,12 +51,13 @@ class Quantiser:
             values[: len(borders), index] = borders
         return cls(features, xgb.QuantileDMatrix(values, max_bin=max_bin, nthread=1), max_bin, threads, cache)
 
-    def binned(self, rows: IntArray | None = None) -> xgb.QuantileDMatrix:
+    def binned(self, rows: IntArray | None = None) -> xgb.DMatrix:
         """Bin some rows, ``(n,) int64``, or all of them, batch by batch."""
-        kind: Callable[..., xgb.QuantileDMatrix] = xgb.ExtMemQuantileDMatrix if self.cache else xgb.QuantileDMatrix
         prefix = str(self.cache / uuid.uuid4().hex) if self.cache else None
         batches = _Batches(self.features, rows, prefix)
-        return kind(batches, ref=self.cuts, max_bin=self.max_bin, nthread=self.threads)
+        if self.cache:
+            return xgb.ExtMemQuantileDMatrix(batches, ref=self.cuts, max_bin=self.max_bin, nthread=self.threads)
+        return xgb.QuantileDMatrix(batches, ref=self.cuts, max_bin=self.max_bin, nthread=self.threads)
 
 
 def cuts(values: FeatureArray, max_bin: int) -> FeatureArray:
@@ -82,7 +83,7 @@ def cuts(values: FeatureArray, max_bin: int) -> FeatureArray:
     return np.append(distinct, BEYOND)
 
 
-class _Batches(xgb.DataIter):  # type: ignore[misc]  # XGBoost has no types
+class _Batches(xgb.DataIter):
     """Feeds rows of features to XGBoost, which asks for them more than once."""
 
     def __init__(self, features: FeatureRows, rows: IntArray | None, cache: str | None) -> None:
@@ -97,7 +98,7 @@ class _Batches(xgb.DataIter):  # type: ignore[misc]  # XGBoost has no types
         parts = (slice(start, start + BATCH) for start in range(0, n_rows, BATCH))
         self._batches = (self._features[part if rows is None else rows[part]] for part in parts)
 
-    def next(self, input_data: Any) -> bool:
+    def next(self, input_data: Callable[..., Any]) -> bool:
         """Give the next batch, and tell whether there was one."""
         batch = next(self._batches, None)
         if batch is not None:

@@ -1,7 +1,7 @@
 """What ``cascade.json`` says about the training of a classifier; all of it on events the models never saw."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -90,5 +90,5 @@ def _gains(fitted: Iterable[Fitted]) -> dict[str, float]:
     total: dict[str, float] = {}
     for model in fitted:
         for name, gain in model.booster.get_score(importance_type="total_gain").items():
-            total[name] = total.get(name, 0.0) + gain
+            total[name] = total.get(name, 0.0) + cast("float", gain)  # a list for linear boosters only
     return total

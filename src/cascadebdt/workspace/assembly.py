@@ -1,13 +1,13 @@
 """Yields -> HistFactory workspace: the only code with HistFactory's vocabulary.
 
 A region becomes a channel, a process a sample, a systematic one nuisance parameter that all regions and processes
-share by name unless it is decorrelated. `templates` settles what a fit cannot digest, `treatment` what is done to
-variations; what both did is told by `Workspace.notes`.
+share by name unless it is decorrelated. `templates` edits bins that a fit cannot use, `treatment` smooths, symmetrises
+and prunes variations; `Workspace.notes` records what both did.
 """
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
@@ -17,27 +17,33 @@ from cascadebdt.config import DATA, NOMINAL, Config, NormalisationSystematic, ap
 from cascadebdt.config.region_names import SIGNAL_REGION, is_validation
 from cascadebdt.errors import YieldError, did_you_mean
 from cascadebdt.histograms.yields import Histogram
-from cascadebdt.workspace import templates, treatment
-from cascadebdt.workspace.templates import BinNote, Template, Templates
+from cascadebdt.records import Json, Record
+from cascadebdt.workspace import treatment
+from cascadebdt.workspace.templates import BinNote, Template, Templates, content, names, of_region
 from cascadebdt.workspace.treatment import Effect, VariationNote
 
 logger = logging.getLogger(__name__)
 
 POI = "mu"
 NORM_BOUNDS = (0.0, 10.0)
-PER_REGION = ("channels", "observations")
+"""Of the free normalisations, in units of the expectation."""
+KEYS_PER_REGION = ("channels", "observations")
 
 
 @dataclass(frozen=True)
-class Notes:
-    """What was done to yields on their way into a workspace."""
+class Notes(Record):
+    """The edits of yields on their way into a workspace: ``treatment.json``.
 
+    Attributes
+    ----------
+    merged : region -> edges that are left, where configured bins were merged
+    bins : bins without positive expectation
+    variations : effects of the systematics that are found from events
+    """
+
+    merged: dict[str, tuple[float, ...]] = field(default_factory=dict)
     bins: tuple[BinNote, ...] = ()
     variations: tuple[VariationNote, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain content."""
-        return asdict(self)
 
 
 class Workspace(dict[str, Any]):
@@ -58,16 +64,25 @@ class Workspace(dict[str, Any]):
         self.blind = blind
         self.notes = notes or Notes()
 
+    def to_json(self) -> Json:
+        """Return the workspace as other programs read it; what is blind and the notes are not part of it."""
+        return dict(self)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Workspace":
+        """Return the workspace of any program, with nothing blind."""
+        return cls(content)
+
     def observing(self, other: Mapping[str, Any]) -> "Workspace":
         """Return the workspace with the observations of another one, where that has them."""
-        found = {item["name"]: item["data"] for item in other["observations"]}
-        observations = [{**item, "data": found.get(item["name"], item["data"])} for item in self["observations"]]
+        data = {item["name"]: item["data"] for item in other["observations"]}
+        observations = [{**item, "data": data.get(item["name"], item["data"])} for item in self["observations"]]
         return Workspace({**self, "observations": observations}, blind=self.blind, notes=self.notes)
 
     def fitted(self) -> "Workspace":
         """Return the workspace without the validation regions, for a fit."""
-        kept = {key: [item for item in self[key] if not is_validation(item["name"])] for key in PER_REGION}
-        return Workspace({**self, **kept}, blind=self.blind, notes=self.notes)
+        fitted = {key: [item for item in self[key] if not is_validation(item["name"])] for key in KEYS_PER_REGION}
+        return Workspace({**self, **fitted}, blind=self.blind, notes=self.notes)
 
 
 def build(yields: Mapping[str, Histogram], config: Config, *, with_validation: bool = False) -> Workspace:
@@ -77,9 +92,8 @@ def build(yields: Mapping[str, Histogram], config: Config, *, with_validation: b
     of kind normalisation are log-normal: hi = 1 + size, lo = 1 / (1 + size). All others are split into a normalisation
     (`normsys`) and a shape of the nominal yield (`histosys`) of the same name; one-sided ones are mirrored, lo = 1 / hi
     for the normalisation and 2 nominal - up for the shape. The statistical uncertainty of the simulated background is
-    one parameter per bin, `mcstat_<region>` (Barlow-Beeston light); the signal's is left out, because in relation to
-    signal plus background it would hide that of the background. While blind, the signal region is observed to be the
-    nominal background and its data are not looked at.
+    one parameter per bin, `mcstat_<region>` (Barlow-Beeston light: Conway, arXiv:1103.0354); the signal's is left out.
+    While blind, the observation of the signal region is the nominal background and its data are not read.
 
     Parameters
     ----------
@@ -98,38 +112,57 @@ def build(yields: Mapping[str, Histogram], config: Config, *, with_validation: b
     blind = (SIGNAL_REGION,) if config.fit.unblind is False and SIGNAL_REGION in chosen else ()
     for region, histogram in chosen.items():
         _check(region, histogram, needs_data=region not in blind)
-    regions, bins = _all_templates(chosen, config)
-    fitted = {region: found for region, found in regions.items() if not is_validation(region)}
+    regions, bin_notes = _all_templates(chosen, config)
+    fitted = {region: templates for region, templates in regions.items() if not is_validation(region)}
     _check_normalised(fitted, config)
     _check_variations(fitted, config)
-    variations: list[VariationNote] = []
+    variation_notes: list[VariationNote] = []
     channels = [
         {
             "name": region,
-            "samples": [_sample(region, process, template, config, variations) for process, template in found.items()],
+            "samples": [
+                _sample(region, process, template, config, variation_notes) for process, template in templates.items()
+            ],
         }
-        for region, found in regions.items()
+        for region, templates in regions.items()
     ]
     observations = [
-        {"name": region, "data": _observation(chosen[region], found, config, is_blind=region in blind)}
-        for region, found in regions.items()
+        {"name": region, "data": _observation(chosen[region], templates, config, is_blind=region in blind)}
+        for region, templates in regions.items()
     ]
-    parameters = [{"name": POI, "bounds": [_mu_bounds(fitted, config.fit.signal)], "inits": [1.0]}]
+    content = {
+        "channels": channels,
+        "observations": observations,
+        "measurements": [_measurement(fitted, config)],
+        "version": "1.0.0",
+    }
+    notes = Notes(_merged(chosen, config), tuple(bin_notes), tuple(variation_notes))
+    return Workspace(content, blind=blind, notes=notes)
+
+
+def _measurement(regions: Mapping[str, Templates], config: Config) -> dict[str, Any]:
+    """Write the parameter of interest, and the bounds and initial values of the free normalisations."""
+    parameters = [{"name": POI, "bounds": [_mu_bounds(regions, config.fit.signal)], "inits": [1.0]}]
     parameters += [
         {"name": f"norm_{process}", "bounds": [list(NORM_BOUNDS)], "inits": [1.0]} for process in config.fit.free
     ]
-    measurement = {"name": config.analysis, "config": {"poi": POI, "parameters": parameters}}
-    content = {"channels": channels, "observations": observations, "measurements": [measurement], "version": "1.0.0"}
-    return Workspace(content, blind=blind, notes=Notes(tuple(bins), tuple(variations)))
+    return {"name": config.analysis, "config": {"poi": POI, "parameters": parameters}}
+
+
+def _merged(yields: Mapping[str, Histogram], config: Config) -> dict[str, tuple[float, ...]]:
+    """Return the edges of the regions whose configured bins were merged."""
+    edges = {region: tuple(histogram.axes[2].edges.tolist()) for region, histogram in yields.items()}
+    configured = {region: config.regions.binning(region).bins for region in yields}
+    return {region: left for region, left in edges.items() if configured[region] not in ("auto", left)}
 
 
 def _all_templates(yields: Mapping[str, Histogram], config: Config) -> tuple[dict[str, Templates], list[BinNote]]:
-    """Return the templates of every region, and what was done to their bins."""
+    """Return the templates of every region, and the edits of their bins."""
     regions: dict[str, Templates] = {}
     notes: list[BinNote] = []
     for region, histogram in yields.items():
         try:
-            regions[region], made = templates.of_region(
+            regions[region], edits = of_region(
                 region, histogram, signal=config.fit.signal, strict=config.regions.empty_bins == "error"
             )
         except YieldError as error:
@@ -137,43 +170,47 @@ def _all_templates(yields: Mapping[str, Histogram], config: Config) -> tuple[dic
                 raise
             logger.warning("left out: %s", error)
         else:
-            notes += made
+            notes += edits
     return regions, notes
 
 
 def _check(region: str, histogram: Histogram, *, needs_data: bool) -> None:
-    """Check what does not depend on a process's role: axes, numbers, data."""
+    """Check what does not depend on the roles of processes: axes, numbers, data."""
     axes = [axis.name for axis in histogram.axes]
     if axes[:2] != ["process", "variation"] or len(axes) != 3:
         raise YieldError(f"region '{region}': expected the axes process, variation and an observable, got {axes}")
-    if NOMINAL not in templates.names(histogram, "variation"):
+    if NOMINAL not in names(histogram, "variation"):
         raise YieldError(f"region '{region}': there is no variation '{NOMINAL}'")
-    processes = templates.names(histogram, "process")
+    processes = names(histogram, "process")
     if needs_data and DATA not in processes:
         raise YieldError(f"region '{region}': there are no data, got the processes {processes}")
     for process in processes:
-        if process == DATA and not needs_data:
-            continue
-        for variation in templates.names(histogram, "variation"):
-            bad = ~np.isfinite(np.stack(templates.content(histogram, process, variation))).all(axis=0)
-            if bad.any():
-                raise YieldError(
-                    f"region '{region}', process '{process}', bin {int(np.argmax(bad))}: "
-                    f"the yield of variation '{variation}' is not a finite number"
-                )
+        if process != DATA or needs_data:
+            _check_finite(region, process, histogram)
     if needs_data:
-        data, _ = templates.content(histogram, DATA, NOMINAL)
+        data, _ = content(histogram, DATA, NOMINAL)
         if (data < 0).any():
             bin_index = int(np.argmin(data))
             raise YieldError(f"region '{region}', process '{DATA}', bin {bin_index}: negative, got {data[bin_index]:g}")
 
 
+def _check_finite(region: str, process: str, histogram: Histogram) -> None:
+    """Check that every yield and variance of a process is a number."""
+    for variation in names(histogram, "variation"):
+        is_finite = np.isfinite(np.stack(content(histogram, process, variation))).all(axis=0)
+        if not is_finite.all():
+            raise YieldError(
+                f"region '{region}', process '{process}', bin {int(np.argmin(is_finite))}: "
+                f"the yield of variation '{variation}' is not a finite number"
+            )
+
+
 def _check_normalised(regions: Mapping[str, Templates], config: Config) -> None:
-    """Check that the signal and what floats have events somewhere."""
+    """Check that the signal and the processes of free normalisation have events in some region."""
     for role, processes in (("fit.signal", (config.fit.signal,)), ("fit.free", config.fit.free)):
         for process in processes:
-            if not any(process in found and found[process].values.any() for found in regions.values()):
-                known = {name for found in regions.values() for name in found}
+            if not any(process in templates and templates[process].values.any() for templates in regions.values()):
+                known = {name for templates in regions.values() for name in templates}
                 raise YieldError(
                     f"process '{process}' of {role} has no events in any region{did_you_mean(process, sorted(known))}"
                 )
@@ -181,11 +218,11 @@ def _check_normalised(regions: Mapping[str, Templates], config: Config) -> None:
 
 def _check_variations(regions: Mapping[str, Templates], config: Config) -> None:
     """Check that every process a systematic affects was filled with it."""
-    processes = dict.fromkeys(process for found in regions.values() for process in found)
+    processes = dict.fromkeys(process for templates in regions.values() for process in templates)
     for systematic in config.systematics:
         for side in sides(systematic):
             for process in processes:
-                varied = [found[process].varied.get(side) for found in regions.values() if process in found]
+                varied = [templates[process].varied.get(side) for templates in regions.values() if process in templates]
                 if applies(systematic, process) and not any(v is not None and v.any() for v in varied):
                     raise YieldError(f"process '{process}': the variation '{side}' is empty in every region")
 
@@ -193,13 +230,16 @@ def _check_variations(regions: Mapping[str, Templates], config: Config) -> None:
 def _sample(
     region: str, process: str, template: Template, config: Config, notes: list[VariationNote]
 ) -> dict[str, Any]:
-    """Write one process of one region with its modifiers, and note what the systematics do to it."""
+    """Write one process of one region with its modifiers, and add the effects of the systematics to `notes`."""
     modifiers: list[dict[str, Any]] = []
     if process == config.fit.signal:
         modifiers.append({"name": POI, "type": "normfactor", "data": None})
     else:
         if process in config.fit.free:
             modifiers.append({"name": f"norm_{process}", "type": "normfactor", "data": None})
+        # Barlow-Beeston light (arXiv:1103.0354) has one parameter per bin for the sum of the samples that carry the
+        # modifier. The signal carries none: pyhf takes the sum at the nominal signal, so that a large signal
+        # would dilute the relative uncertainty of the background, also where a fit finds no signal.
         errors = np.sqrt(template.variances).tolist()
         modifiers.append({"name": f"mcstat_{region}", "type": "staterror", "data": errors})
     for systematic in config.systematics:
@@ -224,6 +264,7 @@ def _sample(
 
 
 def _largest(effect: Effect) -> float:
+    """Return the largest change of a bin beyond the normalisation."""
     return float(np.abs(effect.shape - 1).max(initial=0.0))
 
 
@@ -242,15 +283,16 @@ def _modifiers(name: str, template: Template, up: Effect, down: Effect) -> list[
     return modifiers
 
 
-def _observation(histogram: Histogram, found: Templates, config: Config, *, is_blind: bool) -> list[float]:
+def _observation(histogram: Histogram, templates: Templates, config: Config, *, is_blind: bool) -> list[float]:
     """Return the data of a region, or its nominal background while blind."""
     if not is_blind:
-        return cast("list[float]", templates.content(histogram, DATA, NOMINAL)[0].tolist())
-    return cast("list[float]", _background(found, config.fit.signal).tolist())
+        return cast("list[float]", content(histogram, DATA, NOMINAL)[0].tolist())
+    return cast("list[float]", _background(templates, config.fit.signal).tolist())
 
 
-def _background(found: Templates, signal: str) -> FloatArray:
-    return np.asarray(np.sum([template.values for process, template in found.items() if process != signal], axis=0))
+def _background(templates: Templates, signal: str) -> FloatArray:
+    """Return the total nominal background per bin."""
+    return np.asarray(np.sum([template.values for process, template in templates.items() if process != signal], axis=0))
 
 
 def _mu_bounds(regions: Mapping[str, Templates], signal: str) -> list[float]:
@@ -259,11 +301,13 @@ def _mu_bounds(regions: Mapping[str, Templates], signal: str) -> list[float]:
     Only nominal predictions enter, so that the bounds do not depend on data.
     """
     ratios = [
-        _background(found, signal)[positive] / found[signal].values[positive]
-        for found in regions.values()
-        if signal in found
-        for positive in [found[signal].values > 0]
+        _background(templates, signal)[positive] / templates[signal].values[positive]
+        for templates in regions.values()
+        if signal in templates
+        for positive in [templates[signal].values > 0]
     ]
-    background = sum(float(_background(found, signal).sum()) for found in regions.values())
-    total = sum(float(found[signal].values.sum()) for found in regions.values() if signal in found)
+    background = sum(float(_background(templates, signal).sum()) for templates in regions.values())
+    total = sum(float(templates[signal].values.sum()) for templates in regions.values() if signal in templates)
+    # 1 % above the bound where a rate is 0, whose logarithm the likelihood takes. The upper bound is far beyond any
+    # limit: ten times the background, 10 events for regions with hardly any, in units of the signal.
     return [-0.99 * float(np.concatenate(ratios).min()), max(100.0, 10 * (background + 10) / total)]

@@ -22,15 +22,17 @@ from cascadebdt.arrays import BoolArray, FloatArray
 from cascadebdt.config import DATA, NOMINAL
 from cascadebdt.errors import YieldError
 from cascadebdt.histograms.yields import Histogram
+from cascadebdt.records import Record
 
 logger = logging.getLogger(__name__)
 
 FLOOR = 1e-3
+"""Yield of an empty bin in units of the process's mean weight: small beside one event, large beside rounding."""
 
 
 @dataclass(frozen=True)
-class BinNote:
-    """What was done to bins of a process in a region.
+class BinNote(Record):
+    """An edit of bins of a process in a region.
 
     Attributes
     ----------
@@ -48,7 +50,7 @@ class BinNote:
     uncertainty: tuple[float, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Template:
     """The simulated yields of one process in one region, ready for a fit.
 
@@ -66,7 +68,7 @@ Templates = dict[str, Template]
 
 
 def of_region(region: str, histogram: Histogram, *, signal: str, strict: bool) -> tuple[Templates, list[BinNote]]:
-    """Return the templates of every simulated process that has events in a region, and what was done to their bins.
+    """Return the templates of every simulated process that has events in a region, and the edits of their bins.
 
     Parameters
     ----------
@@ -77,30 +79,37 @@ def of_region(region: str, histogram: Histogram, *, signal: str, strict: bool) -
     YieldError
         If there is no positive background, or if `strict` and a bin has none or a background is negative in it.
     """
-    found: Templates = {}
+    templates = _raw_templates(region, histogram)
+    backgrounds = {name: template for name, template in templates.items() if name != signal}
+    _require_background(region, backgrounds, strict=strict)
     notes: list[BinNote] = []
+    for process, template in templates.items():
+        edit = _without_negative_signal if process == signal else _floored
+        templates[process], edits = edit(region, process, template)
+        notes += edits
+    filled, edits = _filled(region, {name: templates[name] for name in backgrounds})
+    return templates | filled, notes + edits
+
+
+def _raw_templates(region: str, histogram: Histogram) -> Templates:
+    """Return the unedited templates of the simulated processes that have nominal events."""
+    templates: Templates = {}
+    variations = [name for name in names(histogram, "variation") if name != NOMINAL]
     for process in names(histogram, "process"):
         if process == DATA:
             continue
         values, variances = content(histogram, process, NOMINAL)
-        variations = [name for name in names(histogram, "variation") if name != NOMINAL]
         varied = {name: content(histogram, process, name)[0] for name in variations}
-        if not values.any() and not variances.any():
-            only = [name for name, values in varied.items() if values.any()]
-            logger.info(
-                "region '%s': process '%s' has no events%s and is left out",
-                region, process, f" but in the variations {only}" if only else "",
-            )  # fmt: skip
+        # Events of opposite weights may cancel in the sums, but not in the sums of squares.
+        if values.any() or variances.any():
+            templates[process] = Template(values, variances, np.zeros(len(values), np.bool_), varied)
             continue
-        found[process] = Template(values, variances, np.zeros(len(values), np.bool_), varied)
-    backgrounds = {name: template for name, template in found.items() if name != signal}
-    _require_background(region, backgrounds, strict=strict)
-    for process, template in found.items():
-        edit = _without_negative_signal if process == signal else _floored
-        found[process], made = edit(region, process, template)
-        notes += made
-    filled, made = _filled(region, {name: found[name] for name in backgrounds})
-    return found | filled, notes + made
+        only_varied = [name for name, values in varied.items() if values.any()]
+        logger.info(
+            "region '%s': process '%s' has no events%s and is left out",
+            region, process, f" but in the variations {only_varied}" if only_varied else "",
+        )  # fmt: skip
+    return templates
 
 
 def names(histogram: Histogram, axis: str) -> list[str]:
@@ -127,11 +136,11 @@ def _require_background(region: str, backgrounds: Templates, *, strict: bool) ->
         )
     if not strict:
         return
-    wrong = [(name, template.values < 0) for name, template in backgrounds.items()]
-    for process, bad in [*wrong, ("all backgrounds", ~(total > 0))]:
-        if bad.any():
+    negative = [(name, template.values < 0) for name, template in backgrounds.items()]
+    for process, refused in [*negative, ("all backgrounds", ~(total > 0))]:
+        if refused.any():
             raise YieldError(
-                f"region '{region}', process '{process}', bin {int(np.argmax(bad))}: no positive expectation, and "
+                f"region '{region}', process '{process}', bin {int(np.argmax(refused))}: no positive expectation, and "
                 "regions.empty_bins is 'error'; give other bins, or allow 'merge' or 'floor'"
             )
 
@@ -156,6 +165,8 @@ def _floored(region: str, process: str, template: Template) -> tuple[Template, l
     if not edited.any():
         return template, []
     weight = _mean_weight(template)
+    # One unseen event of mean weight w could be in any of the n empty bins: a variance of w^2 / n in each. The error
+    # of an empty bin must not be 0, as pyhf would take it (scikit-hep/pyhf#1944), nor w in each of many bins.
     unseen = weight**2 / edited.sum()
     values = np.where(edited, FLOOR * weight, template.values)
     variances = np.where(edited, np.maximum(template.variances, unseen), template.variances)
@@ -168,27 +179,31 @@ def _floored(region: str, process: str, template: Template) -> tuple[Template, l
 
 
 def _mean_weight(template: Template) -> float:
-    """Return the mean weight of a process, sum w^2 / sum w; where cancellation spoils it, the error of the sum."""
+    """Return the mean weight of a process, sum w^2 / sum w, but at most the error of its sum, sqrt(sum w^2)."""
+    # Where weights of both signs nearly cancel, sum w^2 / sum w has no upper bound; one event of the error's size is
+    # then the most that the sum can miss. With positive weights, sum w^2 / sum w is the smaller of the two.
     total, squared = float(template.values.sum()), float(template.variances.sum())
     return min(squared / total, math.sqrt(squared)) if total > 0 and squared > 0 else math.sqrt(squared) or abs(total)
 
 
 def _filled(region: str, backgrounds: Templates) -> tuple[Templates, list[BinNote]]:
     """Give bins in which every background was floored a background as large as its uncertainty."""
-    found, notes = dict(backgrounds), []
+    # A fit moves a rate by a factor of 10 at most (pyhf's bounds of a staterror): it would take any event in a bin with
+    # nothing but floored backgrounds as signal.
+    templates, notes = dict(backgrounds), []
     for index in np.flatnonzero(np.all([template.edited for template in backgrounds.values()], axis=0)):
-        process = max(found, key=lambda name: float(found[name].variances[index]))
-        error = math.sqrt(sum(float(template.variances[index]) for template in found.values()))
+        process = max(templates, key=lambda name: float(templates[name].variances[index]))
+        error = math.sqrt(sum(float(template.variances[index]) for template in templates.values()))
         logger.warning(
             "region '%s', process '%s', bin %d: no background at all; set to %.3g +- 100 %%",
             region, process, index, error,
         )  # fmt: skip
-        template = found[process]
-        here = np.arange(len(template.values)) == index
-        values = np.where(here, error, template.values)
-        notes.append(_note(region, process, "filled", template, values, template.variances, here))
-        found[process] = replace(template, values=values)
-    return found, notes
+        template = templates[process]
+        is_filled = np.arange(len(template.values)) == index
+        values = np.where(is_filled, error, template.values)
+        notes.append(_note(region, process, "filled", template, values, template.variances, is_filled))
+        templates[process] = replace(template, values=values)
+    return templates, notes
 
 
 def _note(
@@ -200,6 +215,7 @@ def _note(
     variances: FloatArray,
     bins: BoolArray,
 ) -> BinNote:
+    """Record an edit of `bins`."""
     added = float((values - before.values)[bins].sum())
-    where: Sequence[int] = np.flatnonzero(bins).tolist()
-    return BinNote(region, process, tuple(where), action, added, tuple(np.sqrt(variances[bins]).tolist()))
+    indices: Sequence[int] = np.flatnonzero(bins).tolist()
+    return BinNote(region, process, tuple(indices), action, added, tuple(np.sqrt(variances[bins]).tolist()))

@@ -1,0 +1,52 @@
+"""The command line: thin commands, one module per group, which call the package and echo what they wrote.
+
+Exit codes: 0 success; 2 the input is wrong, said in one sentence; 75 a fault that may pass, worth a retry; anything
+else is a bug and keeps its traceback.
+"""
+
+import os
+from typing import Any
+
+import click
+
+from cascadebdt.cli.export import export_group
+from cascadebdt.cli.fit import fit_command
+from cascadebdt.cli.inspect import inspect_command
+from cascadebdt.cli.samples import samples_group
+from cascadebdt.cli.steps import apply_command, check_command, report_command, run_command, train_command
+from cascadebdt.errors import CascadeBDTError, TransientInputError
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read as XGBoost loads; spinning threads starve each other
+EXIT_INPUT = 2
+EXIT_TRANSIENT = 75
+
+
+class _Group(click.Group):
+    """A group whose commands end in one sentence and an exit code when the input is wrong."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except CascadeBDTError as error:
+            click.echo(f"cascadebdt: {error}", err=True)
+            ctx.exit(EXIT_TRANSIENT if isinstance(error, TransientInputError) else EXIT_INPUT)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="cascadebdt")
+def main() -> None:
+    """Classify events with cascading boosted decision trees, from ROOT ntuples to a fitted signal strength."""
+
+
+for command in (
+    run_command,
+    check_command,
+    train_command,
+    apply_command,
+    fit_command,
+    report_command,
+    inspect_command,
+    export_group,
+    samples_group,
+):
+    main.add_command(command)

@@ -1,0 +1,117 @@
+"""What the commands share: options, configuration and products, messages and progress."""
+
+import logging
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
+
+import click
+
+from cascadebdt.progress import Progress, silent
+from cascadebdt.resources import available_cpus
+
+if TYPE_CHECKING:
+    from cascadebdt.config import Config
+    from cascadebdt.products import Products
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+N_PROGRESS_LINES = 5  # of a long loop where there is no terminal
+
+
+class Options(TypedDict):
+    """Values of the arguments and options that `common` adds."""
+
+    config_path: Path
+    output: Path | None
+    device: Literal["auto", "cpu", "cuda"] | None
+    jobs: int | None
+    unblind: str | None
+    quiet: bool
+
+
+def common(function: F) -> F:
+    """Add the arguments and options that every step takes."""
+    for decorate in reversed(
+        (
+            click.argument("config_path", metavar="CONFIG", type=click.Path(path_type=Path)),
+            click.option(
+                "--output", type=click.Path(path_type=Path), help="Folder of the products [results/<analysis>]."
+            ),
+            click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where to train [from CONFIG]."),
+            click.option("--jobs", type=click.IntRange(min=1), help="Threads [the CPUs this process may use]."),
+            click.option(
+                "--unblind", metavar="REASON", help="Use the data of the signal region; the reason is recorded."
+            ),
+            click.option("--quiet", is_flag=True, help="Say only what goes wrong."),
+        )
+    ):
+        function = decorate(function)
+    return function
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a step works with.
+
+    Attributes
+    ----------
+    config : configuration, with what the options change
+    products : where the step reads and writes
+    jobs : number of threads
+    progress : of long loops
+    quiet : whether to say only what goes wrong
+    """
+
+    config: "Config"
+    products: "Products"
+    jobs: int
+    progress: Progress
+    quiet: bool
+
+    @classmethod
+    def of(cls, options: Options) -> "Job":
+        """Load the configuration and set up messages as the options of a command say."""
+        from cascadebdt import config
+        from cascadebdt.products import Products
+
+        quiet, unblind = options["quiet"], options["unblind"]
+        log_to_stderr(quiet=quiet)
+        if unblind is not None and not unblind.strip():
+            raise click.BadParameter("give the reason for unblinding", param_hint="--unblind")
+        chosen = config.load(options["config_path"]).with_options(device=options["device"], unblind=unblind)
+        return cls(
+            config=chosen,
+            products=Products(options["output"] or Path("results") / chosen.analysis),
+            jobs=options["jobs"] or available_cpus(),
+            progress=silent if quiet else show_progress,
+            quiet=quiet,
+        )
+
+    def say(self, text: str) -> None:
+        """Write a line to standard output, unless quiet."""
+        if not self.quiet:
+            click.echo(text)
+
+
+def log_to_stderr(*, quiet: bool) -> None:
+    """Show the messages of this package, of others only warnings."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("cascadebdt").setLevel(logging.WARNING if quiet else logging.INFO)
+
+
+def show_progress(items: Sequence[T], description: str, /) -> Iterable[T]:
+    """Show a progress bar on a terminal, plain lines elsewhere."""
+    from tqdm import tqdm
+
+    if sys.stderr.isatty():
+        yield from tqdm(items, desc=description, leave=False, unit="")
+        return
+    logger = logging.getLogger("cascadebdt")
+    for done, item in enumerate(items, start=1):
+        yield item
+        if done == len(items) or done % max(1, len(items) // N_PROGRESS_LINES) == 0:
+            logger.info("%s: %d of %d", description, done, len(items))

@@ -1,0 +1,92 @@
+"""The commands of the chain: everything at once, or step by step."""
+
+from pathlib import Path
+from typing import Unpack
+
+import click
+
+from cascadebdt.cli.fit import headline
+from cascadebdt.cli.job import Job, Options, common
+
+
+@click.command("run")
+@common
+def run_command(**options: Unpack[Options]) -> None:
+    """Do everything: select, train, apply, fit, report."""
+    from cascadebdt import pipeline
+
+    job = Job.of(options)
+    inferred = pipeline.run(job.config, job.products, jobs=job.jobs, progress=job.progress)
+    job.say(headline(inferred.answers))
+    job.say(f"wrote {job.products.directory}")
+
+
+@click.command("check")
+@common
+def check_command(**options: Unpack[Options]) -> None:
+    """Find what is wrong with a configuration and its files, without training."""
+    from cascadebdt.events import loading
+
+    job = Job.of(options)
+    events = loading.select(job.config, jobs=job.jobs, progress=job.progress)
+    loading.require_trainable(events, job.config)
+    cutflow = events.cutflow
+    data = {sample.name for sample in job.config.samples if sample.is_data}
+    for sample, entries in zip(cutflow.samples, cutflow.entries.tolist(), strict=True):
+        # How many events of data are selected is not told: those of the signal region are among them.
+        shown, what = (entries[0], "read") if sample in data else (entries[-1], f"selected of {entries[0]}")
+        job.say(f"{sample:16s} {shown:>9d} events {what}")
+    job.say(f"{options['config_path']}: no errors found")
+
+
+@click.command("train")
+@common
+def train_command(**options: Unpack[Options]) -> None:
+    """Select events and train the cascade."""
+    from cascadebdt import pipeline
+    from cascadebdt.events import loading
+
+    job = Job.of(options)
+    events = loading.select_for_training(job.config, job.products.training, jobs=job.jobs, progress=job.progress)
+    pipeline.train(job.config, job.products, events, jobs=job.jobs, progress=job.progress)
+    job.say(f"wrote {job.products.cascade}")
+
+
+@click.command("apply")
+@common
+@click.option("--files", multiple=True, help="Stream only these files (names, globs; repeatable) into OUTPUT/applied.")
+@click.option("--sample", help="Sample of CONFIG that --files belong to [found by name].")
+@click.option("--cascade", type=click.Path(path_type=Path), help="Folder of the trained cascade [OUTPUT/cascade].")
+@click.option("--scores", is_flag=True, help="With --files, write the scores of every event, too.")
+def apply_command(
+    files: tuple[str, ...], sample: str | None, cascade: Path | None, scores: bool, **options: Unpack[Options]
+) -> None:
+    """Score events with the trained cascade and fill the regions."""
+    from cascadebdt import pipeline
+    from cascadebdt.events import loading
+
+    job = Job.of(options)
+    folder = cascade or job.products.cascade
+    model = pipeline.load_cascade(job.config, folder)
+    if files:
+        request = pipeline.Request(files, sample, folder.parent, scores)
+        products = job.products.applied
+        pipeline.apply_files(job.config, products, model, request, jobs=job.jobs, progress=job.progress)
+        job.say(f"wrote {products.json('histograms')}")
+        return
+    if sample or scores:
+        raise click.UsageError("--sample and --scores go with --files")
+    events = loading.select(job.config, jobs=job.jobs, progress=job.progress)
+    pipeline.apply(job.config, job.products, events, model, jobs=job.jobs)
+    job.say(f"wrote {job.products.json('histograms')}")
+
+
+@click.command("report")
+@common
+def report_command(**options: Unpack[Options]) -> None:
+    """Draw the figures and write the HTML page."""
+    from cascadebdt import pipeline
+
+    job = Job.of(options)
+    pipeline.report(job.config, job.products)
+    job.say(f"wrote {job.products.report}")

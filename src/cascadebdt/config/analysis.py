@@ -1,0 +1,193 @@
+"""The configuration of a whole analysis."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
+
+from cascadebdt.config import paths, problems, references
+from cascadebdt.config.base import Expression, Integer, LocatedError, Name, Names, Positive, Section, unit
+from cascadebdt.config.cascade import CascadeConfig, Device
+from cascadebdt.config.document import Document
+from cascadebdt.config.inputs import CutConfig, NtupleConfig, ObjectConfig, SampleConfig
+from cascadebdt.config.regions import RegionsConfig
+from cascadebdt.config.systematics import PruneConfig, SystematicConfig
+from cascadebdt.errors import ConfigError
+
+NOMINAL = "nominal"
+
+# Words that mean yes or no in YAML 1.1, or are typed to mean it: `unblind: no` must not unblind with the reason "no".
+NO_REASON = frozenset({"", "0", "1", "n", "no", "none", "null", "off", "on", "true", "false", "y", "yes"})
+
+
+class FitConfig(Section):
+    """The fit: the signal, what floats, and whether data are unblinded."""
+
+    signal: Name = Field(
+        default="signal", description="Process whose yield the signal strength multiplies.", examples=["whdark"]
+    )
+    free: Names = Field(
+        default=(),
+        description="Background processes with a normalisation that the fit finds.",
+        examples=[["zee", "ttbar"]],
+    )
+    unblind: Literal[False] | str = Field(
+        default=False,
+        description="`false`, or the reason for unblinding, which is kept in the manifest.",
+        examples=[False, "approved by the collaboration on 1 June"],
+    )
+    prune: PruneConfig = Field(
+        default=PruneConfig(), description="Effects of variations that are left out.", examples=[{"shape": 0.01}]
+    )
+
+    @model_validator(mode="after")
+    def _has_a_reason(self) -> Self:
+        if isinstance(self.unblind, str) and self.unblind.strip().lower() in NO_REASON:
+            message = f"'{self.unblind}' is no reason; expected false, or why the data may be seen"
+            raise LocatedError(message, "unblind")
+        return self
+
+
+class Config(Section):
+    """A whole analysis."""
+
+    analysis: Name = Field(description="Name of the analysis and of its results.", examples=["wh_dark_photon"])
+    luminosity_fb: Annotated[Positive, Field(le=1e6), unit("1/fb")] = Field(
+        description="Integrated luminosity of the data.", examples=[5.0]
+    )
+    seed: Integer = Field(default=1, ge=0, lt=2**63, description="Seed of all randomness.", examples=[42])
+    ntuples: NtupleConfig = Field(
+        default=NtupleConfig(), description="How events are stored.", examples=[{"weight": "genWeight"}]
+    )
+    samples: tuple[SampleConfig, ...] = Field(
+        min_length=1,
+        description="Files, with process and cross section.",
+        examples=[[{"name": "zee", "process": "zee", "files": "zee.root", "cross_section_pb": 1950}]],
+    )
+    objects: dict[Name, ObjectConfig] = Field(
+        default={},
+        description="Physics objects by name.",
+        examples=[{"photon": {"from": "Photon", "where": "pt > 35", "order": "-pt"}}],
+    )
+    selection: tuple[CutConfig, ...] = Field(
+        default=(),
+        description="Cuts in their order.",
+        examples=[[{"name": "one photon", "cut": "count(photon) >= 1"}]],
+    )
+    features: dict[Name, Expression] = Field(
+        min_length=1,
+        description="Features by name, as expressions.",
+        examples=[{"photon_pt": "photon[0].pt"}],
+    )
+    pass_through: tuple[str, ...] = Field(
+        default=(),
+        description="Features that the score files of `apply --scores` carry along, trained on or not.",
+        examples=[["m_lg"]],
+    )
+    cascade: CascadeConfig = Field(
+        description="Stages and how they are trained.",
+        examples=[{"stages": [{"name": "zee", "against": "zee", "features": ["m_lg"], "working_point": 0.93}]}],
+    )
+    regions: RegionsConfig = Field(
+        default=RegionsConfig(), description="What regions are binned in.", examples=[{"control": {"n_bins": 5}}]
+    )
+    systematics: tuple[SystematicConfig, ...] = Field(
+        default=(),
+        description="Systematic uncertainties.",
+        examples=[[{"name": "lumi", "kind": "normalisation", "size": 0.017}]],
+    )
+    fit: FitConfig = Field(
+        default=FitConfig(),
+        description="What the fit frees, and whether data are unblinded.",
+        examples=[{"free": ["zee"]}],
+    )
+    directory: Path = Field(default=Path(), exclude=True)
+    _document: Document = PrivateAttr(default=Document({}))
+
+    @model_validator(mode="after")
+    def _names(self) -> Self:
+        references.check(self)
+        return self
+
+    @classmethod
+    def of(cls, document: Document, directory: Path) -> Self:
+        """Check what a document says; relative file names are relative to `directory`.
+
+        Raises
+        ------
+        ConfigError
+            If anything is unknown, missing or out of its limits.
+        """
+        if "directory" in document.content:
+            raise ConfigError(f"{document.place(('directory',)) or 'config: '}unknown key 'directory'")
+        try:
+            config = cls.model_validate({**document.content, "directory": directory})
+        except ValidationError as error:
+            raise ConfigError(problems.describe(error.errors(), cls, document)) from None
+        config._document = document
+        return config
+
+    def replace(self, path: str, value: object) -> Self:
+        """Return a new configuration with another value at a path, checked as a whole.
+
+        Parameters
+        ----------
+        path : keys, names of samples, stages, cuts or systematics, or indices, joined with dots:
+            ``cascade.stages.ttbar.working_point``, ``samples[0].files``
+        value : what could stand there in YAML
+
+        Raises
+        ------
+        ConfigError
+            If the path leads nowhere, or the configuration would not be valid; the message names the path.
+
+        Examples
+        --------
+        >>> tighter = config.replace("cascade.stages.ttbar.working_point", 0.9)
+        >>> tighter = config.replace("cascade.stages.ttbar.working_point", {"threshold": 0.6})
+        """
+        content, location = paths.replaced(self._document.content, path, value)
+        new = type(self).of(Document(content), self.directory)
+        new._document = Document(content, self._document.file, self._document.without(location))
+        return new
+
+    def locate(self, error: ConfigError, known_as: Mapping[str, str] = {}) -> ConfigError:
+        """Return an error about this configuration with the file and line of the path that its message starts with.
+
+        Parameters
+        ----------
+        known_as : paths as other rooms call them -> paths in the configuration
+        """
+        if self._document.file is None or str(error).startswith(f"{self._document.file}:"):
+            return error
+        path, separator, message = str(error).partition(": ")
+        path = known_as.get(path, path)
+        place = self._document.place(paths.find(self._document.content, path))
+        return ConfigError(f"{place}{path}{separator}{message}")
+
+    @property
+    def processes(self) -> tuple[str, ...]:
+        """Processes in the order of their first sample."""
+        return tuple(dict.fromkeys(sample.process for sample in self.samples))
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of what defines the analysis, independent of the file's place and layout.
+
+        Where and how it runs (device, chunk size) and whether it is unblinded are left out.
+        """
+        execution = {
+            "ntuples": {"chunk_entries", "retries", "retry_seconds"},
+            "cascade": {"device", "memory"},
+            "fit": {"unblind"},
+        }
+        content = self.model_dump(mode="json", by_alias=True, exclude=execution)
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def with_options(self, *, device: Device | None = None, unblind: str | None = None) -> Self:
+        """Return the configuration with the command line's options applied."""
+        config = self.replace("cascade.device", device) if device else self
+        return config.replace("fit.unblind", unblind) if unblind else config

@@ -1,0 +1,121 @@
+"""The manifest: what a result was made from."""
+
+import os
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from cascadebdt.config import DATA, Config
+from cascadebdt.events import Events, FileRecord
+from cascadebdt.expression import registered
+from cascadebdt.records import Json, Record
+
+PACKAGES = ("cascadebdt", "awkward", "hist", "iminuit", "numba", "numpy", "pyhf", "uproot", "xgboost")
+
+
+@dataclass(frozen=True)
+class InputFile(Record):
+    """One input file.
+
+    Attributes
+    ----------
+    sample : that it belongs to
+    file : path relative to the configuration, or URL
+    tree : name; None if the file was skipped
+    entries, read, selected : numbers of events; `selected` of data is None while blind
+    skipped : why the file was left out; None if it was not
+    size_bytes : of the file
+    identity : of the file as ROOT has it, the same for every copy
+    """
+
+    sample: str
+    file: str
+    tree: str | None
+    entries: int
+    read: int
+    selected: int | None
+    skipped: str | None
+    size_bytes: int
+    identity: str | None
+
+
+@dataclass(frozen=True)
+class Manifest(Record):
+    """What a result was made from: ``manifest.json``.
+
+    Attributes
+    ----------
+    analysis, config, config_hash, seed : the configuration
+    unblind : reason for using the data of the signal region; None while blind
+    versions : package -> version
+    functions : name -> digest of the functions registered for expressions
+    files : the input files
+    missing : feature -> process -> fraction of selected events without a value
+    used_in_training : sample -> selected events that only trained
+    """
+
+    analysis: str
+    config: Json
+    config_hash: str
+    seed: int
+    unblind: str | None
+    versions: dict[str, str]
+    functions: dict[str, str]
+    files: tuple[InputFile, ...]
+    missing: dict[str, dict[str, float]]
+    used_in_training: dict[str, int]
+
+    @classmethod
+    def of(cls, config: Config, events: Events) -> "Manifest":
+        """Describe the configuration, the versions and the input files of selected events."""
+        return cls(
+            analysis=config.analysis,
+            config=config.model_dump(mode="json", by_alias=True),
+            config_hash=config.hash,
+            seed=config.seed,
+            unblind=config.fit.unblind or None,
+            versions=versions(),
+            functions={name: function.digest for name, function in registered().items()},
+            files=tuple(_input_file(record, config, events) for record in events.ledger),
+            missing=_missing(config, events),
+            used_in_training=events.cutflow.used_in_training,
+        )
+
+
+def _input_file(record: FileRecord, config: Config, events: Events) -> InputFile:
+    """Describe a file; how many data events were selected is not told while blind."""
+    file = next((file for file in events.files[record.sample] if file.location == record.location), None)
+    is_hidden = not config.fit.unblind and record.sample in {s.name for s in config.samples if s.is_data}
+    return InputFile(
+        sample=record.sample,
+        file=_relative(record.location, config.directory),
+        tree=file.tree if file else None,
+        entries=record.entries,
+        read=record.read,
+        selected=None if is_hidden else record.selected,
+        skipped=record.skipped,
+        size_bytes=file.size_bytes if file else 0,
+        identity=file.identity if file else None,
+    )
+
+
+def _missing(config: Config, events: Events) -> dict[str, dict[str, float]]:
+    """Return feature -> process -> fraction of selected events without a value; data only after unblinding."""
+    processes = [name for name in events.processes if name != DATA or config.fit.unblind]
+    rows = {name: np.flatnonzero(events.is_nominal & events.of_process(name)) for name in processes}
+    return {
+        feature: {name: float(np.isnan(column[of]).mean()) if len(of) else 0.0 for name, of in rows.items()}
+        for feature, column in events.columns.items()
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that a result depends on."""
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
+def _relative(location: str, directory: Path) -> str:
+    return location if "://" in location else os.path.relpath(location, directory)

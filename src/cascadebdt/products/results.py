@@ -1,0 +1,160 @@
+"""What the steps make, as values: in memory where one step follows another, on disk where it follows later."""
+
+from dataclasses import dataclass
+
+from cascadebdt.histograms.contents import Histograms, YieldTable
+from cascadebdt.histograms.migration import MigrationTable
+from cascadebdt.inference import FitResult, Limits, Lint, Ranking, Scan, Validation
+from cascadebdt.products.cutflow import CutflowReport, CutflowTable
+from cascadebdt.products.layout import Products
+from cascadebdt.products.manifest import Manifest
+from cascadebdt.products.summary import Summary
+from cascadebdt.workspace.assembly import Notes
+
+
+@dataclass(frozen=True, eq=False)
+class Filled:
+    """What chosen files give: histograms and the account of their events.
+
+    Attributes
+    ----------
+    histograms : of regions and of scores
+    migrations : of events between regions
+    cutflow : what the cuts left
+    """
+
+    histograms: Histograms
+    migrations: MigrationTable
+    cutflow: CutflowTable
+
+    def write(self, products: Products) -> None:
+        """Write the products of `apply`."""
+        products.write("cutflow", self.cutflow)
+        products.write("yields", YieldTable.of(self.histograms.regions))
+        products.write("migration", self.migrations)
+        products.write("histograms", self.histograms)
+
+
+@dataclass(frozen=True, eq=False)
+class Applied(Filled):
+    """What the step `apply` makes of a whole analysis.
+
+    Attributes
+    ----------
+    histograms, migrations : as for `Filled`
+    cutflow : what the cuts and the stages left
+    manifest : what it was made from
+    """
+
+    cutflow: CutflowReport
+    manifest: Manifest
+
+    def write(self, products: Products) -> None:
+        """Write the products of `apply`."""
+        products.write("manifest", self.manifest)
+        super().write(products)
+
+    @classmethod
+    def read(cls, products: Products) -> "Applied":
+        """Read the products of `apply`.
+
+        Raises
+        ------
+        InputError
+            If one is missing or damaged.
+        """
+        return cls(
+            products.read(Histograms, "histograms", made_by="apply"),
+            products.read(MigrationTable, "migration", made_by="apply"),
+            products.read(CutflowReport, "cutflow", made_by="apply"),
+            products.read(Manifest, "manifest", made_by="apply"),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Everything that is asked of a workspace.
+
+    Attributes
+    ----------
+    lint : what is odd in the model
+    fit : with the profile intervals of the parameters without constraint
+    limits : upper limit and significance
+    ranking : of all nuisance parameters
+    scan : of the parameter of interest
+    """
+
+    lint: Lint
+    fit: FitResult
+    limits: Limits
+    ranking: Ranking
+    scan: Scan
+
+    def write(self, products: Products) -> None:
+        """Write a product for each."""
+        products.write("lint", self.lint)
+        products.write("fit", self.fit)
+        products.write("limits", self.limits)
+        products.write("ranking", self.ranking)
+        products.write("scan", self.scan)
+
+    @classmethod
+    def read(cls, products: Products) -> "Answers":
+        """Read what `write` wrote.
+
+        Raises
+        ------
+        InputError
+            If one is missing or damaged.
+        """
+        return cls(
+            products.read(Lint, "lint", made_by="fit"),
+            products.read(FitResult, "fit", made_by="fit"),
+            products.read(Limits, "limits", made_by="fit"),
+            products.read(Ranking, "ranking", made_by="fit"),
+            products.read(Scan, "scan", made_by="fit"),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Inferred:
+    """What the step `fit` makes.
+
+    Attributes
+    ----------
+    answers : of the fitted workspace
+    treatment : what was done to yields on their way into it
+    validation : data and prediction of the validation regions; None without any
+    summary : of the run
+    """
+
+    answers: Answers
+    treatment: Notes
+    validation: Validation | None
+    summary: Summary
+
+    def write(self, products: Products) -> None:
+        """Write the products of `fit` but for the workspaces, and remove those that an earlier one made."""
+        self.answers.write(products)
+        products.write("treatment", self.treatment)
+        if self.validation is None:
+            products.discard("validation")
+        else:
+            products.write("validation", self.validation)
+        products.write("summary", self.summary)
+
+    @classmethod
+    def read(cls, products: Products) -> "Inferred":
+        """Read the products of `fit`.
+
+        Raises
+        ------
+        InputError
+            If one is missing or damaged.
+        """
+        return cls(
+            Answers.read(products),
+            products.read(Notes, "treatment", made_by="fit"),
+            products.read(Validation, "validation", made_by="fit") if products.has("validation") else None,
+            products.read(Summary, "summary", made_by="fit"),
+        )
