@@ -72,7 +72,7 @@ def test_streaming_gives_the_sorted_regions_and_the_discriminant_of_the_analysis
     pipeline.apply_files(config, Products(tmp_path / "parts"), model, request_all(ntuples, tmp_path / "whole"))
     streamed = regions(tmp_path / "parts")
     for name, histogram in regions(tmp_path / "whole").items():
-        np.testing.assert_allclose(streamed[name].view()["value"], histogram.view()["value"], rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(streamed[name].values(), histogram.values(), rtol=1e-12, atol=1e-12)
 
 
 def test_score_files_hold_every_visible_event_once(
