@@ -37,7 +37,7 @@ from cascadebdt.events.loading import select
 from cascadebdt.forest.logistic import probability
 from cascadebdt.forest.reference import out_of_fold
 from cascadebdt.histograms import contents, yields
-from cascadebdt.histograms.binning import Demand, merge_edges, quantile_edges
+from cascadebdt.histograms.binning import Requirement, merge_edges, quantile_edges
 from cascadebdt.resources import available_cpus
 from cascadebdt.workspace import Workspace
 
@@ -191,7 +191,7 @@ def _edges_for_both(scores: Scores, events: Events) -> FloatArray:
     ]
     low, high = values[simulated].min(), values[simulated].max()
     edges = np.unique(np.concatenate([[low], *inner, [high]]).astype(np.float64))
-    return merge_edges(edges, [Demand(values[background], weights[background], MIN_EFFECTIVE_EVENTS)])
+    return merge_edges(edges, [Requirement(values[background], weights[background], MIN_EFFECTIVE_EVENTS)])
 
 
 def _fitted(filled: yields.Yields) -> yields.Yields:
@@ -206,9 +206,8 @@ def _fitted(filled: yields.Yields) -> yields.Yields:
 def judge(scores: Scores, events: Events, config: Config, edges: Mapping[str, FloatArray]) -> Judgement:
     """Fit the nominal background, and return what it says."""
     all_edges = {region: edges.get(region, np.array([0.0, 1.0])) for region in scores.regions}
-    filled = {
-        name: h for name, h in yields.fill(events, scores, config.regions, edges=all_edges).items() if name in edges
-    }
+    every = yields.fill(events, scores, config.regions, edges=all_edges)
+    filled = {name: histogram for name, histogram in every.items() if name in edges}
     model = _asimov(workspace.build(filled, config))
     fitted = inference.fit(model)
     without = inference.fit(_without_simulation_statistics(model))
@@ -299,15 +298,12 @@ def main() -> None:
 
 def _with_files(config: Config, folder: Path) -> Config:
     """Return the configuration with the simulated files of another folder."""
-    samples = [
-        sample
-        if sample.is_data
-        else sample.model_copy(
-            update={"files": tuple(str(folder.resolve() / Path(name).name) for name in sample.files)}
-        )
-        for sample in config.samples
-    ]
-    return config.model_copy(update={"samples": tuple(samples)})
+
+    def elsewhere(sample: SampleConfig) -> SampleConfig:
+        files = tuple(str(folder.resolve() / Path(name).name) for name in sample.files)
+        return sample if sample.is_data else sample.model_copy(update={"files": files})
+
+    return config.model_copy(update={"samples": tuple(elsewhere(sample) for sample in config.samples)})
 
 
 def _row(sample: str, name: str, found: Judgement, spread: Mapping[str, float]) -> str:

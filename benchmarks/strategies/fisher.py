@@ -16,7 +16,7 @@ from cascadebdt.cascade import Scores
 from cascadebdt.config import NOMINAL, Config, NormalisationSystematic, sides
 from cascadebdt.config.region_names import is_control
 from cascadebdt.events import Events
-from cascadebdt.histograms.binning import bin_of
+from cascadebdt.histograms.binning import bin_index
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class BinnedEvents:
             rows = np.flatnonzero((scores.region == code) & ~events.is_data)
             values = scores.sorted_as if is_control(region) else scores.final
             assert values is not None
-            bins[rows] = n_bins + bin_of(values[rows], edges[region])
+            bins[rows] = n_bins + bin_index(values[rows], edges[region])
             n_bins += len(edges[region]) - 1
         rows = np.flatnonzero(bins >= 0)
         names = [config.cascade.signal, *config.fit.free]

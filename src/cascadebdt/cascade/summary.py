@@ -143,6 +143,7 @@ class TrainingSummary(Record):
     effective_events : class -> (sum of weights)^2 / sum of squared weights
     negative_weights : what became of them
     leaks : features that alone separate the classes
+    dropped : features left out, because they have one value in all events that reach the stage
     constant : feature -> folds whose training events have one value of it
     class_balance, hyperparameters, device : how it was trained
     repetition : feature -> share of its most frequent value
@@ -165,6 +166,7 @@ class TrainingSummary(Record):
     effective_events: dict[str, float] | None = field(default=None, metadata=ABSENT)
     negative_weights: NegativeWeights | None = field(default=None, metadata=ABSENT)
     leaks: tuple[str, ...] | None = field(default=None, metadata=ABSENT)
+    dropped: tuple[str, ...] | None = field(default=None, metadata=ABSENT)
     constant: dict[str, tuple[int, ...]] | None = field(default=None, metadata=ABSENT)
     class_balance: str | None = field(default=None, metadata=ABSENT)
     repetition: dict[str, float] | None = field(default=None, metadata=ABSENT)

@@ -12,6 +12,7 @@ from cascadebdt import plots
 from cascadebdt.atomic import write_text
 from cascadebdt.cascade import Cascade
 from cascadebdt.config.region_names import SIGNAL_REGION
+from cascadebdt.histograms.contents import purity_matrix
 from cascadebdt.inference import FitResult, Validation
 from cascadebdt.plots.inference import SIMULATION_STATISTICS
 from cascadebdt.plots.style import significant
@@ -168,7 +169,7 @@ def _figures(cascade: Cascade, applied: Applied, inferred: Inferred, signal: str
     for name, histogram in yields.items():
         fitted = fit if name in fit.postfit else None  # a validation region may be left out of the validation
         yield f"region_{name}", plots.region(histogram, name, fitted, signal=signal)
-    yield "purity", plots.purity(inferred.summary.purity_matrix)
+    yield "purity", plots.purity(purity_matrix(inferred.summary.regions))
     yield from plots.fitted(answers.fit, answers.ranking, answers.scan, inferred.validation)
     yield "flow", plots.flow(applied.cutflow.cascade, signal=signal)
     classifiers = {classifier.name: (classifier, point) for classifier, point in training.classifiers(cascade)}

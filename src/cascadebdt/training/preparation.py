@@ -1,12 +1,13 @@
 """What a stage trains on in one lineage: which events, with which weights, and which of them train which model."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from cascadebdt.arrays import FloatArray, IntArray
+from cascadebdt.arrays import BoolArray, FloatArray, IntArray
 from cascadebdt.config import NOMINAL, CascadeConfig
 from cascadebdt.errors import TrainingError
 from cascadebdt.events import Events
@@ -18,6 +19,8 @@ from cascadebdt.training.feature_rows import FeatureRows
 from cascadebdt.training.lineage import Lineage
 from cascadebdt.training.problem import Problem
 from cascadebdt.training.weights import balanced, effective_number, report, without_negative
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -57,17 +60,57 @@ def shortage(problem: Problem, lineages: Sequence[Lineage], events: Events, conf
     return None
 
 
+def require_enough(problems: Sequence[Problem], events: Events, config: CascadeConfig) -> None:
+    """Require enough effective events of every class of every problem, before any stage has cut.
+
+    Raises
+    ------
+    TrainingError
+        Naming everything that is too few at once, unless `config` says to go on without such a stage.
+    """
+    found = [
+        f"{problem.where}: {missing}"
+        for problem in problems
+        if (missing := inputs.shortage(events.weights[NOMINAL], problem.classes(events), config.min_effective_events))
+    ]
+    if found and config.too_few_events == "error":
+        raise TrainingError(f"{'; '.join(found)}; loosen the selection or add simulation")
+
+
 def require_varying(problem: Problem, events: Events) -> None:
-    """Require that every feature has more than one value among the events of a problem, before any stage has cut.
+    """Require that every feature has more than one value among all events.
 
     Raises
     ------
     TrainingError
         Naming the stage and the feature.
     """
-    rows = problem.rows(events, np.ones(len(events), np.bool_))
-    features = FeatureRows(events.columns, problem.features, rows)
+    features = FeatureRows(events.columns, problem.features, np.arange(len(events)))
     inputs.require_varying(features, problem.classes(events), where=problem.where)
+
+
+def without_constant(problem: Problem, alive: BoolArray, events: Events) -> Problem:
+    """Return a problem without the features that have one value in all its living events, and warn of them.
+
+    Raises
+    ------
+    TrainingError
+        If no feature is left.
+    """
+    features = FeatureRows(events.columns, problem.features, problem.rows(events, alive))
+    dropped = inputs.constant(features)
+    if not dropped:
+        return problem
+    if len(dropped) == len(problem.features):
+        raise TrainingError(
+            f"{problem.where}: no feature varies among the {len(features)} events that reach it; give it others, or "
+            "loosen the earlier working points"
+        )
+    log.warning(
+        "%s: left out %s, which has one value in all %d events that reach it",
+        problem.where, ", ".join(dropped), len(features),
+    )  # fmt: skip
+    return problem.without(dropped)
 
 
 def prepare(

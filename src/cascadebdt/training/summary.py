@@ -50,6 +50,7 @@ def circumstances(problem: Problem, survivors: Survivors, context: Context) -> d
     reaching = {name: mask & survivors.unseen for name, mask in problem.classes(context.events).items()}
     return {
         "yields": {name: float(context.weights[mask].sum()) for name, mask in reaching.items()},
+        **({"dropped": list(problem.dropped)} if problem.dropped else {}),
         "class_balance": context.config.class_balance,
         "repetition": {name: context.repetition[name] for name in problem.features},
         "hyperparameters": problem.bdt.model_dump(),

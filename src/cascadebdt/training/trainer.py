@@ -52,6 +52,7 @@ def train(
     to_learn = problems(config, simulation)
     for problem in to_learn:
         preparation.require_varying(problem, simulation)
+    preparation.require_enough(to_learn, simulation, config)
     runtime = Runtime(seed, jobs, resolve_device(config.device), config.memory)
     context = Context.of(simulation, config, runtime)
     everything = survivors = Survivors.of_no_stage(config, context.folds)
@@ -87,6 +88,7 @@ def _stage(
     missing = preparation.shortage(problem, survivors.lineages, context.events, context.config)
     if missing:
         return _pass_through(problem, wanted, survivors, context, missing), survivors
+    problem = _without_constant(problem, survivors, context)
     trained = fitting.fit(problem, survivors, context, deployed_only=False)
     scores = [
         trained.scores
@@ -118,12 +120,19 @@ def _binary(problem: Problem, chosen: Survivors, context: Context) -> list[Class
     missing = preparation.shortage(problem, chosen.lineages, context.events, context.config)
     if missing:
         return [_constant(problem, chosen, context, missing)]
+    problem = _without_constant(problem, chosen, context)
     repeats = range(context.config.final.repeats if context.config.final else 0)
     named = [replace(problem, name=f"{problem.name}_{repeat}" if repeat else problem.name) for repeat in repeats]
     return [
         _classifier(one, fitting.fit(one, chosen, context, deployed_only=True, repeat=repeat), chosen, context, None)
         for repeat, one in enumerate(named)
     ]
+
+
+def _without_constant(problem: Problem, survivors: Survivors, context: Context) -> Problem:
+    """Return a problem without features that do not vary in any lineage."""
+    alive = np.any([lineage.alive for lineage in survivors.lineages], axis=0)
+    return preparation.without_constant(problem, alive, context.events)
 
 
 def _classifier(
