@@ -10,13 +10,13 @@ labels.
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from cascadebdt import config, training
 from cascadebdt.arrays import FeatureArray
 from cascadebdt.cascade import Cascade
+from cascadebdt.cascade.summary import TrainingSummary
 from cascadebdt.config import NOMINAL, CascadeConfig
 from cascadebdt.events import Events, loading
 from cascadebdt.events.folds import fold_of
@@ -70,10 +70,10 @@ def main() -> None:
     print("\nAUC out of fold, all events with their true labels")
     print(f"{'stage':10s} {'cross_fit':>20s} {'nested':>20s}")
     for (name, _), *summaries in zip(names(models["nested"]), *map(summary, models.values()), strict=True):
-        print(f"{name:10s} " + " ".join(f"{s['auc']:11.4f} +- {s['auc_uncertainty']:.4f}" for s in summaries))
+        print(f"{name:10s} " + " ".join(f"{s.auc:11.4f} +- {s.auc_uncertainty:.4f}" for s in summaries))
 
 
-def summary(model: Cascade) -> list[Any]:
+def summary(model: Cascade) -> list[TrainingSummary]:
     """Return what every stage tells of its training."""
     return [c.summary for c in (*(s.classifier for s in model.stages), model.final) if c is not None]
 

@@ -8,6 +8,7 @@ import pytest
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[1]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), ROOT / "samples" / "README.md"]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
@@ -45,3 +46,21 @@ def test_a_notebook_is_stored_without_output(path: Path) -> None:
     for cell in notebook(path).cells:
         assert not cell.get("outputs")
         assert cell.get("execution_count") is None
+
+
+def anchors(document: Path) -> set[str]:
+    """Return what a link may name in a document, as GitHub derives it from the headings."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_of_a_document_leads_somewhere(document: Path) -> None:
+    broken = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"```.*?```", "", document.read_text(), flags=re.S)):
+        name, _, anchor = link.partition("#")
+        target = document.parent / name if name else document
+        is_local = "://" not in link and not link.startswith("mailto:")
+        if is_local and not (target.exists() and (not anchor or anchor in anchors(target))):
+            broken.append(link)
+    assert broken == []

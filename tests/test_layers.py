@@ -18,6 +18,7 @@ LAYERS = [
     ["forest"],
     ["cascade"],
     ["training"],
+    ["estimators"],
     ["histograms"],
     ["workspace"],
     ["inference"],

@@ -17,7 +17,7 @@ import numpy as np
 import uproot
 
 from cascadebdt.config import BDTConfig
-from cascadebdt.events.disk import StoredColumns
+from cascadebdt.events.disk import DiskColumns
 from cascadebdt.events.folds import Split
 from cascadebdt.training import boosting
 from cascadebdt.training.boosting import Runtime, TrainingSample
@@ -49,7 +49,7 @@ def train(path: Path, rows: int, names: list[str], options: argparse.Namespace) 
     )
     before = time.perf_counter()
     sample = TrainingSample(
-        features=FeatureRows(StoredColumns(path, names), tuple(names), np.arange(rows)),
+        features=FeatureRows(DiskColumns(path, names), tuple(names), np.arange(rows)),
         is_signal=is_signal,
         weights=np.ones(rows),
         process=is_signal.astype(np.int16),

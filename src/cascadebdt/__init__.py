@@ -15,24 +15,27 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cascadebdt import plots
-    from cascadebdt._api import fill, train
+    from cascadebdt._api import fill, run, train
     from cascadebdt.cascade import Cascade, Scores
     from cascadebdt.config import Config
     from cascadebdt.config import load as load_config
     from cascadebdt.errors import CascadeBDTError
+    from cascadebdt.estimators import BDTClassifier, CascadeClassifier
     from cascadebdt.events import Events
     from cascadebdt.events.loading import select
     from cascadebdt.expression import register
+    from cascadebdt.histograms.contents import flow, score_histograms
     from cascadebdt.inference import FitResult, fit, limit, ranking, scan, significance, toys
-    from cascadebdt.pipeline import run
     from cascadebdt.workspace import Workspace
     from cascadebdt.workspace import build as build_workspace
 
 __version__ = "0.1.0"
 
 _HOME = {  # public name -> its module, and its name there
+    "BDTClassifier": ("estimators", "BDTClassifier"),
     "Cascade": ("cascade", "Cascade"),
     "CascadeBDTError": ("errors", "CascadeBDTError"),
+    "CascadeClassifier": ("estimators", "CascadeClassifier"),
     "Config": ("config", "Config"),
     "Events": ("events", "Events"),
     "FitResult": ("inference", "FitResult"),
@@ -41,21 +44,25 @@ _HOME = {  # public name -> its module, and its name there
     "build_workspace": ("workspace", "build"),
     "fill": ("_api", "fill"),
     "fit": ("inference", "fit"),
+    "flow": ("histograms.contents", "flow"),
     "limit": ("inference", "limit"),
     "load_config": ("config", "load"),
     "plots": ("plots", ""),
     "ranking": ("inference", "ranking"),
     "register": ("expression", "register"),
-    "run": ("pipeline", "run"),
+    "run": ("_api", "run"),
     "scan": ("inference", "scan"),
+    "score_histograms": ("histograms.contents", "score_histograms"),
     "select": ("events.loading", "select"),
     "significance": ("inference", "significance"),
     "toys": ("inference", "toys"),
     "train": ("_api", "train"),
 }
 __all__ = [
+    "BDTClassifier",
     "Cascade",
     "CascadeBDTError",
+    "CascadeClassifier",
     "Config",
     "Events",
     "FitResult",
@@ -64,6 +71,7 @@ __all__ = [
     "build_workspace",
     "fill",
     "fit",
+    "flow",
     "limit",
     "load_config",
     "plots",
@@ -71,6 +79,7 @@ __all__ = [
     "register",
     "run",
     "scan",
+    "score_histograms",
     "select",
     "significance",
     "toys",

@@ -20,7 +20,15 @@ from collections.abc import Iterable
 
 
 class CascadeBDTError(Exception):
-    """Base of every error a user can cause or meet."""
+    """Base of every error a user can cause or meet.
+
+    Examples
+    --------
+    >>> try:
+    ...     cb.load_config("nothing.yaml")
+    ... except cb.CascadeBDTError as error:
+    ...     message = str(error)
+    """
 
 
 class ConfigError(CascadeBDTError):

@@ -12,6 +12,7 @@ and other records. A result type needs no code of its own for that::
     Interval.from_json({"parameter": "mu", "ends": [0.2, 1.4]}) == Interval("mu", (0.2, 1.4))
 """
 
+import math
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields
@@ -39,16 +40,19 @@ class Record:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """Return the result that `to_json` wrote; fields that this version does not know are ignored.
+        """Return the result that `to_json` wrote.
 
         Raises
         ------
         InputError
-            If a field is missing or has another type; the message names it.
+            If a field is missing, unknown or of another type; the message names it.
         """
         if not isinstance(content, Mapping):
             raise InputError(f"expected the fields of a {cls.__name__}, got {_shown(content)}")
         kinds = get_type_hints(cls)
+        unknown = sorted(content.keys() - {item.name for item in fields(cls)})
+        if unknown:
+            raise InputError(f"a {cls.__name__} has no '{unknown[0]}'")
         given = [item.name for item in fields(cls) if _is_given(item, content)]
         return cls(**{name: _field(cls.__name__, name, kinds[name], content) for name in given})
 
@@ -71,10 +75,10 @@ class Table(Record):
 def _plain(value: Any) -> Any:
     if isinstance(value, Record):
         return value.to_json()
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, np.generic):
-        return value.item()
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None  # JSON has no word for it
     if isinstance(value, Mapping):
         return {key: _plain(inner) for key, inner in value.items()}
     return [_plain(inner) for inner in value] if isinstance(value, (tuple, list)) else value
@@ -142,6 +146,8 @@ def _scalar(kind: Any, value: Any) -> Any:
     if get_origin(kind) is Literal:
         _require(value in get_args(kind), f"one of {', '.join(map(str, get_args(kind)))}", value)
         return value
+    if kind is float and value is None:
+        return math.nan
     allowed = (int, float) if kind is float else kind
     # True is an int in Python, but no number in JSON
     _require(isinstance(value, allowed) and (kind is bool or not isinstance(value, bool)), kind.__name__, value)

@@ -27,6 +27,38 @@ def test_a_saved_cascade_scores_plain_columns_alone(trained: Cascade, tmp_path: 
     np.testing.assert_array_equal(found.final, expected.final)
 
 
+def test_a_cascade_names_each_feature_once_and_how_often_its_values_repeat(trained: Cascade) -> None:
+    assert trained.features == ("x", "y")
+    assert set(trained.repetition) == {"x", "y"}
+    assert all(0 < share < 0.1 for share in trained.repetition.values())  # real numbers hardly repeat
+
+
+def test_regions_of_stages_with_too_few_events_to_train_are_named_as_empty(trained: Cascade) -> None:
+    untrained = training.train(toy_events(), toy_cascade(min_effective_events=1e6, too_few_events="pass"))
+    assert untrained.empty_regions == ("CR_zee", "CR_wjets")
+    assert trained.empty_regions == ()
+
+
+def test_scores_without_data_have_nothing_to_blind(trained: Cascade) -> None:
+    events = toy_events()
+    simulation = events.take(~events.is_data)
+    np.testing.assert_array_equal(trained.score(simulation).region, trained.score(simulation, unblind=True).region)
+
+
+@pytest.mark.parametrize("unblind", [False, True])
+def test_regions_alone_are_blinded_as_scores_are(trained: Cascade, unblind: bool) -> None:
+    events = toy_events()
+    region = trained.classify(events, unblind=unblind)
+    np.testing.assert_array_equal(region, trained.score(events, unblind=unblind).region)
+    assert (region[events.is_data] == BLINDED).any() != unblind
+
+
+def test_scores_name_their_stages_and_the_stage_of_each_region(trained: Cascade) -> None:
+    scores = trained.score(toy_events())
+    assert scores.stages == ("zee", "wjets")
+    assert scores.stage_of_region.tolist() == [0, 1, 2]
+
+
 def test_saving_twice_writes_the_same_bytes(trained: Cascade, tmp_path: Path) -> None:
     for name in ("a", "b"):
         trained.save(tmp_path / name)

@@ -160,7 +160,13 @@ def test_the_manifest_names_inputs_versions_and_configuration(blind: Path) -> No
         (lambda raw: raw["systematics"][2].update(up={"Photon_pt": "Photon_ptt * 2"}), "did you mean 'Photon_pt'?"),
         (
             lambda raw: raw["systematics"].append(
-                {"name": "generator", "kind": "sample", "process": "zee", "files": "nothing.root"}
+                {
+                    "name": "generator",
+                    "kind": "sample",
+                    "process": "zee",
+                    "files": "nothing.root",
+                    "cross_section_pb": 1.0,
+                }
             ),
             "nothing.root: no such file",
         ),

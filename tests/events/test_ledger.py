@@ -88,16 +88,14 @@ def test_every_entry_of_every_file_is_in_the_ledger(tiny_events: Events) -> None
 
 def test_an_event_of_data_that_is_there_twice_names_both_places(folder: Path) -> None:
     shutil.copy(folder / "data.root", folder / "more.root")
-    with pytest.raises(
-        InputError, match=r"\(run 1, luminosityBlock \d+, event \d+\) is there twice, at .*data.root en"
-    ):
+    with pytest.raises(InputError, match=r"\(run 1, luminosityBlock \d+, event \d+\) appears twice, at .*data.root en"):
         select(folder, lambda raw: raw["samples"][3].update(files=["data.root", "more.root"]))
 
 
 def test_the_same_event_in_two_samples_of_data_is_found(folder: Path) -> None:
     write_ntuple(folder / "other.root", "zee", 800, 99, is_data=True)
     other = {"name": "data_b", "process": "data", "files": "other.root"}
-    with pytest.raises(InputError, match=r"is there twice, at .*data.root entry \d+ and at .*other.root entry \d+"):
+    with pytest.raises(InputError, match=r"appears twice, at .*data.root entry \d+ and at .*other.root entry \d+"):
         select(folder, lambda raw: raw["samples"].append(other))
 
 

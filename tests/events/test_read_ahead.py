@@ -53,7 +53,7 @@ def test_few_chunks_are_in_memory(jobs: int) -> None:
 
     for done, _ in enumerate(outcomes(range(50), read, max, jobs=jobs, progress=silent, description=""), start=1):
         counts.append(begun - done)
-    assert max(counts) < jobs + read_ahead.READERS
+    assert max(counts) < jobs + read_ahead.MAX_READS
 
 
 def test_an_error_ends_everything_at_once() -> None:
@@ -74,7 +74,7 @@ def test_reading_ahead_does_not_change_the_events(tiny: Config, monkeypatch: pyt
     small = tiny.model_copy(update={"ntuples": tiny.ntuples.model_copy(update={"chunk_entries": 300})})
     found = []
     for readers, jobs in ((1, 1), (3, 1), (7, 3)):
-        monkeypatch.setattr(read_ahead, "READERS", readers)
+        monkeypatch.setattr(read_ahead, "MAX_READS", readers)
         found.append(loading.select(small, jobs=jobs))
     for one, other in pairwise(found):
         np.testing.assert_array_equal(one.event_id, other.event_id)

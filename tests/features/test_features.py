@@ -318,8 +318,8 @@ def test_particles_without_a_mass_branch_are_massless() -> None:
         ({"features": {"f": "MET_ptt"}}, r"^features.f: no branch 'MET_ptt'; did you mean 'MET_pt'\?"),
         ({"features": {"f": "lepton[0].mas"}}, "no branch 'Electron_mas' .*"),
         ({"weights": {"up": "genWeigt[0]"}}, r"^weights.up: no branch 'genWeigt'; did you mean 'genWeight'\?"),
-        ({"cuts": {"ok": "MET_pt > 3", "one lepton": "count(lepton) = = 1"}}, r"^selection\[1\] 'one lepton': cannot"),
-        ({"cuts": {"met": "METpt > 3"}}, r"^selection\[0\] 'met': no branch 'METpt'; did you mean 'MET_pt'\?"),
+        ({"cuts": {"ok": "MET_pt > 3", "one lepton": "count(lepton) = = 1"}}, r"^selection\[1\].cut: cannot"),
+        ({"cuts": {"met": "METpt > 3"}}, r"^selection\[0\].cut: no branch 'METpt'; did you mean 'MET_pt'\?"),
         ({"shifts": {"Photon_ptt": "1"}}, r"^shifts.Photon_ptt: no branch 'Photon_ptt'; did you mean 'Photon_pt'\?"),
         ({"shifts": {"Photon_pt": "Photon_ptt * 2"}}, r"^shifts.Photon_pt: no branch 'Photon_ptt'"),
     ],
@@ -351,12 +351,15 @@ def test_a_wrong_name_in_an_expression_is_found_without_data(change: dict[str, A
             {"from": ["Electrn"]},
             r"^objects.lepton.from: no branch of a collection 'Electrn'; did you mean 'Electron'\?",
         ),
-        ({"fields": {"iso": {"Electron": "relIso3"}}}, r"^objects.lepton: no branch 'Electron_relIso3' \(field 'iso'"),
+        (
+            {"fields": {"iso": {"Electron": "relIso3"}}},
+            r"^objects.lepton.fields.iso: no branch 'Electron_relIso3' \(field 'iso'",
+        ),
         (
             {"fields": {"iso": {"Muons": "x"}}},
             r"^objects.lepton.fields.iso: 'Muons' is not in 'from'; did you mean 'Muon'",
         ),
-        ({"fields": {"source": {}}}, "^objects.lepton.fields: 'source' is the position"),
+        ({"fields": {"source": {}}}, "^objects.lepton.fields.source: 'source' is the position"),
         ({"away_from": {"photn": 0.4}}, r"^objects.lepton.away_from: unknown object 'photn'; did you mean 'photon'\?"),
         (
             {"away_from": {"jet": 0.4}},

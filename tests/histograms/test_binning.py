@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cascadebdt import config, training
-from cascadebdt.cascade import Scores
+from cascadebdt.cascade import BLINDED, Scores
 from cascadebdt.config import BinningConfig, RegionsConfig
 from cascadebdt.errors import ConfigError
 from cascadebdt.events import Events
@@ -110,6 +110,13 @@ def test_a_single_bin_with_too_few_events_is_said(
     with caplog.at_level(logging.WARNING, logger="cascadebdt"):
         yields.fill(*scored, RegionsConfig.model_validate({"control": {"min_effective_events": 1e6}}))
     assert "region 'CR_zee': even a single bin holds fewer effective events" in caplog.text
+
+
+def test_a_region_without_simulation_has_one_bin_of_the_scores(scored: tuple[Events, Scores]) -> None:
+    events, scores = scored
+    hidden = (scores.region == 0) & ~events.is_data
+    without = replace(scores, region=np.where(hidden, BLINDED, scores.region).astype(np.int8))
+    assert yields.fill(events, without, RegionsConfig())["CR_zee"].axes[2].edges.tolist() == [0, 1]
 
 
 def test_bins_are_those_of_nominal_simulation(scored: tuple[Events, Scores]) -> None:

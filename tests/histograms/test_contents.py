@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -24,6 +26,29 @@ def test_score_histograms_hold_every_simulated_event_that_reaches_a_stage(scored
         total = found[name].view()[0]["value"].sum()
         assert total == pytest.approx(events.weights["nominal"][reached].sum())
     assert list(found["zee"].axes["process"]) == ["signal", "zee", "wjets"]
+
+
+def test_the_scores_are_histogrammed_from_0_to_1_with_1_in_the_last_bin(scored: tuple[Events, Scores]) -> None:
+    events, scores = scored
+    certain = replace(scores, margins=np.full_like(scores.margins, 100.0))
+    histogram = contents.score_histograms(events, certain, n_bins=4)["zee"]
+    assert histogram.axes["score"].edges.tolist() == [0, 0.25, 0.5, 0.75, 1]
+    signal = events.weights["nominal"][events.of_process("signal")].sum()
+    assert histogram.view()[0]["value"] == pytest.approx([0, 0, 0, signal])
+
+
+def test_variations_are_neither_in_the_scores_nor_in_the_flow(scored: tuple[Events, Scores]) -> None:
+    events, scores = scored
+    rows = np.concatenate([np.arange(len(events)), np.flatnonzero(~events.is_data)])
+    variation = (np.arange(len(rows)) >= len(events)).astype(np.int16)
+    both = replace(events.take(rows), variation=variation, variations=("nominal", "scale_up"))
+    assert scores.final_margin is not None
+    scores_of_both = replace(
+        scores, margins=scores.margins[rows], region=scores.region[rows], final_margin=scores.final_margin[rows]
+    )
+    assert contents.flow(both, scores_of_both) == contents.flow(events, scores)
+    nominal, doubled = contents.score_histograms(events, scores), contents.score_histograms(both, scores_of_both)
+    assert all(nominal[name] == doubled[name] for name in nominal)
 
 
 def test_the_flow_starts_with_the_selected_and_ends_with_the_signal_region(scored: tuple[Events, Scores]) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cascadebdt import training
+from cascadebdt.arrays import FloatArray
 from cascadebdt.cascade import Scores
 from cascadebdt.config import BinningConfig, RegionsConfig
 from cascadebdt.errors import YieldError
@@ -87,6 +88,22 @@ def test_quantile_edges_cut_into_parts_of_equal_weight(seed: int, n_bins: int) -
     edges = np.array([0.0, *quantile_edges(values, weights, n_bins), 1.0])
     parts = np.histogram(values, edges, weights=weights)[0]
     np.testing.assert_allclose(parts, weights.sum() / n_bins, rtol=0.02)
+
+
+def test_the_final_discriminant_of_a_cascade_without_one_is_an_error(scored: tuple[Events, Scores]) -> None:
+    events, scores = scored
+    with pytest.raises(YieldError, match="region 'SR': its observable is 'final', but the cascade has no final"):
+        yields.fill(events, replace(scores, final_margin=None), REGIONS)
+
+
+@pytest.mark.parametrize("weights", [np.zeros(3), np.empty(0)])
+def test_events_without_weight_have_no_quantiles(weights: FloatArray) -> None:
+    assert quantile_edges(np.arange(len(weights), dtype=np.float32), weights, 4).tolist() == []
+
+
+def test_quantiles_of_signed_weights_are_those_of_their_sizes() -> None:
+    values = np.arange(8, dtype=np.float32)
+    assert quantile_edges(values, np.array([1.0, -1.0] * 4), 4).tolist() == [1, 3, 5]
 
 
 @given(st.integers(0, 2**31), st.floats(0, 200))

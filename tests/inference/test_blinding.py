@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from cascadebdt import inference, workspace
 from cascadebdt.errors import FitError
 from cascadebdt.workspace import Workspace
+from cascadebdt.workspace.assembly import Notes
 from small_analysis import small_config, small_yields
 from small_models import on_off
 
@@ -83,3 +84,9 @@ def test_everything_may_be_blind() -> None:
 def test_an_unknown_blind_region_is_refused() -> None:
     with pytest.raises(FitError, match="no region 'SRR'; did you mean 'SR'"):
         inference.fit(Workspace(on_off(on=5, off=60, ratio=5, signal=4), blind=("SRR",)))
+
+
+def test_a_conditioned_workspace_keeps_its_notes() -> None:
+    notes = Notes(merged={"SR": (0.0, 1.0)})
+    model = Workspace(on_off(on=999, off=60, ratio=5, signal=4), blind=("SR",), notes=notes)
+    assert inference.conditioned(model).notes == notes

@@ -53,7 +53,7 @@ BROKEN: dict[str, tuple[Change, str]] = {
         "process 'b': expected 1 bins as its other processes",
     ),
     "no processes": (lambda w: w["channels"][1].update(samples=[]), "region 'CR': there are no processes"),
-    "region twice": (lambda w: w["channels"].append(w["channels"][0]), "region 'SR' is there twice"),
+    "region twice": (lambda w: w["channels"].append(w["channels"][0]), "region 'SR' appears twice"),
     "process without name": (lambda w: background(w).pop("name"), "region 'SR': process 1 has no name"),
     "unknown modifier": (
         lambda w: background(w)["modifiers"][0].update(type="normfaktor"),

@@ -166,7 +166,7 @@ def test_empty_bins_and_negative_signals_give_finite_results(observed: list[floa
 
 def test_a_fit_at_the_edge_of_the_possible_says_so() -> None:
     result = inference.fit(counting(observed=[0, 0], signal=[1, 3], background=[4, 0.5], relative_error=0.3))
-    assert result.at_bound == ("mu",)
+    assert result.at_bound == {"mu": (0.0, pytest.approx(result.mu[1]))}
     assert min(result.total["SR"]) == pytest.approx(0, abs=1e-4)
     assert result.mu[1] == pytest.approx(
         inference.profile_interval(
@@ -177,14 +177,46 @@ def test_a_fit_at_the_edge_of_the_possible_says_so() -> None:
     )
 
 
-def test_a_degenerate_model_is_refused_by_name() -> None:
+def degenerate() -> dict[str, Any]:
+    """Return a model in which one process has two normalisations."""
     modifiers = [{"name": name, "type": "normfactor", "data": None} for name in ("norm_a", "norm_b")]
     samples = [
         {"name": "s", "data": [1.0, 2.0], "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]},
         {"name": "b", "data": [50.0, 50.0], "modifiers": modifiers},
     ]
-    with pytest.raises(FitError, match=r"the data do not determine norm_[ab], norm_[ab]"):
-        inference.fit(workspace([{"name": "SR", "samples": samples}], {"SR": [52, 55]}))
+    return workspace([{"name": "SR", "samples": samples}], {"SR": [52, 55]})
+
+
+def test_of_a_degenerate_model_all_that_is_determined_is_fitted(caplog: pytest.LogCaptureFixture) -> None:
+    result, single = inference.fit(degenerate()), degenerate()
+    single["channels"][0]["samples"][1]["modifiers"].pop()
+    expected = inference.fit(single)
+    assert result.mu == pytest.approx(expected.mu, rel=1e-5)
+    assert result.twice_nll == pytest.approx(expected.twice_nll)
+    for region in ("SR",):
+        assert result.total[region] == pytest.approx(expected.total[region], rel=1e-5)
+        assert result.total_uncertainty[region] == pytest.approx(expected.total_uncertainty[region], rel=1e-3)
+    assert inference.limit(degenerate()).observed == pytest.approx(inference.limit(single).observed, rel=1e-3)
+    assert "the data do not determine the combination norm_" in caplog.text
+
+
+def test_of_a_degenerate_pair_there_are_no_numbers_but_its_combination() -> None:
+    result = inference.fit(degenerate())
+    (combination,) = result.degenerate
+    values = {name: inference.fit(degenerate()).parameters.index(name) for name in ("norm_a", "norm_b")}
+    # the product of both is determined, so that -2 ln L does not change where one rises as the other falls
+    assert combination[max(combination)] * combination[min(combination)] < 0
+    assert result.normalisation == {}
+    assert all(np.isnan(result.values[index]) and np.isnan(result.uncertainties[index]) for index in values.values())
+    assert [result.to_json()["values"][index] for index in values.values()] == [None, None]
+    assert set(inference.intervals(degenerate())) == {"mu"}
+    assert inference.ranking(degenerate()).impacts == ()
+    assert result.measured("norm_a") == "not determined by the data"
+
+
+def test_an_interval_of_what_the_data_do_not_determine_is_refused() -> None:
+    with pytest.raises(FitError, match=r"interval: the data do not determine norm_[ab] and norm_[ab]"):
+        inference.profile_interval(degenerate(), "norm_a")
 
 
 def test_an_unknown_parameter_is_named_with_the_closest_one(small: workspaces.Workspace) -> None:

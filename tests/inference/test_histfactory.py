@@ -129,5 +129,5 @@ def test_a_negative_rate_is_impossible(target: Objective) -> None:
 def test_a_modifier_that_is_there_twice_is_refused() -> None:
     content = every_modifier()
     content["channels"][0]["samples"][0]["modifiers"].append(mod("mu", "normfactor"))
-    with pytest.raises(FitError, match="region 'SR', process 's': modifier 'mu' is there twice"):
+    with pytest.raises(FitError, match="region 'SR', process 's': modifier 'mu' appears twice"):
         objective(content)

@@ -96,3 +96,53 @@ def test_the_region_of_a_workspace_without_any_events_does_not_count() -> None:
     content = on_off(on=25, off=60, ratio=5, signal=4)
     padded = workspace([*content["channels"], empty], {"SR": [25], "CR": [60], "E": [0, 0]})
     assert inference.fit(padded).mu == pytest.approx(inference.fit(content).mu)
+
+
+def test_fit_limit_and_significance_leave_the_upper_bound_of_the_signal_open_alike(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    content = counting(observed=[500], signal=[10], background=[20])
+    assert inference.fit(content).mu == pytest.approx((48, np.sqrt(500) / 10), rel=1e-6)
+    assert "mu = 48 lies above the model's upper bound 20, which is not applied" in caplog.text
+    low, high = inference.profile_interval(content, "mu")
+    assert low < 48 < high
+    limit = inference.limit(content).observed
+    assert limit is not None
+    assert limit > 48
+
+
+def held(*, observed: float, bounds: tuple[float, float]) -> dict[str, Any]:
+    """Return signal and control region whose free normalisation has bounds."""
+    content = on_off(on=100, off=observed, ratio=5, signal=4)
+    content["measurements"][0]["config"]["parameters"].append({"name": "norm_b", "bounds": [list(bounds)]})
+    return content
+
+
+@pytest.mark.parametrize(("observed", "bounds", "side"), [(600, (0.5, 10), "upper"), (10, (0.5, 10), "lower")])
+def test_a_parameter_at_its_bound_has_the_uncertainty_of_the_profile_on_the_other_side(
+    observed: float, bounds: tuple[float, float], side: str
+) -> None:
+    result = inference.fit(held(observed=observed, bounds=bounds))
+    value = bounds[side == "upper"]
+    below, above = result.at_bound["norm_b"]
+    assert (below, above)[side == "lower"] is not None
+    assert (above if side == "upper" else below) == 0
+    shifted = value - below if side == "upper" else value + above  # type: ignore[operator]
+
+    def deviance(norm: float) -> float:
+        # mu follows in the signal region, so that the control region alone holds the normalisation
+        return 2 * (50 * norm - observed * np.log(50 * norm))
+
+    assert deviance(shifted) - deviance(value) == pytest.approx(1, abs=1e-4)
+    assert f"(at the {side} end of its range)" in result.measured("norm_b")
+
+
+def test_what_the_data_do_not_limit_at_its_bound_has_no_uncertainty() -> None:
+    content = counting(observed=[10], signal=[5], background=[20])
+    small = {"name": "c", "data": [0.001], "modifiers": [{"name": "norm_c", "type": "normfactor", "data": None}]}
+    content["channels"][0]["samples"].append(small)
+    content["measurements"][0]["config"]["parameters"] = [{"name": "mu", "bounds": [[0, 10]]}]
+    result = inference.fit(content)
+    assert result.at_bound["norm_c"] == (0, None)
+    assert np.isnan(result.uncertainties[result.parameters.index("norm_c")])
+    assert result.measured("norm_c") == "0 (at the lower end of its range; the data do not limit it)"

@@ -52,6 +52,21 @@ def test_delta_phi_of_opposite_directions_is_never_plus_pi(phi: float) -> None:
     assert abs(kinematics.delta_phi(phi, 0.0)) == pytest.approx(math.pi)
 
 
+@pytest.mark.parametrize(("phi1", "phi2"), [(math.pi, 0.0), (0.0, math.pi), (math.pi / 2, -math.pi / 2)])
+def test_delta_phi_at_exactly_half_a_turn_is_minus_pi(phi1: float, phi2: float) -> None:
+    assert kinematics.delta_phi(phi1, phi2) == -math.pi
+
+
+def test_delta_phi_just_below_half_a_turn_the_other_way_is_not_plus_pi() -> None:
+    below = np.nextafter(-math.pi, -4)
+    assert kinematics.delta_phi(below, 0.0) == -math.pi
+
+
+@pytest.mark.parametrize("distance", [1e-300, -1e-300, 3.0, -3.0, np.nextafter(math.pi, 0)])
+def test_delta_phi_is_exact_where_no_turn_is_needed(distance: float) -> None:
+    assert kinematics.delta_phi(distance, 0.0) == distance
+
+
 @pytest.mark.parametrize("phi", [math.nan, math.inf])
 def test_delta_phi_of_no_angle_is_nan(phi: float) -> None:
     assert math.isnan(kinematics.delta_phi(phi, 0.0))
@@ -103,6 +118,40 @@ def test_transverse_mass_follows_its_definition(pt1: float, phi1: float, pt2: fl
     assert found**2 == pytest.approx(square, rel=1e-9, abs=1e-14 * pt1 * pt2)
     assert 0.0 <= found <= 2 * math.sqrt(pt1 * pt2) * (1 + 1e-15)
     assert found == pytest.approx(kinematics.transverse_mass(pt2, phi2, pt1, phi1))
+
+
+@given(st.lists(st.tuples(*[st.floats(-1.0, 1.0)] * 3), min_size=1, max_size=6), st.floats(1e-3, 1e6))
+def test_shapes_are_those_of_the_eigenvalues_of_the_momentum_tensor(
+    momenta: list[tuple[float, float, float]], scale: float
+) -> None:
+    p = np.array([*momenta, (1.0, 0.0, 0.0)]) * scale
+    tensor = p.T @ p
+    smallest, middle, _ = np.linalg.eigvalsh(tensor) / np.trace(tensor)
+    elements = [tensor[i, j] for i, j in ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))]
+    # Two equal eigenvalues are a double root of the cubic: half of the digits are lost.
+    assert kinematics.tensor_sphericity(*elements) == pytest.approx(1.5 * (smallest + middle), abs=1e-7)
+    assert kinematics.tensor_aplanarity(*elements) == pytest.approx(1.5 * smallest, abs=1e-7)
+    planar = np.linalg.eigvalsh(tensor[:2, :2])
+    expected = 2 * planar[0] / planar.sum()
+    assert kinematics.planar_sphericity(tensor[0, 0], tensor[1, 1], tensor[0, 1]) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("diagonal", "sphericity", "aplanarity", "planar"),
+    [((1.0, 1.0, 1.0), 1.0, 0.5, 1.0), ((1.0, 0.0, 0.0), 0.0, 0.0, 0.0), ((2.0, 1.0, 0.0), 0.5, 0.0, 2 / 3)],
+)
+def test_shapes_of_round_straight_and_flat_events(
+    diagonal: tuple[float, float, float], sphericity: float, aplanarity: float, planar: float
+) -> None:
+    assert kinematics.tensor_sphericity(*diagonal, 0.0, 0.0, 0.0) == pytest.approx(sphericity, abs=1e-15)
+    assert kinematics.tensor_aplanarity(*diagonal, 0.0, 0.0, 0.0) == pytest.approx(aplanarity, abs=1e-15)
+    assert kinematics.planar_sphericity(*diagonal[:2], 0.0) == pytest.approx(planar, abs=1e-15)
+
+
+@pytest.mark.parametrize("kernel", [kinematics.tensor_sphericity, kinematics.tensor_aplanarity])
+def test_shapes_of_nothing_are_nan(kernel: Callable[..., float]) -> None:
+    assert math.isnan(kernel(*[0.0] * 6))
+    assert math.isnan(kinematics.planar_sphericity(0.0, 0.0, 0.0))
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,12 @@
 """Ragged kernels against plain Python lists."""
 
 import math
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
 import pytest
+import vector
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -89,6 +90,48 @@ def test_overlaps_are_found_in_the_same_event_only(
         for x in event
     ]
     assert far.tolist() == expected
+
+
+@given(lists, st.data())
+def test_candidates_of_some_events_are_those_of_these_events(events: list[list[float]], data: st.DataObject) -> None:
+    offsets, content = flat(events)
+    rows = data.draw(st.lists(st.integers(0, max(len(events) - 1, 0)), max_size=4)) if events else []
+    new_offsets, index = ragged.of_events(offsets, np.array(rows, np.int64))
+    np.testing.assert_equal(unflat(new_offsets, content[index]), [events[row] for row in rows])
+
+
+@given(lists, lists)
+def test_pairs_are_all_combinations_within_an_event(first: list[list[float]], second: list[list[float]]) -> None:
+    n = min(len(first), len(second))
+    (offsets, _), (other_offsets, _) = flat(first[:n]), flat(second[:n])
+    new_offsets, one, two = ragged.pairs(offsets, other_offsets, False)
+    expected = [
+        [(i, j) for i in range(a, b) for j in range(c, d)]
+        for (a, b), (c, d) in zip(pairwise(offsets), pairwise(other_offsets), strict=True)
+    ]
+    assert unflat(new_offsets, list(zip(one, two, strict=True))) == expected
+
+
+@given(lists)
+def test_an_object_pairs_with_itself_once(events: list[list[float]]) -> None:
+    offsets, _ = flat(events)
+    new_offsets, one, two = ragged.pairs(offsets, offsets, True)
+    assert unflat(new_offsets, list(zip(one, two, strict=True))) == [
+        list(combinations(range(a, b), 2)) for a, b in pairwise(offsets)
+    ]
+
+
+def test_momenta_of_pairs_and_from_cartesian_components_agree_with_vector() -> None:
+    rng = np.random.default_rng(1)
+    first, second = (
+        np.array([rng.exponential(40, 50), rng.uniform(-3, 3, 50), rng.uniform(-3, 3, 50), rng.exponential(5, 50)])
+        for _ in range(2)
+    )
+    vectors = [vector.array({"pt": p[0], "eta": p[1], "phi": p[2], "mass": p[3]}) for p in (first, second)]
+    total: Any = vectors[0].add(vectors[1])
+    expected = [total.pt, total.eta, total.phi, total.mass]
+    np.testing.assert_allclose(ragged.pair_momenta(first, second), expected, rtol=1e-9)
+    np.testing.assert_allclose(ragged.from_cartesian(total.px, total.py, total.pz, total.E), expected, rtol=1e-9)
 
 
 def test_gathering_takes_the_first_rows_at_the_positions() -> None:

@@ -21,6 +21,7 @@ from cascadebdt.histograms.contents import Histograms
 from cascadebdt.histograms.yields import Yields
 from cascadebdt.pipeline import Request
 from cascadebdt.products import Products
+from cascadebdt.products.results import Applied
 from tiny_analysis import tiny_config
 
 
@@ -40,6 +41,15 @@ def whole(tiny: Config, tiny_events: Events, trained: Cascade, tmp_path_factory:
 
 def regions(folder: Path) -> Yields:
     return Products(folder).read(Histograms, "histograms", made_by="apply").regions
+
+
+def test_what_apply_returns_is_what_it_writes(
+    tiny: Config, tiny_events: Events, trained: Cascade, tmp_path: Path
+) -> None:
+    made = pipeline.apply(tiny, Products(tmp_path), tiny_events, trained)
+    read = Applied.read(Products(tmp_path))
+    for name in ("histograms", "migrations", "cutflow", "manifest"):
+        assert getattr(read, name).to_json() == getattr(made, name).to_json()
 
 
 def request_all(ntuples: Path, reference: Path, *, scores: bool = False) -> Request:

@@ -76,7 +76,8 @@ def fitted(*, blind: bool) -> FitResult:
         postfit=postfit,
         total=total,
         total_uncertainty={region: 0.1 * values for region, values in total.items()},
-        at_bound=(),
+        at_bound={},
+        degenerate=(),
         agreement=0.0,
     )
 

@@ -11,7 +11,7 @@ from tiny_analysis import toy_cascade, toy_events
 
 @pytest.fixture(scope="module")
 def training() -> TrainingSummary:
-    return TrainingSummary.from_json(train(toy_events(), toy_cascade()).stages[0].classifier.summary)
+    return train(toy_events(), toy_cascade()).stages[0].classifier.summary
 
 
 def test_every_fold_has_its_curves_and_its_best_iteration(training: TrainingSummary) -> None:

@@ -76,11 +76,13 @@ FIT = FitResult(
     postfit={"SR": {"zee": BINS}},
     total={"SR": BINS},
     total_uncertainty={"SR": BINS},
-    at_bound=("mu",),
+    at_bound={"mu": (0.0, None)},
+    degenerate=({"norm_a": 0.7, "norm_b": -0.7},),
     agreement=1e-9,
     intervals={"mu": (-1.0, 2.0)},
 )
-LIMITS = Limits(LimitResult(0.05, (1.0, 2.0, 3.0, 4.0, 5.0), None), SignificanceResult(0.7, 1.1))
+LIMIT, SIGNIFICANCE = LimitResult(0.05, (1.0, 2.0, 3.0, 4.0, 5.0), None), SignificanceResult(0.7, 1.1)
+LIMITS = Limits(LIMIT, SIGNIFICANCE)
 FINDING = Finding("no effect", "'lumi' has no effect", region="SR", parameter="lumi", number=0.0)
 FAILURE = Failure(3, "no minimum")
 FLOW = Flow(("zee", "SR"), {"signal": (8.0, 7.5)})
@@ -128,7 +130,7 @@ RESULTS: list[Result] = [
         used_in_training={"zee": 0},
     ),
     Figures({"flow.png": "ab12"}),
-    Summary("tiny", COUNTS, {"SR": REGION}, FitSummary.of(FIT), LimitSummary.of(LIMITS.limit), LIMITS.significance),
+    Summary("tiny", COUNTS, {"SR": REGION}, FitSummary.of(FIT), LimitSummary.of(LIMIT), SIGNIFICANCE),
     TrainingSummary(untrained="process zee has 3 events"),
     TrainingSummary(
         auc=0.9,

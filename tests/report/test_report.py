@@ -9,6 +9,7 @@ import pytest
 
 from cascadebdt import report
 from cascadebdt.cascade import Cascade, Classifier, Stage, WorkingPoint
+from cascadebdt.cascade.summary import TrainingSummary
 from cascadebdt.errors import InputError
 from cascadebdt.histograms.contents import Histograms
 from cascadebdt.histograms.migration import MigrationTable
@@ -158,7 +159,8 @@ CONTENT: dict[str, Any] = {
         },
         "total": {"CR_zee": [1000.0, 405.0], "SR": [400.0, 45.0]},
         "total_uncertainty": {"CR_zee": [30.0, 20.0], "SR": [20.0, 5.0]},
-        "at_bound": [],
+        "at_bound": {},
+        "degenerate": [],
         "parameters": ["mu", "norm_zee", "lumi"],
         "values": [0.0, 1.081, 0.1],
         "uncertainties": [1.572, 0.0123, 0.95],
@@ -246,7 +248,13 @@ def cascade_of(content: dict[str, Any]) -> Cascade:
     """Return a cascade without boosters."""
 
     def classifier(entry: dict[str, Any]) -> Classifier:
-        return Classifier(entry["name"], tuple(entry["against"]), tuple(entry["features"]), (), entry["training"])
+        return Classifier(
+            entry["name"],
+            tuple(entry["against"]),
+            tuple(entry["features"]),
+            (),
+            TrainingSummary.from_json(entry["training"]),
+        )
 
     def point(entry: dict[str, Any]) -> WorkingPoint:
         looser = entry.get("validation_threshold")
@@ -381,7 +389,7 @@ def test_nothing_to_say_is_no_warning(content: dict[str, Any]) -> None:
         (("summary", "events", "lost"), 1200, "1,200 events were lost"),
         (("summary", "regions", "CR_zee", "purity"), 0.31, "Region CR_zee: only 31.0 %"),
         (("fit", "goodness_of_fit"), 0.003, "p-value is 0.003"),
-        (("fit", "at_bound"), ["norm_zee"], "norm_zee is at its bound"),
+        (("fit", "at_bound"), {"norm_zee": [0.1, 0.0]}, "norm_zee is at its bound"),
         (("fit", "pulls", "lumi"), [-2.6, 0.9], "lumi is pulled by -2.6"),
         (("cascade", "stages", 0, "training", "best_iterations"), [399, 20, 399], "Stage zee: 2 of 3 boosters"),
         (

@@ -39,7 +39,8 @@ def test_a_capped_training_sees_fewer_events(stands_for_others: bool) -> None:
     events = toy_events()
     config = toy_cascade(max_events_per_process=450, inverse_sampling_weights=stands_for_others)
     summary = training.train(events, config).stages[0].classifier.summary
-    found = summary["negative_weights"]["processes"]
-    assert {name: report["events"] for name, report in found.items()} == {"signal": 450, "zee": 450}
+    assert summary.negative_weights
+    found = summary.negative_weights.processes
+    assert {name: report.events for name, report in found.items()} == {"signal": 450, "zee": 450}
     scale = 1500 / 450 if stands_for_others else 1
-    assert found["zee"]["sum_true"] == pytest.approx(450 * 0.85 * scale, rel=0.1)
+    assert found["zee"].sum_true == pytest.approx(450 * 0.85 * scale, rel=0.1)

@@ -116,13 +116,14 @@ def test_negative_weights_train_by_the_policy_and_count_with_their_sign_elsewher
     events = toy_events()
     trained = training.train(events, toy_cascade(negative_weights=policy))
     first = trained.stages[0]
-    found = first.classifier.summary["negative_weights"]
+    found = first.classifier.summary.negative_weights
+    assert found
     for name in ("signal", "zee"):
         weight = events.weights["nominal"][events.of_process(name)]
         used = {"absolute": np.abs(weight), "pair": weight}.get(policy, np.maximum(weight, 0)).sum()
-        assert found["processes"][name]["sum_true"] == pytest.approx(weight.sum())
-        assert found["processes"][name]["sum_used"] == pytest.approx(used)
-        assert found["processes"][name]["bias"] == pytest.approx(used / weight.sum() - 1, abs=1e-12)
+        assert found.processes[name].sum_true == pytest.approx(weight.sum())
+        assert found.processes[name].sum_used == pytest.approx(used)
+        assert found.processes[name].bias == pytest.approx(used / weight.sum() - 1, abs=1e-12)
         passes = trained.score(events).region[events.of_process(name)] > 0
         assert first.working_point.efficiencies[name] == pytest.approx(weight[passes].sum() / weight.sum())
 
@@ -132,11 +133,13 @@ def test_zeroed_events_still_shape_the_bins_and_are_counted_dropped_ones_are_not
     summaries, found = [], []
     for policy in ("drop", "zero"):
         trained = training.train(events, toy_cascade(negative_weights=policy))
-        summaries.append(trained.stages[0].classifier.summary["negative_weights"]["processes"]["zee"])
+        report = trained.stages[0].classifier.summary.negative_weights
+        assert report
+        summaries.append(report.processes["zee"])
         found.append(models(trained, 0))
     dropped, zeroed = summaries
-    assert (dropped["used_events"], zeroed["used_events"]) == (1500 - dropped["negative_events"], 1500)
-    assert dropped["sum_used"] == zeroed["sum_used"]
+    assert (dropped.used_events, zeroed.used_events) == (1500 - dropped.negative_events, 1500)
+    assert dropped.sum_used == zeroed.sum_used
     assert found[0] != found[1]
 
 
@@ -171,15 +174,19 @@ def test_the_seed_matters_only_where_rows_are_drawn() -> None:
 
 def test_a_stage_tells_its_learning_curves_quality_and_importance() -> None:
     summary = training.train(toy_events(), toy_cascade()).stages[0].classifier.summary
-    assert len(summary["learning_curves"]) == 3
-    for best, curves in zip(summary["best_iterations"], summary["learning_curves"], strict=True):
-        assert set(curves) == {"round", "train", "stop"}
-        assert curves["round"][np.argmin(curves["stop"])] == best + 1
-        assert curves["train"][0] > curves["train"][-1]
-    assert sum(summary["importance"].values()) == pytest.approx(1)
-    assert list(summary["importance"]) == ["x", "y"]
-    assert np.std(summary["auc_of_folds"], ddof=1) == pytest.approx(summary["auc_spread"])
-    assert summary["overtraining"]["auc"]["out_of_fold"] == summary["auc"]
+    assert summary.learning_curves
+    assert summary.importance
+    assert summary.overtraining
+    assert len(summary.learning_curves) == 3
+    for best, curve in zip(summary.best_iterations, summary.learning_curves, strict=True):
+        assert curve.stop
+        assert curve.train
+        assert curve.round[np.argmin(curve.stop)] == best + 1
+        assert curve.train[0] > curve.train[-1]
+    assert sum(summary.importance.values()) == pytest.approx(1)
+    assert list(summary.importance) == ["x", "y"]
+    assert np.std(np.array(summary.auc_of_folds, float), ddof=1) == pytest.approx(summary.auc_spread)
+    assert summary.overtraining.auc.out_of_fold == summary.auc
 
 
 def test_data_and_variations_train_nothing() -> None:
@@ -197,7 +204,8 @@ def test_a_stage_trains_only_on_what_earlier_stages_pass() -> None:
     trained = training.train(events, toy_cascade())
     scores = trained.score(events)
     reached = scores.region >= 1
-    effective = trained.stages[1].classifier.summary["effective_events"]
+    effective = trained.stages[1].classifier.summary.effective_events
+    assert effective
     weight = events.weights["nominal"][reached & events.of_process("wjets")]
     assert effective["wjets"] == pytest.approx(weight.sum() ** 2 / (weight**2).sum())
 
@@ -212,7 +220,7 @@ def test_boosters_are_cut_to_their_best_iteration() -> None:
     trained = training.train(toy_events(), toy_cascade())
     for stage in trained.stages:
         rounds = [booster.num_boosted_rounds() for booster in stage.classifier.boosters]
-        assert [best + 1 for best in stage.classifier.summary["best_iterations"]] == rounds
+        assert [best + 1 for best in stage.classifier.summary.best_iterations] == rounds
 
 
 def test_too_few_events_name_the_stage_and_the_process() -> None:
@@ -231,4 +239,4 @@ def test_a_missing_gpu_is_an_error_only_when_asked_for(monkeypatch: pytest.Monke
         pytest.skip("this machine's driver shows a GPU all the same")
     with pytest.raises(ConfigError, match="'cuda' was asked for"):
         training.train(toy_events(), toy_cascade(device="cuda"))
-    assert training.train(toy_events(), toy_cascade(device="auto")).stages[0].classifier.summary["device"] == "cpu"
+    assert training.train(toy_events(), toy_cascade(device="auto")).stages[0].classifier.summary.device == "cpu"

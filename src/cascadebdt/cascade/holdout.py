@@ -1,7 +1,8 @@
 """Events of a cascade with a holdout: simulation that took part in training is not scored again.
 
-Of simulation only the fold held out is left, and stands for all: its weights are multiplied by the number of folds. The
-fold is a hash of the event's identity, so that this holds alike for every sample and variation. Data took no part.
+Only the fold held out is left of the simulation, and stands for all of it: its weights are multiplied by the number of
+folds. The fold is a hash of the event's identity, so that this is so for every sample and variation. Data take no part
+in training and stay.
 """
 
 from dataclasses import replace
@@ -19,7 +20,7 @@ HELD_OUT = 0
 
 
 def unseen(events: Events, n_folds: int) -> Events:
-    """Return the events without those that took part in training; the cutflow tells how many that were.
+    """Return the events without those that took part in training; the cutflow has their number.
 
     Parameters
     ----------
@@ -29,17 +30,17 @@ def unseen(events: Events, n_folds: int) -> Events:
     Returns
     -------
     Events
-        with weights of simulation multiplied by `n_folds`, and `UNSEEN` as last cut of the cutflow; as they are if
-        this was done before
+        with weights of simulation multiplied by `n_folds`, and `UNSEEN` as last cut of the cutflow; unchanged if they
+        are the result of an earlier call
     """
     if UNSEEN in events.cutflow.cuts:
         return events
-    is_left = ~_took_part(events, n_folds)
-    factors = np.where(events.is_data, 1.0, float(n_folds))[is_left]
-    left = events.take(is_left)
-    left = replace(left, weights={name: weight * factors for name, weight in left.weights.items()})
-    cutflow = events.cutflow.then(UNSEEN, {name: _counts(left, name) for name in events.cutflow.samples})
-    return replace(left, cutflow=cutflow)
+    is_unseen = ~_took_part(events, n_folds)
+    factors = np.where(events.is_data, 1.0, float(n_folds))[is_unseen]
+    kept = events.take(is_unseen)
+    kept = replace(kept, weights={name: weight * factors for name, weight in kept.weights.items()})
+    cutflow = events.cutflow.then(UNSEEN, {name: _counts(kept, name) for name in events.cutflow.samples})
+    return replace(kept, cutflow=cutflow)
 
 
 def require_unseen(events: Events, n_folds: int) -> None:

@@ -1,7 +1,7 @@
 """A trained cascade: its stages, how it scores events, and how it lies on disk."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -34,6 +34,14 @@ class Cascade:
 
     In mode ``holdout`` one model per stage scores all events; simulation of other folds than 0 took part in its
     training. `provenance` is what a saved cascade says about its making.
+
+    Examples
+    --------
+    Scores of NumPy columns, without a configuration:
+
+    >>> cascade.save("cascade")
+    >>> alone = cb.Cascade.load("cascade").score(dict(events.columns), events.event_id)
+    >>> tighter = cascade.with_working_points({"zee": 0.6})
     """
 
     signal: str
@@ -47,6 +55,10 @@ class Cascade:
 
     def __post_init__(self) -> None:
         require_distinct([stage.name for stage in self.stages])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is copied and pickled: not the compiled models, which are for this machine."""
+        return {entry.name: getattr(self, entry.name) for entry in fields(self)}
 
     @property
     def regions(self) -> tuple[str, ...]:
@@ -79,22 +91,30 @@ class Cascade:
     @property
     def repetition(self) -> dict[str, float]:
         """Share of the most frequent value of each feature in the events that trained, see `inputs.repetition`."""
-        shares = [model.summary.get("repetition", {}) for model in self._models]
-        return {name: share for of_model in shares for name, share in of_model.items()}
+        shares: dict[str, float] = {}
+        for classifier in self.classifiers:
+            shares |= classifier.summary.repetition or {}
+        for model in self._multiclass:
+            shares |= model.summary["repetition"]
+        return shares
 
     @property
-    def _models(self) -> list[Classifier | Multiclass]:
+    def _multiclass(self) -> tuple[Multiclass, ...]:
+        """The multiclass BDTs: the sorter, and those of the final discriminant."""
+        ratios = self.discriminant.ratios if self.discriminant else ()
+        return (*([self.sorter] if self.sorter else []), *(ratio.model for ratio in ratios))
+
+    @property
+    def _models(self) -> tuple[Classifier | Multiclass, ...]:
         """Everything that was trained, the stages first."""
-        models: list[Classifier | Multiclass] = [*self.classifiers]
-        models += [self.sorter] if self.sorter else []
-        if self.discriminant is not None:
-            models += [*self.discriminant.binary[1:], *(ratio.model for ratio in self.discriminant.ratios)]
-        return models
+        further = self.discriminant.binary[1:] if self.discriminant else ()
+        return (*self.classifiers, *further, *self._multiclass)
 
     def unseen(self, events: Events) -> Events:
-        """Return the events whose yields may be believed: all, or with a holdout those that did not train.
+        """Return the events that models may be judged on: all, or with a holdout those that took no part in training.
 
-        The weights of the simulation that is left then stand for all of it; see `holdout.unseen`.
+        In other modes these are all events, as every event is scored by models that never saw it. With a holdout the
+        weights of the simulation that is left stand for all of it; see `holdout.unseen`.
         """
         return holdout.unseen(events, self.n_folds) if self.mode == "holdout" else events
 
@@ -106,20 +126,21 @@ class Cascade:
         unblind: bool = False,
         jobs: int = 1,
     ) -> Scores:
-        """Score events and say in which region each lands.
+        """Return the scores and the region of each event.
 
         Parameters
         ----------
         events : `Events`, or a mapping of feature name -> (n_events,) array, read where it lies if it is float32
         event_id : (n_events,) uint64 from `cascadebdt.events.identify`, with plain columns only
-        unblind : keep what `Events` say is data in the signal region
+        unblind : keep the scores of data in the signal region, with `Events` only: plain columns are never blinded
         jobs : threads; they do not change the result
 
         Raises
         ------
         InputError
             If a feature is missing, columns differ in length, or plain columns come without `event_id`; with a holdout,
-            if `Events` took part in the training (of plain columns it is not known what is simulation: all are scored).
+            if `Events` took part in the training (plain columns are all scored, as they do not tell simulation from
+            data).
         """
         columns, identity = self._columns(events, event_id)
         evaluation = self._evaluator.run(columns, identity, self._borders, jobs=jobs, with_margins=True)
@@ -139,7 +160,7 @@ class Cascade:
         unblind: bool = False,
         jobs: int = 1,
     ) -> RegionArray:
-        """Return the regions alone, ``(n_events,) int8`` as in `Scores`, without memory for scores; see `score`."""
+        """Return the regions alone, ``(n_events,) int8`` as in `Scores`, without memory for margins; see `score`."""
         columns, identity = self._columns(events, event_id)
         region = self._evaluator.run(columns, identity, self._borders, jobs=jobs, with_margins=False).region
         region, _ = self._sorted(columns, identity, region)
@@ -318,7 +339,7 @@ class Cascade:
     def _columns(
         self, events: Events | Mapping[str, AnyArray], event_id: IdArray | None
     ) -> tuple[Mapping[str, AnyArray], IdArray]:
-        """Return the columns and the identity of what is to be scored."""
+        """Return columns and identities to score."""
         if not isinstance(events, Events):
             return events, _checked_identity(events, event_id)
         if self.mode == "holdout":

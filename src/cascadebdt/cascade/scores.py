@@ -16,8 +16,8 @@ BLINDED = -1
 class Scores:
     """The margins and the region of each event; its scores are a view of the margins.
 
-    A margin is the float32 sum of an event's leaves, a score its probability, as XGBoost gives it. Where only margins
-    and regions are looked at, no probability is computed.
+    A margin is the float32 sum of an event's leaves; a score is its probability, as XGBoost computes it. Probabilities
+    are computed when they are first asked for.
 
     Attributes
     ----------
@@ -25,12 +25,18 @@ class Scores:
     final_margin : (n_events,) float32, of the final discriminant of what passes every stage, NaN elsewhere; None
         without one
     region : (n_events,) int8, the code of the region: without validation regions k if stage k (from 0) rejects the
-        event, n_stages for the signal region; `BLINDED` for data that would land there while blind: nothing else of
-        them is kept
+        event, n_stages for the signal region; `BLINDED` for data of the signal region, whose margins are NaN unless
+        unblinded
     regions : names, ``regions[region[i]]`` is the region of event i
     signal : name of the signal process
     sorted_as : (n_events,) float32, the sorter's probability of the background in whose control region it put an
         event, NaN elsewhere; None without a sorter
+
+    Examples
+    --------
+    >>> scores = cascade.score(events)
+    >>> in_signal_region = scores.region == scores.signal_region
+    >>> first_stage = scores.scores[:, 0]
     """
 
     margins: FeatureArray
@@ -75,7 +81,7 @@ class Scores:
         return len(self.regions) - 1
 
     def blinded(self, is_data: BoolArray) -> "Scores":
-        """Return the scores with the data of the signal region dropped."""
+        """Return the scores without those of data in the signal region."""
         hidden = is_data & (self.region == self.signal_region)
         if not hidden.any():
             return self

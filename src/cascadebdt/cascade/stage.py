@@ -1,11 +1,11 @@
 """The parts of a cascade: a classifier of one booster per fold, and a stage, a classifier with its working point."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import xgboost as xgb
 
+from cascadebdt.cascade.summary import TrainingSummary
 from cascadebdt.cascade.working_point import WorkingPoint
 from cascadebdt.errors import InputError
 from cascadebdt.forest.engines import Member
@@ -25,19 +25,19 @@ class Classifier:
     features : in the order the boosters expect
     boosters : one per fold, cut to its best iteration; the booster of fold f never saw an event of fold f. With a
         holdout it is one, that of fold 0
-    summary : numbers about the training, for ``cascade.json``
+    summary : what is told of its training
     """
 
     name: str
     against: tuple[str, ...]
     features: tuple[str, ...]
     boosters: tuple[xgb.Booster, ...]
-    summary: Mapping[str, Any] = field(default_factory=dict)
+    summary: TrainingSummary = field(default_factory=TrainingSummary)
 
     @property
     def is_trained(self) -> bool:
         """Whether there were enough events to train it; if not, every event has the same score."""
-        return "untrained" not in self.summary
+        return self.summary.untrained is None
 
     @property
     def member(self) -> Member:

@@ -13,6 +13,7 @@ from cascadebdt.atomic import write_bytes, write_text
 from cascadebdt.cascade.discriminant import Discriminant, LikelihoodRatio, StageRatio
 from cascadebdt.cascade.multiclass import Multiclass
 from cascadebdt.cascade.stage import Classifier, Stage
+from cascadebdt.cascade.summary import TrainingSummary
 from cascadebdt.cascade.working_point import WorkingPoint
 from cascadebdt.errors import InputError
 
@@ -78,7 +79,7 @@ def save_classifier(classifier: Classifier, directory: Path) -> dict[str, Any]:
         "against": list(classifier.against),
         "features": list(classifier.features),
         "models": _save_models(classifier.boosters, classifier.name, directory),
-        "training": dict(classifier.summary),
+        "training": classifier.summary.to_json(),
     }
 
 
@@ -91,7 +92,9 @@ def load_classifier(entry: Mapping[str, Any], directory: Path) -> Classifier:
         If a model is missing or is not the one that was saved.
     """
     models = _load_models(entry, directory)
-    return Classifier(entry["name"], tuple(entry["against"]), tuple(entry["features"]), models, entry["training"])
+    return Classifier(
+        entry["name"], tuple(entry["against"]), tuple(entry["features"]), models, _summary(entry, directory)
+    )
 
 
 def save_multiclass(model: Multiclass, directory: Path) -> dict[str, Any]:
@@ -160,6 +163,13 @@ def _load_models(entry: Mapping[str, Any], directory: Path) -> tuple[xgb.Booster
             raise InputError(f"{path}: not the model that {FILE_NAME} describes (its SHA-256 differs)")
         boosters.append(xgb.Booster(model_file=bytearray(raw)))
     return tuple(boosters)
+
+
+def _summary(entry: Mapping[str, Any], directory: Path) -> TrainingSummary:
+    try:
+        return TrainingSummary.from_json(entry["training"])
+    except InputError as error:
+        raise InputError(f"{directory / FILE_NAME}: stage '{entry['name']}': training: {error}") from None
 
 
 def _remove_models(directory: Path, *, except_for: Collection[str]) -> None:

@@ -36,7 +36,7 @@ class WorkingPoint:
 
 
 def threshold_at(efficiency: float, *, scores: FeatureArray, weights: FloatArray) -> np.float32:
-    """Return the largest score t for which events with ``score >= t`` keep at least this efficiency.
+    """Return the largest score t for which the events with ``score >= t`` have at least this efficiency.
 
     Parameters
     ----------
@@ -51,7 +51,13 @@ def threshold_at(efficiency: float, *, scores: FeatureArray, weights: FloatArray
     Notes
     -----
     The efficiency is a cumulative sum of signed weights from the highest score down, taken at the end of each group of
-    equal scores. Negative weights make it non-monotone; the first score to reach the target counts.
+    equal scores. Negative weights make it non-monotone; the first score that reaches the target counts.
+
+    Examples
+    --------
+    >>> scores = np.array([0.2, 0.9, 0.4, 0.6], np.float32)
+    >>> print(threshold_at(0.5, scores=scores, weights=np.ones(4)))
+    0.6
     """
     order = np.argsort(-scores, kind="stable")
     descending, kept = scores[order], np.cumsum(weights[order])

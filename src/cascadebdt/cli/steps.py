@@ -67,17 +67,17 @@ def apply_command(
 
     job = Job.of(options)
     folder = cascade or job.products.cascade
-    model = pipeline.load_cascade(job.config, folder)
+    trained = pipeline.load_cascade(job.config, folder)
     if files:
         request = pipeline.Request(files, sample, folder.parent, scores)
         products = job.products.applied
-        pipeline.apply_files(job.config, products, model, request, jobs=job.jobs, progress=job.progress)
+        pipeline.apply_files(job.config, products, trained, request, jobs=job.jobs, progress=job.progress)
         job.say(f"wrote {products.json('histograms')}")
         return
     if sample or scores:
         raise click.UsageError("--sample and --scores go with --files")
     events = loading.select(job.config, jobs=job.jobs, progress=job.progress)
-    pipeline.apply(job.config, job.products, events, model, jobs=job.jobs)
+    pipeline.apply(job.config, job.products, events, trained, jobs=job.jobs)
     job.say(f"wrote {job.products.json('histograms')}")
 
 

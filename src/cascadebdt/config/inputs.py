@@ -55,7 +55,7 @@ class NtupleConfig(Section):
     )
     aliases: dict[Name, str] = Field(
         default={},
-        description="Names for branches whose own names are no words of the expression language.",
+        description="Names for branches whose own names are no identifiers, for use in expressions.",
         examples=[{"met": "MET_CoreAuxDyn.met"}],
     )
     mev: Texts = Field(

@@ -16,6 +16,11 @@ def load(path: str | Path) -> Config:
     ------
     ConfigError
         If the file is missing, is not YAML, or its content is not a valid configuration; with file, line and path.
+
+    Examples
+    --------
+    >>> config = cb.load_config("configs/wh_dark_photon.yaml")
+    >>> luminosity = config.luminosity_fb  # in inverse femtobarn
     """
     path = Path(path)
     return Config.of(document.read(path), path.resolve().parent)

@@ -140,15 +140,15 @@ def _section(part: Part, heading: str, headings: dict[str, str]) -> str:
 
 
 def _row(key: str, value: Schema, *, required: bool, headings: dict[str, str]) -> str:
-    default = "required" if required else _code(value["default"]) if _is_told(value) else ""
+    default = "required" if required else _code(value["default"]) if _is_listed(value) else ""
     cells = [f"`{key}`", _type(value, headings), default, _unit(value), value["description"]]
     cells.append("; ".join(map(_code, value["examples"])))
     escaped = [cell.replace("|", r"\|") for cell in cells]
     return f"| {' | '.join(escaped)} |"
 
 
-def _is_told(value: Schema) -> bool:
-    """Whether the default of a key is told: that of a section follows from its own keys."""
+def _is_listed(value: Schema) -> bool:
+    """Whether the default of a key is listed: that of a section follows from its own keys."""
     return "default" in value and not (isinstance(value["default"], dict) and any(_refs(value)))
 
 
@@ -192,8 +192,8 @@ def _simple_type(value: Schema, headings: dict[str, str]) -> str:
 
 def _limits(value: Schema) -> str:
     bounds = {"exclusiveMinimum": ">", "minimum": "≥", "exclusiveMaximum": "<", "maximum": "≤"}
-    told = [f"{sign} {value[key]:,g}" for key, sign in bounds.items() if abs(value.get(key, LARGEST)) < LARGEST]
-    return f" ({', '.join(told)})" if told else ""
+    limits = [f"{sign} {value[key]:,g}" for key, sign in bounds.items() if abs(value.get(key, LARGEST)) < LARGEST]
+    return f" ({', '.join(limits)})" if limits else ""
 
 
 def _anchor(heading: str) -> str:

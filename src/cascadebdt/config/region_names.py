@@ -16,10 +16,10 @@ def names(stages: Iterable[tuple[str, bool]]) -> tuple[str, ...]:
     ----------
     stages : name of each stage, and whether it has a validation region
     """
-    found = []
+    regions: list[str] = []
     for stage, is_validated in stages:
-        found += [f"{CONTROL}{stage}", *([f"{VALIDATION}{stage}"] if is_validated else [])]
-    return (*found, SIGNAL_REGION)
+        regions += [f"{CONTROL}{stage}", *([f"{VALIDATION}{stage}"] if is_validated else [])]
+    return (*regions, SIGNAL_REGION)
 
 
 def is_control(region: str) -> bool:

@@ -26,7 +26,7 @@ BLOCK = 1 << 20  # entries of a column read at a time
 
 
 @dataclass(frozen=True)
-class StoredColumn:
+class DiskColumn:
     """One column on disk."""
 
     branch: Any
@@ -36,28 +36,28 @@ class StoredColumn:
 
     def __getitem__(self, rows: AnyArray) -> FeatureArray:
         """Read the values of some rows, which a mask or increasing indices choose, ``(n_rows,) float32``."""
-        wanted: IntArray = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
-        found = np.empty(len(wanted), FEATURE)
+        entries: IntArray = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
+        values = np.empty(len(entries), FEATURE)
         for first in range(0, len(self), BLOCK):
-            begin, end = np.searchsorted(wanted, (first, first + BLOCK))
+            begin, end = np.searchsorted(entries, (first, first + BLOCK))
             if begin < end:
-                low, high = int(wanted[begin]), int(wanted[end - 1]) + 1
-                values = self.branch.array(entry_start=low, entry_stop=high, library="np")
-                found[begin:end] = values[wanted[begin:end] - low]
-        return found
+                low, high = int(entries[begin]), int(entries[end - 1]) + 1
+                block = self.branch.array(entry_start=low, entry_stop=high, library="np")
+                values[begin:end] = block[entries[begin:end] - low]
+        return values
 
 
-class StoredColumns(Mapping[str, StoredColumn]):
+class DiskColumns(Mapping[str, DiskColumn]):
     """The features of a file that `write` made."""
 
     def __init__(self, path: Path, names: Iterable[str]) -> None:
         self._tree = uproot.open(path, array_cache=None)[TREE]
         self._names = tuple(names)
 
-    def __getitem__(self, name: str) -> StoredColumn:
+    def __getitem__(self, name: str) -> DiskColumn:
         if name not in self._names:
             raise KeyError(name)
-        return StoredColumn(self._tree[name])
+        return DiskColumn(self._tree[name])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -76,7 +76,7 @@ def write(path: Path, samples: Iterable[Iterable[Events]]) -> Events:
 
     Returns
     -------
-    `Events` in canonical order whose columns are `StoredColumns`; a row takes 22 bytes of memory
+    `Events` in canonical order whose columns are `DiskColumns`; a row takes 22 bytes of memory
 
     Raises
     ------
@@ -96,7 +96,7 @@ def write(path: Path, samples: Iterable[Iterable[Events]]) -> Events:
             raise TrainingError("no simulated event passes the selection; loosen it or add simulation")
     return replace(
         parts[0],
-        columns=cast(Mapping[str, FeatureArray], StoredColumns(path, names)),
+        columns=cast(Mapping[str, FeatureArray], DiskColumns(path, names)),
         weights={NOMINAL: np.concatenate([part.weights[NOMINAL] for part in parts])},
         event_id=np.concatenate([part.event_id for part in parts]),
         process=np.concatenate([part.process for part in parts]),
@@ -132,15 +132,15 @@ def _packed(events: Events) -> AnyArray:
 
 def _unpacked(rows: AnyArray, like: Events) -> Events:
     """Return records as events with the names of others."""
-    found = {key: rows[f"{key[0]} {key[1]}"].copy() for key in _fields(like)}
+    fields = {key: rows[f"{key[0]} {key[1]}"].copy() for key in _fields(like)}
     return replace(
         like,
-        columns={name: found["column", name] for name in like.columns},
-        weights={name: found["weight", name] for name in like.weights},
-        event_id=found["row", "event_id"],
-        process=found["row", "process"],
-        sample=found["row", "sample"],
-        variation=found["row", "variation"],
+        columns={name: fields["column", name] for name in like.columns},
+        weights={name: fields["weight", name] for name in like.weights},
+        event_id=fields["row", "event_id"],
+        process=fields["row", "process"],
+        sample=fields["row", "sample"],
+        variation=fields["row", "variation"],
     )
 
 

@@ -1,4 +1,4 @@
-"""`Events`: selected events as flat columns, with weights per variation and an identity that no order can change."""
+"""`Events`: selected events as flat columns, with weights per variation and an identity that no order changes."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -46,6 +46,12 @@ class Events:
     cutflow : of the nominal selection
     files : the files read, by sample
     ledger : what became of each file, those left out included
+
+    Examples
+    --------
+    >>> events = cb.select(config)
+    >>> met = events.columns["met"][events.of_process("zee")]
+    >>> expected = events.weights["nominal"][events.of_process("zee")].sum()
     """
 
     columns: Mapping[str, FeatureArray]
@@ -95,8 +101,8 @@ class Events:
 def identify(numbers: Sequence[AnyArray], *, salt: str) -> IdArray:
     """Hash the integers that identify an event to 64 bits.
 
-    The hash is a chain of splitmix64 finalisers (Steele, Lea, Flood, OOPSLA 2014, doi:10.1145/2660193.2660195), so that
-    every bit of every number counts and its remainder is evenly spread.
+    The hash is a chain of splitmix64 finalisers, so that every bit of every number counts and its remainder is evenly
+    spread. It is part of every trained cascade: with another hash, events would be scored by models that saw them.
 
     Parameters
     ----------
@@ -106,7 +112,12 @@ def identify(numbers: Sequence[AnyArray], *, salt: str) -> IdArray:
     Returns
     -------
     (n_events,) uint64
+
+    References
+    ----------
+    G.L. Steele, D. Lea, C.H. Flood, OOPSLA 2014, doi:10.1145/2660193.2660195.
     """
+    # Python's own hash of a text differs from process to process.
     start = np.frombuffer(hashlib.sha256(salt.encode()).digest()[:8], np.uint64)[0] if salt else np.uint64(0)
     identity = np.full(len(numbers[0]), start, np.uint64)
     for number in numbers:
@@ -115,7 +126,8 @@ def identify(numbers: Sequence[AnyArray], *, salt: str) -> IdArray:
 
 
 def mix(z: IdArray) -> IdArray:
-    """Apply one step of splitmix64; uint64 arithmetic wraps as intended."""
+    """Apply one step of splitmix64: the increment, then the finaliser; uint64 arithmetic wraps as intended."""
+    # Without the increment 0 would be a fixed point, and in a chain run and luminosity block are often 0.
     z = z + np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

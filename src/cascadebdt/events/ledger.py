@@ -72,8 +72,8 @@ def require_unique(events: Events, sources: Sequence[Source], config: Config, re
     InputError
         Naming the event and the two places.
     """
-    found = np.sort(events.event_id[events.is_data & events.is_nominal])
-    twice = np.unique(found[1:][found[1:] == found[:-1]])
+    ids = np.sort(events.event_id[events.is_data & events.is_nominal])
+    twice = np.unique(ids[1:][ids[1:] == ids[:-1]])
     if not len(twice):
         return
     seen: dict[Place, str] = {}
@@ -88,7 +88,7 @@ def _require_new(
     config: Config,
     reader: Reader,
     twice: IdArray,
-    seen: dict[tuple[int | str, ...], str],
+    seen: dict[Place, str],
 ) -> None:
     """Note the places of the suspects in one range of entries; raise at the second place of an event."""
     names = config.ntuples.event_id
@@ -102,7 +102,7 @@ def _require_new(
         if key in seen:
             label = ", ".join(f"{name} {value}" for name, value in zip(names or ("entry",), event, strict=True))
             raise InputError(
-                f"data: the event ({label}) is there twice, at {seen[key]} and at {place}; "
+                f"data: the event ({label}) appears twice, at {seen[key]} and at {place}; "
                 "expected each event once: remove the copy from samples.files or from the file"
             )
         seen[key] = place

@@ -23,9 +23,9 @@ from cascadebdt.ntuple import EntryRange, Reader, ranges
 from cascadebdt.progress import Progress, silent
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Part:
-    """What a range of entries gave: selected events of every variation, and the counts of the first."""
+    """What a range of entries gave: selected events of every variation, and the counts of the nominal one."""
 
     entries: EntryRange
     events: list[Events]
@@ -40,14 +40,19 @@ def select(config: Config, *, jobs: int = 1, nominal_only: bool = False, progres
     config : the analysis
     jobs : chunks computed at a time, while the next ones are read; it does not change the result
     nominal_only : leave out variations that have events of their own
-    progress : told of every chunk
+    progress : wraps the chunks and shows how many are done
 
     Raises
     ------
     ConfigError
         If an expression is wrong or names what the files do not hold.
     InputError
-        If a file, a weight or a feature is not usable, or if an event of data is there twice.
+        If a file, a weight or a feature is not usable, or if an event of data appears twice.
+
+    Examples
+    --------
+    >>> events = cb.select(config, jobs=2)
+    >>> met, weight = events.columns["met"], events.weights["nominal"]
     """
     names = _Names.of(config, nominal_only=nominal_only)
     with Reader(config.ntuples) as reader:
@@ -72,14 +77,14 @@ def _read_all(
     """Read all sources; those that turn out to have a bad file that may be skipped are read again without it."""
     done: dict[str, tuple[Source, list[_Part]]] = {source.name: (source, []) for source in wanted}
     while wanted:
-        tasks = _tasks(wanted, config)
+        items = _items(wanted, config)
         bad: dict[str, Source] = {}
         for source in wanted:
             done[source.name] = (source, [])
         with closing(
-            _parts(tasks, config, names, reader, jobs=jobs, progress=progress, description="reading and selecting")
-        ) as found:
-            for (source, _), outcome in zip(tasks, found, strict=True):
+            _parts(items, config, names, reader, jobs=jobs, progress=progress, description="reading and selecting")
+        ) as outcomes_in_order:
+            for (source, _), outcome in zip(items, outcomes_in_order, strict=True):
                 if isinstance(outcome, FileError):
                     known = bad.get(source.name, source)
                     if outcome.location not in known.skipped:
@@ -90,7 +95,7 @@ def _read_all(
     return list(done.values())
 
 
-def _tasks(wanted: Sequence[Source], config: Config) -> list[tuple[Source, EntryRange]]:
+def _items(wanted: Sequence[Source], config: Config) -> list[tuple[Source, EntryRange]]:
     return [
         (source, part)
         for source in wanted
@@ -100,7 +105,7 @@ def _tasks(wanted: Sequence[Source], config: Config) -> list[tuple[Source, Entry
 
 
 def _parts(
-    tasks: Sequence[tuple[Source, EntryRange]],
+    items: Sequence[tuple[Source, EntryRange]],
     config: Config,
     names: "_Names",
     reader: Reader,
@@ -111,12 +116,12 @@ def _parts(
 ) -> Generator[_Part | FileError, None, None]:
     """Yield what each range of entries gives, in order, or why its file cannot be read if it may be skipped."""
 
-    def compute(task: tuple[Source, EntryRange], chunk: ak.Array | FileError) -> _Part | FileError:
-        return chunk if isinstance(chunk, FileError) else _select(*task, chunk, config, names)
+    def compute(item: tuple[Source, EntryRange], chunk: ak.Array | FileError) -> _Part | FileError:
+        return chunk if isinstance(chunk, FileError) else _select(*item, chunk, config, names)
 
     return outcomes(
-        tasks,
-        lambda task: _read(*task, config, reader),
+        items,
+        lambda item: _read(*item, config, reader),
         compute,
         jobs=jobs,
         progress=progress,
@@ -140,7 +145,7 @@ def stream(
     samples : what to read, with the files to read; alternative samples give events of their variation
     jobs : chunks computed at a time, while the next ones are read; it does not change the result
     nominal_only : leave out variations that have events of their own
-    progress : told of every chunk
+    progress : wraps the chunks and shows how many are done
 
     Yields
     ------
@@ -153,14 +158,14 @@ def stream(
     """
     names = _Names.of(config, nominal_only=nominal_only)
     empty = Cutflow.empty(tuple(cut.name for cut in config.selection), tuple(s.name for s in config.samples))
-    tasks = _tasks(sources_of(config, samples, nominal_only=nominal_only), config)
+    items = _items(sources_of(config, samples, nominal_only=nominal_only), config)
     with (
         Reader(config.ntuples) as reader,
         closing(
-            _parts(tasks, config, names, reader, jobs=jobs, progress=progress, description="reading and scoring")
-        ) as found,
+            _parts(items, config, names, reader, jobs=jobs, progress=progress, description="reading and scoring")
+        ) as parts,
     ):
-        for (source, _), part in zip(tasks, found, strict=True):
+        for (source, _), part in zip(items, parts, strict=True):
             if isinstance(part, FileError):
                 raise part
             cutflow = empty.add(source.name, part.counts) if NOMINAL in source.plans else empty
@@ -246,7 +251,7 @@ def _read(source: Source, part: EntryRange, config: Config, reader: Reader) -> a
 def _select(source: Source, part: EntryRange, chunk: ak.Array, config: Config, names: _Names) -> _Part:
     """Select the events of a range of entries in every variation."""
     event_id = ledger.identity(chunk, part, source, config)
-    found: list[Events] = []
+    selected: list[Events] = []
     counted: list[Counts] = []
     (first, plan), *others = source.plans.items()
     nominal, varied = plan.apply_with(dict(others), Branches(chunk, n_events=part.stop - part.start))
@@ -254,9 +259,9 @@ def _select(source: Source, part: EntryRange, chunk: ak.Array, config: Config, n
         weights = _weights(table, source, part, list(weight_factors(config)))
         _, counts = selection.apply(table.passed, weights[NOMINAL])
         _require_finite(table, part)
-        found.append(_events(table, weights, event_id, source, variation, names))
+        selected.append(_events(table, weights, event_id, source, variation, names))
         counted.append(counts)
-    return _Part(part, found, counted[0])
+    return _Part(part, selected, counted[0])
 
 
 def _varied(table: FeatureTable) -> FeatureTable:

@@ -7,42 +7,42 @@ from typing import TypeVar
 
 from cascadebdt.progress import Progress
 
-READERS = 3  # reads at a time: each may wait for a disk or a server
+MAX_READS = 3  # at a time: each may wait for a disk or a server
 
-Task = TypeVar("Task")
+Item = TypeVar("Item")
 Chunk = TypeVar("Chunk")
 Outcome = TypeVar("Outcome")
 
 
 def outcomes(
-    tasks: Sequence[Task],
-    read: Callable[[Task], Chunk],
-    compute: Callable[[Task, Chunk], Outcome],
+    items: Sequence[Item],
+    read: Callable[[Item], Chunk],
+    compute: Callable[[Item, Chunk], Outcome],
     *,
     jobs: int,
     progress: Progress,
     description: str,
 ) -> Generator[Outcome, None, None]:
-    """Yield what `compute` makes of every task and what `read` returns for it, in the order of the tasks.
+    """Yield what `compute` makes of every item and what `read` returns for it, in the order of the items.
 
-    At most ``jobs + READERS`` chunks are in memory. An error ends everything at once, also if the caller stops early.
+    At most ``jobs + MAX_READS`` chunks are in memory. An error ends everything at once, also if the caller stops early.
 
     Parameters
     ----------
     jobs : chunks computed at a time
-    progress, description : shown for every task
+    progress, description : shown for every item
     """
     waiting: deque[Future[Outcome]] = deque()
-    readers, workers = ThreadPoolExecutor(READERS), ThreadPoolExecutor(jobs)
+    readers, workers = ThreadPoolExecutor(MAX_READS), ThreadPoolExecutor(jobs)
 
-    def submit(task: Task) -> Future[Outcome]:
-        chunk = readers.submit(read, task)
-        return workers.submit(lambda: compute(task, chunk.result()))
+    def submit(item: Item) -> Future[Outcome]:
+        chunk = readers.submit(read, item)
+        return workers.submit(lambda: compute(item, chunk.result()))
 
     try:
-        for task in progress(tasks, description):
-            waiting.append(submit(task))
-            if len(waiting) >= jobs + READERS:
+        for item in progress(items, description):
+            waiting.append(submit(item))
+            if len(waiting) >= jobs + MAX_READS:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

@@ -69,9 +69,9 @@ class Cutflow(Record):
         return replace(
             self,
             cuts=(*self.cuts, cut),
-            entries=longer(self.entries, [found.entries for found in last]),
-            sumw=longer(self.sumw, [found.sumw for found in last]),
-            sumw2=longer(self.sumw2, [found.sumw2 for found in last]),
+            entries=longer(self.entries, [after.entries for after in last]),
+            sumw=longer(self.sumw, [after.sumw for after in last]),
+            sumw2=longer(self.sumw2, [after.sumw2 for after in last]),
         )
 
     @property
@@ -93,7 +93,7 @@ class Cutflow(Record):
     def without(self, sample: str, n_events: int) -> "Cutflow":
         """Return the cutflow with `n_events` unweighted selected events of a sample taken out of every cut.
 
-        They stay in the entries before any cut, which the file itself tells.
+        They stay in the entries before any cut, which anyone can read off the file.
         """
         removed = np.zeros(self.entries.shape)
         removed[self.samples.index(sample), 1:] = n_events

@@ -56,25 +56,25 @@ def all_sources(config: Config, *, nominal_only: bool) -> list[Source]:
         If a file is not usable and may not be skipped.
     """
     alternatives = {} if nominal_only else alternative_samples(config)
-    found = [_source(config, sample, NOMINAL, with_shifts=not nominal_only) for sample in config.samples]
-    found += [_source(config, sample, variation, with_shifts=False) for variation, sample in alternatives.items()]
-    ntuple.require_matches([file for source in found for file in source.files], config.ntuples)
-    return found
+    sources = [_source(config, sample, NOMINAL, with_shifts=not nominal_only) for sample in config.samples]
+    sources += [_source(config, sample, variation, with_shifts=False) for variation, sample in alternatives.items()]
+    ntuple.require_matches([file for source in sources for file in source.files], config.ntuples)
+    return sources
 
 
 def sources_of(
     config: Config, samples: Sequence[SampleConfig | SampleSystematic], *, nominal_only: bool
 ) -> list[Source]:
-    """Do the same for some samples, alternative ones included, with the variations of their own events or without."""
+    """Do as `all_sources` for some samples, which may be alternative ones."""
     variations = {sample.name: variation for variation, sample in alternative_samples(config).items()}
-    found = [
+    sources = [
         _source(config, sample, NOMINAL, with_shifts=not nominal_only)
         if isinstance(sample, SampleConfig)
         else _source(config, sample, variations[sample.name], with_shifts=False)
         for sample in samples
     ]
-    ntuple.require_matches([file for source in found for file in source.files], config.ntuples)
-    return found
+    ntuple.require_matches([file for source in sources for file in source.files], config.ntuples)
+    return sources
 
 
 def without(source: Source, error: FileError, config: Config) -> Source:
@@ -90,7 +90,7 @@ def without(source: Source, error: FileError, config: Config) -> Source:
     _require_skippable(error, config, is_simulation=not source.is_data, cross_section_pb=source.cross_section_pb)
     log.warning("skipped: %s", error)
     skipped = {**source.skipped, error.location: str(error)}
-    files = _some([file for file in source.files if file.location != error.location], source.name, skipped)
+    files = _required([file for file in source.files if file.location != error.location], source.name, skipped)
     return replace(source, files=files, scale=_scale(config, files, source.cross_section_pb), skipped=skipped)
 
 
@@ -144,10 +144,10 @@ def _files(
             _require_skippable(error, config, is_simulation=is_simulation, cross_section_pb=sample.cross_section_pb)
             log.warning("skipped: %s", error)
             skipped[location] = str(error)
-    return _some(files, sample.name, skipped), skipped
+    return _required(files, sample.name, skipped), skipped
 
 
-def _some(files: list[NtupleFile], sample: str, skipped: Mapping[str, str]) -> tuple[NtupleFile, ...]:
+def _required(files: list[NtupleFile], sample: str, skipped: Mapping[str, str]) -> tuple[NtupleFile, ...]:
     if not files:
         raise InputError(f"sample '{sample}': every file was skipped, the first because {next(iter(skipped.values()))}")
     return tuple(files)

@@ -101,8 +101,8 @@ def build(
         for row, node in enumerate(nodes):
             writer.add(f"{array}[{row}, i] = {writer.number(node)}")
     called = {n.function for tree in [*conditions, *features, *numbers] for n in walk(tree) if isinstance(n, Call)}
-    own = [found for name, found in sorted(registered().items()) if name in called]
-    imports = "".join(f"own_{found.name} = compiled({found.name!r}, {found.digest!r})\n" for found in own)
+    own = [function for name, function in sorted(registered().items()) if name in called]
+    imports = "".join(f"own_{function.name} = compiled({function.name!r}, {function.digest!r})\n" for function in own)
     header = HEADER.format(
         own=imports, arguments=", ".join(["n", "values", *arguments, "conditions", "features", "numbers"])
     )

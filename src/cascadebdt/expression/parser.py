@@ -52,7 +52,7 @@ def parse(text: str, *, path: str, objects: Collection[str] = ()) -> Node:
     source = Text(text, path)
     too_deep = ConfigError(f"{path}: '{source.original[:24]}...' is nested too deeply")
     try:
-        tree = _Reader(source, objects).scalar(_python_tree(source))
+        tree = _Translator(source, objects).scalar(_python_tree(source))
     except (MemoryError, RecursionError):
         raise too_deep from None
     if depth(tree) > MAX_DEPTH:
@@ -72,13 +72,13 @@ def _python_tree(source: Text) -> ast.expr:
         ) from None
 
 
-class _Reader:
-    """Turns Python's syntax tree into ours, node by node."""
+class _Translator:
+    """Translates Python's syntax tree into ours, node by node."""
 
     def __init__(self, source: Text, objects: Collection[str]) -> None:
         self.source = source
         self.objects = objects
-        self.readers: dict[type[ast.expr], Callable[[Any], Node]] = {
+        self.translators: dict[type[ast.expr], Callable[[Any], Node]] = {
             ast.Constant: self._constant,
             ast.Name: self._name,
             ast.Attribute: self._attribute,
@@ -92,19 +92,19 @@ class _Reader:
         }
 
     def scalar(self, node: ast.expr) -> Node:
-        """Read a node that must not be ragged."""
-        tree = self.read(node)
+        """Translate a node that must not be ragged."""
+        tree = self.translate(node)
         for name in spaces(tree):
             cure = f"; reduce it ({', '.join(functions.REDUCTIONS)}) or take one candidate, {name}[0]"
             raise self._wrong(f"one value per '{name}' where one per event is needed", node, cure)
         return tree
 
-    def read(self, node: ast.expr) -> Node:
-        """Read any node."""
-        reader = self.readers.get(type(node))
-        if reader is None:
+    def translate(self, node: ast.expr) -> Node:
+        """Translate any node."""
+        translator = self.translators.get(type(node))
+        if translator is None:
             raise self._forbidden(node, f"{type(node).__name__} is not part of the language")
-        return reader(node)
+        return translator(node)
 
     def _wrong(self, what: str, node: ast.expr, cure: str = "") -> ConfigError:
         return self.source.wrong(what, node.col_offset, node.end_col_offset or node.col_offset + 1, cure)
@@ -142,7 +142,7 @@ class _Reader:
         return self._particle(node.value, whole=node).field(node.attr)
 
     def _indexed(self, node: ast.expr) -> Particle:
-        """Read ``name`` or ``name[index]``, whatever it names."""
+        """Translate ``name`` or ``name[index]``, whatever it names."""
         name, index = (node.value, node.slice) if isinstance(node, ast.Subscript) else (node, None)
         if not isinstance(name, ast.Name):
             raise self._forbidden(node, "expected a name or name[index]")
@@ -153,7 +153,7 @@ class _Reader:
         return Particle(name.id, index.value)
 
     def _particle(self, node: ast.expr, *, whole: ast.expr) -> Particle:
-        """Read a candidate of an object; `whole` is what an error shows."""
+        """Translate a candidate of an object; `whole` is what an error shows."""
         if not isinstance(node, ast.Name | ast.Subscript):
             raise self._wrong("expected a candidate such as photon[0]", whole)
         particle = self._indexed(node)
@@ -163,11 +163,11 @@ class _Reader:
         return particle
 
     def _unary(self, node: ast.UnaryOp) -> Node:
-        operand = self.read(node.operand)
+        operand = self.translate(node.operand)
         return operand if isinstance(node.op, ast.UAdd) else Call(UNARY[type(node.op)], (operand,))
 
     def _binary(self, node: ast.BinOp) -> Node:
-        operands = [self.read(node.left), self.read(node.right)]
+        operands = [self.translate(node.left), self.translate(node.right)]
         kind = type(node.op)
         if kind in BITWISE:
             if not all(functions.is_condition(operand) for operand in operands):
@@ -180,10 +180,10 @@ class _Reader:
 
     def _logic(self, node: ast.BoolOp) -> Node:
         name = "and" if isinstance(node.op, ast.And) else "or"
-        return reduce(lambda left, right: self._combine(name, [left, right], node), map(self.read, node.values))
+        return reduce(lambda left, right: self._combine(name, [left, right], node), map(self.translate, node.values))
 
     def _comparison(self, node: ast.Compare) -> Node:
-        operands = [self.read(operand) for operand in (node.left, *node.comparators)]
+        operands = [self.translate(operand) for operand in (node.left, *node.comparators)]
         links = []
         for operator, left, right in zip(node.ops, operands, operands[1:], strict=False):
             if type(operator) not in COMPARISONS:
@@ -192,7 +192,7 @@ class _Reader:
         return reduce(lambda left, right: self._combine("and", [left, right], node), links)
 
     def _choice(self, node: ast.IfExp) -> Node:
-        return self._combine("where", [self.read(part) for part in (node.test, node.body, node.orelse)], node)
+        return self._combine("where", [self.translate(part) for part in (node.test, node.body, node.orelse)], node)
 
     def _call(self, node: ast.Call) -> Node:
         if not isinstance(node.func, ast.Name):
@@ -223,16 +223,16 @@ class _Reader:
 
     def _elementwise(self, name: str, node: ast.Call) -> Node:
         if name in ("min", "max") and len(node.args) > 1:
-            arguments = map(self.read, node.args)
+            arguments = map(self.translate, node.args)
             return reduce(lambda left, right: self._combine(name, [left, right], node), arguments)
         own = registered().get(name)
         self._expect(name, node, own.arity if own else functions.ARITY[name])
         if name == "pi":
             return Number(math.pi)
-        return self._combine(name, [self.read(argument) for argument in node.args], node)
+        return self._combine(name, [self.translate(argument) for argument in node.args], node)
 
     def _shape(self, name: str, node: ast.Call) -> Node:
-        """Read a function of all candidates of one object."""
+        """Translate a function of all candidates of one object."""
         self._expect(name, node, 1)
         particle = self._particle(node.args[0], whole=node)
         if particle.index is not None:
@@ -255,7 +255,7 @@ class _Reader:
         (argument,) = node.args
         if name == "count" and isinstance(argument, ast.Name):
             return Reduce("count", self._particle(argument, whole=node).object, Number(1.0))
-        tree = self.read(argument)
+        tree = self.translate(argument)
         for space in spaces(tree):
             return Reduce(name, space, tree)
         cure = f"; {name}() takes one value per candidate, such as {next(iter(self.objects), 'jet')}.pt > 30"

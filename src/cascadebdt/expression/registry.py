@@ -46,6 +46,13 @@ def register(function: F) -> F:
     ------
     ConfigError
         If it is no such function, or if its name belongs to the language.
+
+    Examples
+    --------
+    >>> @cb.register
+    ... def recoil(pt, met, dphi):
+    ...     return math.sqrt(pt**2 + met**2 + 2 * pt * met * math.cos(dphi))
+    >>> feature = "recoil(electron[0].pt, MET_pt, 0.5)"  # in a configuration
     """
     name = getattr(function, "__name__", "")
     if not isinstance(function, FunctionType) or not name.isidentifier() or name.startswith("_"):
@@ -78,10 +85,10 @@ def compiled(name: str, digest: str) -> Any:
     ConfigError
         If this process has not registered it, or has registered other code under its name.
     """
-    found = _registered.get(name)
-    if found is None or found.digest != digest:
-        raise ConfigError(f"function '{name}' is not registered in this process, or is another one; register it first")
-    return numba.njit(nogil=True, error_model="numpy")(found.function)
+    own = _registered.get(name)
+    if own is None or own.digest != digest:
+        raise ConfigError(f"function '{name}' is not registered in this process, or with other code; register it first")
+    return numba.njit(nogil=True, error_model="numpy")(own.function)
 
 
 def _require_closed(name: str, function: FunctionType) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from cascadebdt.arrays import OFFSET, WEIGHT, AnyArray, FloatArray, IntArray
 from cascadebdt.errors import InputError, did_you_mean
 from cascadebdt.expression import Program, Value
-from cascadebdt.kernels.ragged import element, events
+from cascadebdt.kernels.ragged import element, of_events
 
 Flat = tuple[IntArray | None, AnyArray]
 
@@ -77,7 +77,7 @@ class Branches:
         if offsets is None:
             return None, content[self.rows]
         if id(offsets) not in self._taken:  # the source keeps its offsets alive
-            self._taken[id(offsets)] = events(offsets, self.rows)
+            self._taken[id(offsets)] = of_events(offsets, self.rows)
         new_offsets, index = self._taken[id(offsets)]
         return new_offsets, content[index]
 
@@ -158,7 +158,7 @@ class Shift:
             return per_event if offsets is None else np.repeat(per_event, np.diff(offsets))
         if offsets is None:
             raise InputError(f"shift of '{self.branch}': it has one number per event, but '{value}' has a list")
-        same = value.name.partition("_")[0] == self.branch.partition("_")[0]
-        if not same or not np.array_equal(own, offsets):
+        is_same_collection = value.name.partition("_")[0] == self.branch.partition("_")[0]
+        if not is_same_collection or not np.array_equal(own, offsets):
             raise InputError(f"shift of '{self.branch}': '{value}' does not belong to the same collection")
         return branches.lists(value.name)[1]

@@ -36,7 +36,7 @@ def definition(
 def difference(
     kept: Mapping[str, Any], *, features: Mapping[str, str], objects: Mapping[str, ObjectConfig]
 ) -> str | None:
-    """Say in which feature a configuration differs from what `definition` kept, and how; None if in none.
+    """Return in which feature a configuration differs from what `definition` kept, and how; None if in none.
 
     Spelling does not matter: expressions are compared as trees.
     """
@@ -46,9 +46,10 @@ def difference(
         before, now = _tree(text, {**kept["objects"], **objects}), _tree(features[name], objects)
         if before != now:
             return f"feature '{name}' was '{text}' and is '{features[name]}'"
-        for one in _objects(now, objects):
-            if _canonical(kept["objects"].get(one)) != _canonical(objects[one].model_dump(mode="json", by_alias=True)):
-                return f"feature '{name}' depends on the object '{one}', which has changed"
+        for other in _objects(now, objects):
+            current = objects[other].model_dump(mode="json", by_alias=True)
+            if _canonical(kept["objects"].get(other)) != _canonical(current):
+                return f"feature '{name}' depends on the object '{other}', which has changed"
     functions = definition(kept["expressions"], features=features, objects=objects)["functions"]
     for function, digest in kept["functions"].items():
         if functions.get(function) != digest:
@@ -62,10 +63,10 @@ def _tree(text: str, objects: Iterable[str]) -> Node:
 
 def _objects(tree: Node, objects: Mapping[str, ObjectConfig]) -> list[str]:
     """Return the objects that an expression depends on, those that others are away from or made of included."""
-    found = objects_in([tree])
-    for name in found:
-        found += [other for other in (*objects[name].away_from, *(objects[name].pairs or ())) if other not in found]
-    return found
+    names = objects_in([tree])
+    for name in names:  # grows while it runs: objects of objects come too
+        names += [other for other in (*objects[name].away_from, *(objects[name].pairs or ())) if other not in names]
+    return names
 
 
 def _canonical(content: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""The candidates of an object: collected, selected, freed of overlaps and sorted, event by event."""
+"""The candidates of an object: collected, selected, cleaned of overlaps and sorted, event by event."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from cascadebdt.features.branches import Branches
 from cascadebdt.kernels.ragged import (
     apart,
     arrange,
-    couples,
-    events,
     from_cartesian,
     gather,
+    of_events,
+    pair_momenta,
+    pairs,
     scatter,
     select,
     slots,
-    sums,
 )
 
 Candidates = tuple[IntArray, FloatArray]
@@ -40,7 +40,7 @@ Cell: TypeAlias = str | float | Cartesian
 
 def taken(candidates: Candidates, rows: IntArray) -> Candidates:
     """Return the candidates of some events."""
-    offsets, index = events(candidates[0], rows)
+    offsets, index = of_events(candidates[0], rows)
     return offsets, gather(candidates[1], index, len(candidates[1]))
 
 
@@ -51,7 +51,10 @@ def _finish(
     program: Program,
     near: list[tuple[tuple[FloatArray, FloatArray], Candidates, tuple[int, int], float]],
 ) -> Candidates:
-    """Select, free of overlaps and sort: `near` holds own eta and phi, the other object, rows of its eta and phi."""
+    """Select candidates, remove overlaps and sort.
+
+    `near` holds own eta and phi, the other object, the rows of its eta and phi, and the least distance.
+    """
     conditions, _, keys = program.run(table.shape[1], table)
     keep = conditions[0] if len(conditions) else np.ones(table.shape[1], np.bool_)
     for (own_eta, own_phi), (other_offsets, others), (eta, phi), radius in near:
@@ -66,16 +69,16 @@ def _finish(
 
 @dataclass(frozen=True)
 class ObjectPlan:
-    """How the candidates of one object are found.
+    """How the candidates of one object are selected.
 
     Attributes
     ----------
-    lengths : per collection, the branch that tells how many candidates there are
+    lengths : per collection, a branch whose lists are as long as there are candidates
     cells : per field, per collection: the branch, a constant, or what is computed from Cartesian momenta
     fields : names of the fields; the first `n_kept` are needed of the selected candidates
     values : rows, in the table of bare names, of what `where` and `order` need beside fields
     program : `where` and `order`, if there are any
-    away_from : other objects, which are found before, and the least distance to them
+    away_from : other objects, which are selected before, the least distance to them, rows of their eta and phi
     """
 
     name: str
@@ -152,7 +155,7 @@ class ObjectPlan:
 
 @dataclass(frozen=True)
 class PairPlan:
-    """How the pairs of two objects, or of one with itself, are found.
+    """How the pairs of two objects, or of one with itself, are selected.
 
     Attributes
     ----------
@@ -180,9 +183,9 @@ class PairPlan:
     def select(self, branches: Branches, values: FloatArray, objects: Mapping[str, Candidates]) -> Candidates:
         """Return the offsets and the table of the selected pairs, in their order."""
         (one, rows_one), (two, rows_two) = self.partners
-        offsets, first, second = couples(objects[one][0], objects[two][0], one == two)
+        offsets, first, second = pairs(objects[one][0], objects[two][0], one == two)
         partners = (objects[one][1][:, first], objects[two][1][:, second])
-        momentum = sums(partners[0][list(rows_one)], partners[1][list(rows_two)])
+        momentum = pair_momenta(partners[0][list(rows_one)], partners[1][list(rows_two)])
         table = np.empty((len(self.fields) + len(self.values), len(first)), WEIGHT)
         for row, (partner, source) in enumerate(self.cells):
             table[row] = momentum[source] if partner < 0 else partners[partner][source]

@@ -151,7 +151,7 @@ class _Names:
         return tuple(self._cell(config, collection, field, path) for collection in config.from_)
 
     def length(self, config: ObjectConfig, collection: str) -> str:
-        """Return a branch that tells how many candidates a collection has."""
+        """Return a branch whose lists are as long as a collection has candidates."""
         usual = [_branch(config, collection, field) for field in ("pt", *(config.momentum or ())[:1])]
         return next((name for name in usual if name in self.branches), "") or self.siblings(config, collection)[0]
 
@@ -203,8 +203,10 @@ class _Names:
                 cure = did_you_mean(collection, config.from_)
                 raise ConfigError(f"objects.{name}.fields.{field}: '{collection}' is not in 'from'{cure}")
             if field == SOURCE:
-                raise ConfigError(f"objects.{name}.fields: '{SOURCE}' is the position of the collection in 'from'")
-            self.cells(name, field, f"objects.{name}")
+                raise ConfigError(
+                    f"objects.{name}.fields.{SOURCE}: '{SOURCE}' is the position of the collection in 'from'"
+                )
+            self.cells(name, field, f"objects.{name}.fields.{field}")
         for other in sorted(config.away_from.keys() - self.objects.keys()):
             cure = did_you_mean(other, self.objects)
             raise ConfigError(f"objects.{name}.away_from: unknown object '{other}'{cure}")

@@ -13,7 +13,7 @@ from cascadebdt.features.objects import AnyObject, Candidates, taken
 from cascadebdt.features.touched import Touched
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FeatureTable:
     """What is known of the events of a chunk.
 
@@ -31,7 +31,7 @@ class FeatureTable:
     rows: IntArray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Decided:
     """A chunk as far as cuts and weights need it; `rows` are the events that pass every cut."""
 
@@ -47,7 +47,11 @@ class _Decided:
         if len(rows) == self.branches.n_events:
             return self.branches, self.values, self.objects
         values = np.ascontiguousarray(self.values[:, rows])
-        return self.branches.take(rows), values, {name: taken(found, rows) for name, found in self.objects.items()}
+        return (
+            self.branches.take(rows),
+            values,
+            {name: taken(candidates, rows) for name, candidates in self.objects.items()},
+        )
 
 
 @dataclass(frozen=True)
@@ -106,10 +110,10 @@ class FeaturePlan:
         variations : name -> plan of the same objects, cuts, features and weights with shifts
         chunk : as in `apply`
         """
-        mine = self._decide(chunk)
-        theirs = {name: plan._decide(chunk, mine) for name, plan in variations.items()}
-        passing = np.unique(np.concatenate([mine.rows, *(decided.rows for decided in theirs.values())]))
-        columns, objects = self._compute(mine, passing)
+        nominal = self._decide(chunk)
+        varied = {name: plan._decide(chunk, nominal) for name, plan in variations.items()}
+        passing = np.unique(np.concatenate([nominal.rows, *(decided.rows for decided in varied.values())]))
+        columns, objects = self._compute(nominal, passing)
 
         def of(rows: IntArray) -> tuple[IntArray, dict[str, FeatureArray]]:
             at = np.searchsorted(passing, rows)
@@ -117,9 +121,9 @@ class FeaturePlan:
 
         tables = {}
         for name, plan in variations.items():
-            at, known = of(theirs[name].rows)
-            tables[name] = plan._table(theirs[name], known | plan._recompute(theirs[name], objects, at), None)
-        return self._table(mine, of(mine.rows)[1], None), tables
+            at, known = of(varied[name].rows)
+            tables[name] = plan._table(varied[name], known | plan._recompute(varied[name], objects, at), None)
+        return self._table(nominal, of(nominal.rows)[1], None), tables
 
     def _decide(self, branches: Branches, base: "_Decided | None" = None) -> _Decided:
         """Find the objects that cuts and weights need, and both; what is not touched is taken from `base`."""
@@ -147,8 +151,8 @@ class FeaturePlan:
         branches, values, objects = decided.at(decided.rows)
         needed = _with_partners(self.touched.late, self.objects)
         objects = objects | {
-            name: taken(found, at)
-            for name, found in _untouched(known, self.touched.objects).items()
+            name: taken(candidates, at)
+            for name, candidates in _untouched(known, self.touched.objects).items()
             if name in needed and name not in objects
         }
         specs = tuple(spec for spec in self.objects[self.n_early :] if spec.name in needed)
@@ -173,15 +177,15 @@ class FeaturePlan:
         known: Mapping[str, Candidates],
     ) -> dict[str, Candidates]:
         """Return the objects that are known, and those of `specs`."""
-        found = dict(known)
+        objects = dict(known)
         for spec in specs:
-            if spec.name not in found:
-                found[spec.name] = spec.select(branches, values, found)
-        return found
+            if spec.name not in objects:
+                objects[spec.name] = spec.select(branches, values, objects)
+        return objects
 
 
 def _untouched(objects: Mapping[str, Candidates], touched: frozenset[str]) -> dict[str, Candidates]:
-    return {name: found for name, found in objects.items() if name not in touched}
+    return {name: candidates for name, candidates in objects.items() if name not in touched}
 
 
 def _with_partners(names: tuple[str, ...], specs: tuple[AnyObject, ...]) -> set[str]:

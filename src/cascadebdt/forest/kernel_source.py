@@ -17,7 +17,7 @@ BLOCK = {block}
 
 DECIDE = '''@step
 def decide(planes, top, tree, decisions):
-    """Write the decisions of the nodes at the top of a tree, all ones to go right, one node after the other."""
+    """Write the decisions of the nodes at the top of a tree, node by node: 255 to go right, 0 to go left."""
     for node in range({top_nodes}):
         begin, cut = np.intp(top[tree, node, 0]), np.int8(top[tree, node, 1])
         bins = planes[begin : begin + BLOCK]
@@ -37,7 +37,7 @@ def select_place(decision_words, words):
 
 DEEPER = '''@step
 def go_deeper(planes, deep, first, stop, bit, place):
-    """Set a bit of the place of those events that go right at the nodes of one target."""
+    """Set a bit of the place of those events that go right at the nodes of one level."""
     for node in range(first, stop):
         begin, cut, here = np.intp(deep[node, 0]), np.int8(deep[node, 1]), np.uint8(deep[node, 2])
         bins = planes[begin : begin + BLOCK]
@@ -220,7 +220,7 @@ def _selection(depth: int, words: int) -> list[str]:
 
 
 def _chosen(left: str, right: str, goes_right: str) -> str:
-    """Return source that takes, bit by bit, `right` where `goes_right` is set, else `left`."""
+    """Return source that takes `right` where `goes_right` is set, else `left`, bit by bit."""
     return f"{left} ^ (({left} ^ {right}) & {goes_right})"
 
 

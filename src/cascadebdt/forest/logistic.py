@@ -1,7 +1,8 @@
 """Between margins and probabilities, by XGBoost's own logistic function, so that every bit is XGBoost's.
 
-The margin of an event is the float32 sum of its leaves; its probability is the logistic function of it. XGBoost's
-float32 logistic function never falls, but near 1 many margins share one probability: the margin says more.
+The margin of an event is the float32 sum of its leaves; its probability, or score, is the logistic function of it.
+XGBoost's float32 logistic function never decreases, but near 1 many margins share one probability. It is taken from
+XGBoost, as a model without trees, because the exponential function of another library may differ in the last bit.
 """
 
 import functools
@@ -11,8 +12,8 @@ import xgboost as xgb
 
 from cascadebdt.arrays import FEATURE, FeatureArray, IntArray
 
-STEPS = 4096  # margins looked at together when a cut is searched
-LARGEST = int(np.float32(np.inf).view(np.int32))
+STEPS = 4096  # margins evaluated at once in the search, which then takes three rounds
+RANK_OF_INFINITY = int(np.float32(np.inf).view(np.int32))
 
 
 def probability(margins: FeatureArray) -> FeatureArray:
@@ -31,7 +32,7 @@ def smallest_margin(threshold: np.float32) -> np.float32:
     The search is over the float32 numbers in order, so that ``margin >= smallest_margin(t)`` and ``probability >= t``
     are the same for every margin.
     """
-    low, high = -LARGEST, LARGEST  # ranks of -inf and +inf
+    low, high = -RANK_OF_INFINITY, RANK_OF_INFINITY
     if not _logistic(_ranked(np.array([high])))[0] >= threshold:
         return np.float32(np.nan)
     while low < high:
@@ -44,24 +45,27 @@ def smallest_margin(threshold: np.float32) -> np.float32:
 @functools.lru_cache(maxsize=1024)
 def base_margin(base_score: float) -> np.float32:
     """Return the margin that XGBoost starts from for a base score, which is a probability."""
-    one = np.zeros((1, 1), FEATURE)
-    return np.float32(_without_trees(base_score).inplace_predict(one, predict_type="margin")[0])
+    event = np.zeros((1, 1), FEATURE)
+    return np.float32(_without_trees(base_score).inplace_predict(event, predict_type="margin")[0])
 
 
 def _ranked(ranks: IntArray) -> FeatureArray:
-    """Return the float32 numbers of these ranks: 0 is zero, 1 the smallest number above it, -1 its negative."""
+    """Return the float32 numbers of these ranks: 0 is zero, 1 the smallest number above it, -1 its negative.
+
+    Float32 numbers without their sign increase with their bits, read as an integer (IEEE 754).
+    """
     bits = np.where(ranks >= 0, ranks, -ranks).astype(np.uint32) | np.where(ranks >= 0, 0, 1 << 31).astype(np.uint32)
     return bits.view(FEATURE)
 
 
 def _logistic(margins: FeatureArray) -> FeatureArray:
-    nothing = np.zeros((len(margins), 1), FEATURE)
-    found: FeatureArray = _without_trees(0.5).inplace_predict(nothing, base_margin=margins)
-    return found
+    features = np.zeros((len(margins), 1), FEATURE)  # which a model without trees does not read
+    probabilities: FeatureArray = _without_trees(0.5).inplace_predict(features, base_margin=margins)
+    return probabilities
 
 
 @functools.lru_cache(maxsize=1024)
 def _without_trees(base_score: float) -> xgb.Booster:
-    """Return a model of no trees: what it predicts is the logistic function of what it starts from."""
+    """Return a model without trees: it predicts the logistic function of the margin it starts from."""
     parameters = {"objective": "binary:logistic", "base_score": base_score, "nthread": 1}
     return xgb.train(parameters, xgb.DMatrix(np.zeros((2, 1), FEATURE), label=np.array([0.0, 1.0])), 0)

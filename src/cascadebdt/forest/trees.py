@@ -15,7 +15,7 @@ class UnsupportedModelError(Exception):
     """A booster that the kernels cannot evaluate; the message says why."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trees:
     """The nodes of all trees of a booster, one after the other.
 
@@ -23,8 +23,8 @@ class Trees:
     ----------
     root : (n_trees,) int64, the first node of each tree
     left, right : (n_nodes,) int64, children; a leaf is its own child on both sides
-    feature : (n_nodes,) int64, what a node asks
-    value : (n_nodes,) float32, the threshold of a node (right if not less), the value of a leaf
+    feature : (n_nodes,) int64, the feature that a node compares
+    value : (n_nodes,) float32, the split value of a node (right if not less), or the value of a leaf
     default_left : (n_nodes,) bool, where a missing value goes
     base : margin before the first tree
     depth : of the deepest tree
@@ -41,7 +41,7 @@ class Trees:
 
     @property
     def is_split(self) -> BoolArray:
-        """Mask of the nodes that are no leaves, ``(n_nodes,)``."""
+        """Mask of the nodes that are not leaves, ``(n_nodes,)``."""
         return np.asarray(self.left != np.arange(len(self.left)))
 
     def complete(self, depth: int) -> tuple[IntArray, IntArray]:
@@ -65,7 +65,7 @@ def read(booster: xgb.Booster) -> Trees:
     Raises
     ------
     UnsupportedModelError
-        If it is none of gradient-boosted binary trees with numerical splits, or too deep.
+        If it is not one of gradient-boosted binary trees with numerical splits, or its trees are too deep.
     """
     learner = ubjson.parse(bytes(booster.save_raw("ubj")))["learner"]
     _require_binary_trees(learner)
@@ -90,7 +90,7 @@ def read(booster: xgb.Booster) -> Trees:
         depth=0,
     )
     if np.isnan(result.value).any() or (~is_leaf & joined("split_type").astype(np.bool_)).any():
-        raise UnsupportedModelError("it has categorical splits or thresholds that are no numbers")
+        raise UnsupportedModelError("it has categorical splits, or split values that are NaN")
     return _with_depth(result)
 
 
@@ -121,4 +121,5 @@ def _require_binary_trees(learner: Any) -> None:
 
 
 def _base_score(learner: Any) -> float:
+    """Return the base score, which XGBoost 3.1 and later write as a list of one, ``[5E-1]``."""
     return float(str(learner["learner_model_param"]["base_score"]).strip("[]"))

@@ -20,7 +20,7 @@ def parse(raw: bytes) -> Any:
 
 
 class _Decoder:
-    """Reads values one after the other."""
+    """Decodes one value after the other."""
 
     def __init__(self, raw: bytes) -> None:
         self.raw = raw

@@ -1,6 +1,6 @@
-"""Vector instructions, written as LLVM code: what the vector kernels are made of.
+"""Vector instructions, written as LLVM code: the parts of the vector kernels.
 
-All but the permutations, which look up a table in registers, is generic vector code.
+Only the permutations, which look up a table in registers, are of one instruction set; the rest is generic vector code.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from typing import Any
 from llvmlite import ir
 
 BYTE, INT, LONG, FLOAT = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.FloatType()
-LARGEST_TABLE = 32  # with 256-bit registers, beyond which a gather is faster than permutations
+LARGEST_PERMUTED_TABLE = 32  # numbers, with 256-bit registers; beyond, a gather is faster than permutations
 
 
 class VectorWriter:
@@ -22,7 +22,7 @@ class VectorWriter:
         self.lanes = 4 * self.width
         one = self.constant(INT, 1, self.width)
         kind = ir.FunctionType(one.type, [one.type])
-        # a number that the compiler does not know to be 1: it would turn masked additions into longer code
+        # Empty assembly returns 1 in a way that LLVM cannot see: it would turn the masked additions into longer code.
         self.one = builder.asm(kind, "", "=x,0", [one], False)
 
     def constant(self, kind: Any, value: int, lanes: int) -> Any:
@@ -84,7 +84,7 @@ class VectorWriter:
         for step in range(steps):
             size = 1 << step
             first = 0 if size < self.width else size
-            if not self.wide and size > LARGEST_TABLE:
+            if not self.wide and size > LARGEST_PERMUTED_TABLE:
                 tables.append(cuts)
                 continue
             tables.append(
@@ -126,7 +126,7 @@ class VectorWriter:
 
     def lookup(self, address: Any, size: int, index: Any) -> Any:
         """Return entries of a table of float32 numbers; the lowest bits of the index count."""
-        if not self.wide and size > LARGEST_TABLE:
+        if not self.wide and size > LARGEST_PERMUTED_TABLE:
             return self.gather(address, self.builder.and_(index, self.constant(INT, size - 1, self.width)))
         parts = [self.load(address, 4 * start, FLOAT, self.width) for start in range(0, size, self.width)]
         found, bit = self.permuted(parts, index)

@@ -1,4 +1,4 @@
-"""The inner steps of scoring in vector instructions, written as LLVM code: a permutation in registers looks up a table.
+"""The inner steps of scoring in vector instructions, as LLVM code: a permutation in registers looks up a table.
 
 Both steps work on the tables of `cascadebdt.forest.tables` and give the bits of the plain kernels. Margins are plain
 float32 sums in the order of the trees: nothing is contracted or reordered. Places are in the highest bits of a byte.
@@ -64,7 +64,7 @@ def add_lanes(
     leaves: Any,
     margin: Any,
 ) -> Any:
-    """Add the leaves that the lanes of some registers reach in `n_trees` trees; the last six are addresses."""
+    """Add the leaves that the lanes of `registers` registers reach in `n_trees` trees; the last six are addresses."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         write = VectorWriter(builder, width.literal_value)
@@ -97,7 +97,7 @@ def add_lanes(
 
 
 class _Nodes:
-    """Writes how the events of some registers find their places in a tree."""
+    """Writes the code by which the events of the registers find their places in a tree."""
 
     def __init__(self, write: VectorWriter, registers: int, planes: Any) -> None:
         self.write = write
@@ -107,7 +107,7 @@ class _Nodes:
         self.lanes = write.lanes
 
     def place(self, top: Any, levels: int) -> list[Any]:
-        """Return bytes whose highest bits say which way an event takes at each level; the bits below are undefined."""
+        """Return bytes whose highest bits are the ways of an event at each level; the bits below are undefined."""
         return [self._place(top, levels, register) for register in range(self.registers)]
 
     def _place(self, top: Any, levels: int, register: int) -> Any:
@@ -116,7 +116,7 @@ class _Nodes:
         return self._chosen(known, self.write.shifted(last, levels - 1), above)
 
     def _below(self, top: Any, node: int, path: int, levels: int, register: int) -> tuple[Any, Any]:
-        """Return what the nodes below (and including) one say: the way so far, and the decision at the lowest level."""
+        """Return the way through the nodes from `node` down, and the decision at the lowest level."""
         builder, level = self.builder, (node + 1).bit_length() - 1
         if level == levels - 1:
             return self.write.constant(BYTE, path, self.lanes), self._decision(top, 8 * node, register)
@@ -146,12 +146,12 @@ class _Nodes:
         ]
 
     def _decision(self, address: Any, offset: int, register: int) -> Any:
-        """Return bytes whose sign bit says right: the cut less the bin, saturated, is negative where bin > cut."""
+        """Return bytes with the sign bit set to go right: cut - bin, saturated, is negative where bin > cut."""
         cut, bins = self._pair(address, offset, register)
         return self.write.call(f"llvm.ssub.sat.v{self.lanes}i8", cut.type, [cut, bins])
 
     def _pair(self, address: Any, offset: int, register: int) -> tuple[Any, Any]:
-        """Return the cut of a node and the bins that it asks."""
+        """Return the cut of a node and the bins that it compares."""
         builder, write = self.builder, self.write
         plane = builder.add(self.planes, builder.sext(write.load_one(address, offset, INT), LONG))
         return write.broadcast(address, offset + 4), write.load(plane, self.lanes * register, BYTE, self.lanes)

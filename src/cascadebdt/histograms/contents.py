@@ -108,9 +108,23 @@ class Histograms:
 def score_histograms(events: Events, scores: Scores, *, n_bins: int = 50) -> dict[str, Histogram]:
     """Histogram, per stage, the score of every simulated process that reaches it, and the final discriminant.
 
+    Parameters
+    ----------
+    events : selected events; nominal simulation counts
+    scores : of the same events
+    n_bins : bins of equal width in [0, 1]
+
     Returns
     -------
     stage name -> histogram with axes ``process`` and ``score`` in [0, 1]
+
+    Examples
+    --------
+    >>> histograms = cb.score_histograms(events, scores)
+    >>> zee = cascade.stages[0]
+    >>> figure = cb.plots.scores(
+    ...     histograms["zee"], stage="zee", signal="signal", against=["zee"], threshold=zee.working_point.threshold
+    ... )
     """
     simulated = events.is_nominal & ~events.is_data
     histograms = {
@@ -139,7 +153,17 @@ def _score_histogram(events: Events, scores: FeatureArray, simulated: BoolArray,
 
 
 def flow(events: Events, scores: Scores) -> Flow:
-    """Sum the nominal weights of each simulated process that reach each stage and the signal region."""
+    """Sum the nominal weights of each simulated process that reach each stage and the signal region.
+
+    Parameters
+    ----------
+    events : selected events
+    scores : of the same events
+
+    Examples
+    --------
+    >>> figure = cb.plots.flow(cb.flow(events, scores))
+    """
     simulated = events.is_nominal & ~events.is_data
     weight = events.weights[NOMINAL]
     steps = (*scores.stages, SIGNAL_REGION)

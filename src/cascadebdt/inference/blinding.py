@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from cascadebdt.inference.likelihood import Likelihood, Objective, objective
 from cascadebdt.inference.minimise import Minimum
 from cascadebdt.inference.search import explored, global_minimum
+from cascadebdt.inference.threads import on_one_thread
 
 if TYPE_CHECKING:
     from cascadebdt.workspace import Workspace
@@ -23,10 +24,12 @@ class Target:
     ----------
     visible : of the open regions alone
     is_blind : whether some region is blind
+    declared : upper bound of the parameter of interest in the model, which is not applied; see `prepare`
     """
 
     visible: Objective
     is_blind: bool
+    declared: float
 
     @property
     def likelihood(self) -> Likelihood:
@@ -69,15 +72,25 @@ class Target:
 def prepare(workspace: Mapping[str, Any]) -> Target:
     """Return what a fit of this workspace may see.
 
+    Bounds of parameters hold in every question, except for the upper one of the parameter of interest: it is a range to
+    search in, which an excess may leave and in which a limit may not lie. Fits, intervals, limits and significances
+    therefore all leave it open.
+
     Raises
     ------
     FitError
         If the workspace cannot be fitted, or has no such blind region.
     """
     blind: tuple[str, ...] = getattr(workspace, "blind", ())
-    return Target(objective(workspace, skip=blind), is_blind=bool(blind))
+    model = objective(workspace, skip=blind)
+    upper = model.likelihood.upper.copy()
+    declared = float(upper[model.likelihood.poi])
+    upper[model.likelihood.poi] = np.inf
+    opened = replace(model, likelihood=replace(model.likelihood, upper=upper))
+    return Target(opened, is_blind=bool(blind), declared=declared)
 
 
+@on_one_thread
 def conditioned(workspace: Mapping[str, Any]) -> "Workspace":
     """Return the workspace with the background that the open regions predict as observation of the blind ones.
 

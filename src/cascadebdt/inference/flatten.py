@@ -109,7 +109,7 @@ class _Collected:
         self._nominal.append(float(sample["data"][bin_index]))
         for modifier in sample["modifiers"]:
             if (key := (modifier["name"], modifier["type"])) in seen:
-                raise FitError(f"region '{channel}', process '{sample['name']}': modifier '{key[0]}' is there twice")
+                raise FitError(f"region '{channel}', process '{sample['name']}': modifier '{key[0]}' appears twice")
             seen.add(key)
             self._modify(channel, modifier, bin_index)
         self._first["factor"].append(len(self._factors))

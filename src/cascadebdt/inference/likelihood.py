@@ -5,10 +5,11 @@ serves every fit: to data, to Asimov data, to the control regions alone.
 """
 
 import functools
+import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from scipy.special import gammaln, xlogy
 from cascadebdt.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from cascadebdt.errors import FitError, did_you_mean
 from cascadebdt.inference import histfactory
-from cascadebdt.inference.checks import check_model, check_observation, check_parts
+from cascadebdt.inference.checks import check_model, check_observations, check_parts
 from cascadebdt.inference.flatten import EMPTY, flatten
 from cascadebdt.inference.histfactory import Cells
 
@@ -32,7 +33,7 @@ LARGE_COUNT = 50.0
 """From here on four terms of Stirling's series are exact."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Likelihood:
     """A model, without data.
 
@@ -127,7 +128,7 @@ class Likelihood:
         return np.concatenate([self.totals(theta), auxiliary])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Objective:
     """-2 ln L of one data set, to be minimised, as its deviance: relative to the model that describes all data exactly.
 
@@ -209,16 +210,13 @@ def objective(workspace: Mapping[str, Any], *, skip: tuple[str, ...] = ()) -> Ob
     FitError
         If the workspace has no usable model, parameter of interest or observation.
     """
-    measurement = check_parts(workspace)
-    model = {"channels": workspace["channels"], "parameters": measurement.get("parameters", [])}
-    likelihood = compiled(json.dumps({"spec": model, "poi": measurement["poi"]}, sort_keys=True))
-    observed = {str(item.get("name")): item.get("data") for item in workspace["observations"]}
+    likelihood = compiled(Specification.of(workspace))
+    sizes = {region: bins.stop - bins.start for region, bins in likelihood.regions.items()}
+    observed = check_observations(workspace["observations"], sizes)
     for region in skip:
         if region not in likelihood.regions:
             raise FitError(f"workspace: the model has no region '{region}'{did_you_mean(region, likelihood.regions)}")
-    events = np.concatenate(
-        [check_observation(region, observed, bins.stop - bins.start) for region, bins in likelihood.regions.items()]
-    )
+    events = np.concatenate([observed[region] for region in likelihood.regions])
     weights = likelihood.fillable.astype(np.float64)
     for region in skip:
         weights[likelihood.regions[region]] = 0.0
@@ -238,17 +236,46 @@ def _check_fillable(likelihood: Likelihood, events: FloatArray, skip: tuple[str,
             )
 
 
-@functools.lru_cache(maxsize=8)
-def compiled(key: str) -> Likelihood:
-    """Build the model written as JSON in `key`; models seen lately are remembered."""
-    content = json.loads(key)
-    check_model(content["spec"]["channels"], content["poi"])
+@dataclass(frozen=True)
+class Specification:
+    """What a model is built from; two are equal if their digests are.
+
+    Parameters
+    ----------
+    digest : of all below
+    channels, parameters, poi : as in a workspace
+    """
+
+    digest: bytes
+    channels: Sequence[Mapping[str, Any]] = field(compare=False, repr=False)
+    parameters: Sequence[Mapping[str, Any]] = field(compare=False, repr=False)
+    poi: str = field(compare=False)
+
+    @classmethod
+    def of(cls, workspace: Mapping[str, Any]) -> "Specification":
+        """Return the specification of a workspace's first measurement."""
+        measurement = check_parts(workspace)
+        channels, parameters = workspace["channels"], measurement.get("parameters") or []
+        digest = hashlib.blake2b()
+        for part in (measurement["poi"], parameters, *channels):  # one by one, because a workspace may be large
+            digest.update(json.dumps(part, sort_keys=True).encode())
+        return cls(digest.digest(), channels, parameters, measurement["poi"])
+
+
+@functools.lru_cache(maxsize=4)
+def compiled(specification: Specification) -> Likelihood:
+    """Build a model; models seen lately are remembered."""
+    channels, poi = specification.channels, specification.poi
+    check_model(channels, poi, specification.parameters)
     with _numpy_backend():
         try:
-            model = pyhf.Model(content["spec"], poi_name=content["poi"])
+            # The check is stricter than pyhf's schema, whose validation takes several times as long as all else here.
+            spec = {"channels": channels, "parameters": specification.parameters}
+            return _likelihood(pyhf.Model(spec, poi_name=poi, validate=False), channels)
+        except FitError:
+            raise
         except Exception as error:  # pyhf's own have no common base, and it lets KeyError and others through
             raise FitError(f"workspace: pyhf rejects the model, {' '.join(str(error).split())[:300]}") from error
-        return _likelihood(model, content["spec"]["channels"])
 
 
 @contextmanager
@@ -264,7 +291,7 @@ def _numpy_backend() -> Iterator[None]:
         pyhf.events.enable("tensorlib_changed")
 
 
-def _likelihood(model: Any, channels: list[dict[str, Any]]) -> Likelihood:
+def _likelihood(model: Any, channels: Sequence[Mapping[str, Any]]) -> Likelihood:
     """Collect what fits need of a pyhf model."""
     config = model.config
     bounds = np.array(config.suggested_bounds(), dtype=np.float64)
@@ -289,7 +316,7 @@ def _likelihood(model: Any, channels: list[dict[str, Any]]) -> Likelihood:
     )
 
 
-def _processes_of_cells(config: Any, channels: list[dict[str, Any]]) -> IntArray:
+def _processes_of_cells(config: Any, channels: Sequence[Mapping[str, Any]]) -> IntArray:
     """Return the process of each cell: bin by bin, in the order of all processes."""
     present = {channel["name"]: {sample["name"] for sample in channel["samples"]} for channel in channels}
     return np.concatenate(

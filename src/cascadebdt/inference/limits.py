@@ -5,7 +5,7 @@ Read, J. Phys. G 28 (2002) 2693 (CLs).
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,9 @@ from cascadebdt.inference.likelihood import Objective
 from cascadebdt.inference.minimise import ImpossibleError, Minimum
 from cascadebdt.inference.profile import Profile, crossing
 from cascadebdt.inference.search import global_minimum
+from cascadebdt.inference.threads import on_one_thread
 from cascadebdt.inference.uncertainty import standard_deviation
-from cascadebdt.records import Record
+from cascadebdt.records import ABSENT, Record
 
 BAND = (-2, -1, 0, 1, 2)
 LARGEST = 1e8
@@ -66,14 +67,31 @@ class Limits(Record):
 
     Parameters
     ----------
-    limit : upper limit on the signal strength
-    significance : of an excess
+    limit : upper limit on the signal strength; None if undefined
+    significance : of an excess; None if undefined
+    undefined : why the data exclude a signal strength of 0, with which both compare
     """
 
-    limit: LimitResult
-    significance: SignificanceResult
+    limit: LimitResult | None
+    significance: SignificanceResult | None
+    undefined: str | None = field(default=None, metadata=ABSENT)
+
+    @classmethod
+    def of(cls, workspace: Mapping[str, Any]) -> "Limits":
+        """Return limit and significance, or why they are undefined.
+
+        Raises
+        ------
+        FitError
+            If a fit fails or the data do not limit the signal.
+        """
+        try:
+            return cls(limit(workspace), significance(workspace))
+        except UndefinedError as error:
+            return cls(None, None, str(error))
 
 
+@on_one_thread
 def limit(workspace: Mapping[str, Any], *, level: float = 0.05) -> LimitResult:
     """Return the CLs upper limit on the signal strength with the test statistic q-tilde.
 
@@ -88,6 +106,10 @@ def limit(workspace: Mapping[str, Any], *, level: float = 0.05) -> LimitResult:
     References
     ----------
     arXiv:1007.1727, Eqs. (62)-(66), (88), (89).
+
+    Examples
+    --------
+    >>> median = cb.limit(workspace).expected[2]
     """
     if not 0 < level < 0.5:
         raise FitError(f"limit: level must lie between 0 and 0.5, got {level}")
@@ -159,7 +181,7 @@ def _solved(
 def _observed(target: Target, asimov: Profile, sigma: float, level: float) -> float:
     """Return the observed limit."""
     poi = target.likelihood.poi
-    best = global_minimum(open_above(target.everything))
+    best = global_minimum(target.everything)
     mu_hat = float(best.theta[poi])
     # q-tilde compares with mu = 0 where the best fit is negative.
     profile = Profile(target.everything, poi, best if mu_hat > 0 else target.background)
@@ -170,14 +192,6 @@ def _observed(target: Target, asimov: Profile, sigma: float, level: float) -> fl
 
     step = max(mu_hat, 0.0) + 2 * sigma
     return _solved(undercoverage, profiles=(profile, asimov), start=0.0, step=step, sigma=sigma)
-
-
-def open_above(objective: Objective) -> Objective:
-    """Return the same -2 ln L with no upper bound on the signal strength, which may be a large excess."""
-    likelihood = objective.likelihood
-    upper = likelihood.upper.copy()
-    upper[likelihood.poi] = np.inf
-    return replace(objective, likelihood=replace(likelihood, upper=upper))
 
 
 def log_cls(q: float, q_asimov: float) -> float:
@@ -198,6 +212,7 @@ def log_cls(q: float, q_asimov: float) -> float:
     return float(log_ndtr(-with_signal) - log_ndtr(-without))
 
 
+@on_one_thread
 def significance(workspace: Mapping[str, Any]) -> SignificanceResult:
     """Return the significance sqrt(q_0) of an excess, 0 for a deficit, and its median for the signal strength 1.
 
@@ -212,6 +227,10 @@ def significance(workspace: Mapping[str, Any]) -> SignificanceResult:
     References
     ----------
     arXiv:1007.1727, Eqs. (12), (52).
+
+    Examples
+    --------
+    >>> expected = cb.significance(workspace).expected  # in standard deviations
     """
     target = prepare(workspace)
     _require_background(target, "significance")
@@ -221,7 +240,7 @@ def significance(workspace: Mapping[str, Any]) -> SignificanceResult:
     expected = _root(without, signal)
     if target.is_blind:
         return SignificanceResult(expected, None)
-    best = global_minimum(open_above(target.everything))
+    best = global_minimum(target.everything)
     has_excess = best.theta[target.likelihood.poi] > 0
     return SignificanceResult(expected, _root(target.background, best) if has_excess else 0.0)
 

@@ -140,7 +140,7 @@ def _of_samples(workspace: Json, poi: str) -> Iterator[Finding]:
             yield Finding("empty process", f"process '{name}' has no events in any region", process=name, number=0.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Variation:
     """Relative changes of the yields of one process, in all or per bin, and its share of all events there."""
 

@@ -51,7 +51,7 @@ class ImpossibleError(FitError):
     """The likelihood is zero wherever a fit may start: some bin has data and can expect none."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Minimum:
     """A minimum of -2 ln L.
 

@@ -13,7 +13,8 @@ from cascadebdt.inference.blinding import prepare
 from cascadebdt.inference.likelihood import Objective
 from cascadebdt.inference.minimise import TOLERANCE, Minimum, minimum, newton
 from cascadebdt.inference.search import global_minimum
-from cascadebdt.inference.uncertainty import covariance
+from cascadebdt.inference.threads import on_one_thread
+from cascadebdt.inference.uncertainty import spread
 from cascadebdt.records import Record
 
 logger = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ class Ranking(Record):
     impacts: tuple[Impact, ...]
 
 
+@on_one_thread
 def ranking(workspace: Mapping[str, Any]) -> Ranking:
     """Rank every nuisance parameter by its impact on the signal strength, statistics of simulation included.
 
@@ -74,52 +76,61 @@ def ranking(workspace: Mapping[str, Any]) -> Ranking:
     Raises
     ------
     FitError
-        If the minimisers disagree, or the data do not determine a parameter.
+        If the minimisers disagree, or the data do not determine the signal strength. Other parameters that they do not
+        determine are left out.
+
+    Examples
+    --------
+    >>> result = cb.ranking(workspace)
+    >>> largest = result.impacts[0].parameter
+    >>> figure = cb.plots.ranking(result)
     """
     target = prepare(workspace).everything
     best = global_minimum(target)
-    spread, _ = covariance(target, best)
+    found = spread(target, best)
     likelihood = target.likelihood
-    movable = [int(i) for i in np.flatnonzero(~likelihood.fixed) if i != likelihood.poi]
-    impacts = [_impact(target, best, spread, index) for index in movable]
+    if found.undetermined[likelihood.poi]:
+        raise FitError(f"ranking: the data do not determine {likelihood.names[likelihood.poi]}")
+    movable = [int(i) for i in np.flatnonzero(~likelihood.fixed & ~found.undetermined) if i != likelihood.poi]
+    impacts = [_impact(target, best, found.covariance, index) for index in movable]
     ordered = tuple(sorted(impacts, key=lambda impact: -impact.size))
-    return Ranking((float(best.theta[likelihood.poi]), float(np.sqrt(spread[likelihood.poi, likelihood.poi]))), ordered)
+    return Ranking((float(best.theta[likelihood.poi]), float(found.errors[likelihood.poi])), ordered)
 
 
-def _impact(target: Objective, best: Minimum, spread: FloatArray, index: int) -> Impact:
+def _impact(target: Objective, best: Minimum, covariance: FloatArray, index: int) -> Impact:
     """Return the impact of one parameter."""
     likelihood, value = target.likelihood, float(best.theta[index])
-    error = float(np.sqrt(spread[index, index]))
+    error = float(np.sqrt(covariance[index, index]))
     is_constrained = bool(likelihood.constrained[index])
     center, width = float(likelihood.center[index]), float(likelihood.width[index])
     return Impact(
         parameter=likelihood.names[index],
         value=(value, error),
         pull=((value - center) / width, error / width) if is_constrained else None,
-        postfit=_changes(target, best, spread, index, error),
-        prefit=_changes(target, best, spread, index, width) if is_constrained else None,
+        postfit=_changes(target, best, covariance, index, error),
+        prefit=_changes(target, best, covariance, index, width) if is_constrained else None,
     )
 
 
 def _changes(
-    target: Objective, best: Minimum, spread: FloatArray, index: int, size: float
+    target: Objective, best: Minimum, covariance: FloatArray, index: int, size: float
 ) -> tuple[float | None, float | None]:
     """Return the changes of mu for both directions."""
-    down, up = (_change(target, best, spread, index, sign * size) for sign in (-1, 1))
+    down, up = (_change(target, best, covariance, index, sign * size) for sign in (-1, 1))
     return down, up
 
 
-def _change(target: Objective, best: Minimum, spread: FloatArray, index: int, shift: float) -> float | None:
+def _change(target: Objective, best: Minimum, covariance: FloatArray, index: int, shift: float) -> float | None:
     """Return the change of mu with a parameter fixed beside its best value, None where that is impossible."""
     likelihood, poi = target.likelihood, target.likelihood.poi
     value = float(np.clip(best.theta[index] + shift, likelihood.lower[index], likelihood.upper[index]))
     moved = value - best.theta[index]
-    guess = best.theta + (spread[index] / spread[index, index] * moved if spread[index, index] > 0 else 0.0)
+    guess = best.theta + (covariance[index] / covariance[index, index] * moved if covariance[index, index] > 0 else 0.0)
     fixed = {index: value}
     trials = [newton(target, fixed=fixed, start=origin) for origin in (guess, *best.modes)]
     found = min(trials, key=lambda trial: trial.deviance)
     change = float(found.theta[poi] - best.theta[poi])
-    is_large = abs(change) > WORTH_A_SECOND_OPINION * np.sqrt(spread[poi, poi])
+    is_large = abs(change) > WORTH_A_SECOND_OPINION * np.sqrt(covariance[poi, poi])
     if is_large or not best.deviance - TOLERANCE <= found.deviance < np.inf:
         try:
             found = minimum(target, fixed=fixed, start=found.theta)

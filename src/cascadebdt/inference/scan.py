@@ -13,11 +13,15 @@ from cascadebdt.inference.likelihood import Likelihood, Objective
 from cascadebdt.inference.minimise import Minimum, newton
 from cascadebdt.inference.profile import Profile, crossing
 from cascadebdt.inference.search import global_minimum
-from cascadebdt.inference.uncertainty import standard_deviation
+from cascadebdt.inference.threads import on_one_thread
+from cascadebdt.inference.uncertainty import spread, standard_deviation
 from cascadebdt.records import Json, Record
 
 SPAN = 3.0
 """Half-width of a scan whose values are not given, in standard deviations."""
+
+FARTHEST = 1e4
+"""An end of an interval is sought up to this many standard deviations away."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +67,7 @@ def profile_interval(workspace: Mapping[str, Any], parameter: str, *, increase: 
     return intervals(workspace, (parameter,), increase=increase)[parameter]
 
 
+@on_one_thread
 def intervals(
     workspace: Mapping[str, Any], parameters: Iterable[str] | None = None, *, increase: float = 1.0
 ) -> dict[str, tuple[float, float]]:
@@ -70,15 +75,23 @@ def intervals(
 
     Parameters
     ----------
-    parameters : names; those without constraint term (mu and the free normalisations) if not given
+    parameters : names; those without constraint term (mu and the free normalisations) that the data determine, if not
+        given
+
+    Raises
+    ------
+    FitError
+        If there is no such parameter, the data do not determine it, or a fit fails.
     """
     target = prepare(workspace).everything
-    likelihood = target.likelihood
+    likelihood, best = target.likelihood, global_minimum(target)
+    found = spread(target, best)
     if parameters is None:
-        indices = [int(index) for index in np.flatnonzero(~likelihood.constrained & ~likelihood.fixed)]
+        floating = ~likelihood.constrained & ~likelihood.fixed & ~found.undetermined
+        indices = [int(index) for index in np.flatnonzero(floating)]
     else:
         indices = [_movable(likelihood, parameter) for parameter in parameters]
-    best = global_minimum(target)
+        found.require(np.eye(len(best.theta))[indices], "interval")
     return {likelihood.names[index]: _interval(target, index, best, increase) for index in indices}
 
 
@@ -91,8 +104,10 @@ def _movable(likelihood: Likelihood, parameter: str) -> int:
 
 def _interval(target: Objective, index: int, best: Minimum, increase: float) -> tuple[float, float]:
     """Return both ends, each confirmed by both minimisers."""
-    low, high = float(target.likelihood.lower[index]), float(target.likelihood.upper[index])
     step = _step(target, index, best) * np.sqrt(increase)
+    value, farthest = float(best.theta[index]), FARTHEST * step
+    low = max(float(target.likelihood.lower[index]), value - farthest)
+    high = min(float(target.likelihood.upper[index]), value + farthest)
     profile = Profile(target, index, best)
     return _end(profile, best, index, increase, -step, low), _end(profile, best, index, increase, step, high)
 
@@ -111,6 +126,7 @@ def _end(profile: Profile, best: Minimum, index: int, increase: float, step: flo
     raise FitError(f"fit: the minimisers do not settle at an end of the interval, near {end:.4g}")
 
 
+@on_one_thread
 def scan(
     workspace: Mapping[str, Any], parameter: str, values: Sequence[float] | None = None, *, n_points: int = 41
 ) -> Scan:
@@ -125,6 +141,10 @@ def scan(
     ------
     FitError
         If there is no such parameter, or a fit fails.
+
+    Examples
+    --------
+    >>> figure = cb.plots.scan(cb.scan(workspace, "mu", n_points=5))
     """
     target = prepare(workspace).everything
     index, best = _movable(target.likelihood, parameter), global_minimum(target)
@@ -135,6 +155,7 @@ def scan(
     return Scan((parameter,), (points,), np.array([increases[value] for value in points]), (center,))
 
 
+@on_one_thread
 def scan_2d(
     workspace: Mapping[str, Any],
     parameters: tuple[str, str],

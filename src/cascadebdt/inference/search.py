@@ -107,7 +107,7 @@ def _modes(known: list[Minimum], best: Minimum, valley: "Valley") -> tuple[Float
     return tuple(modes)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Valley:
     """A minimum with the parabola of -2 ln L around it.
 

@@ -11,11 +11,11 @@ from cascadebdt.arrays import BoolArray, FloatArray
 from cascadebdt.errors import FitError
 from cascadebdt.inference.blinding import Target, prepare
 from cascadebdt.inference.likelihood import Likelihood, Objective
-from cascadebdt.inference.limits import open_above
 from cascadebdt.inference.minimise import Minimum
 from cascadebdt.inference.profile import Profile
 from cascadebdt.inference.search import global_minimum
-from cascadebdt.inference.uncertainty import covariance
+from cascadebdt.inference.threads import on_one_thread
+from cascadebdt.inference.uncertainty import spread
 from cascadebdt.records import Record
 
 logger = logging.getLogger(__name__)
@@ -74,6 +74,7 @@ class Toys(Record):
         }
 
 
+@on_one_thread
 def toys(workspace: Mapping[str, Any], n: int, *, seed: int, mu: float | None = None) -> Toys:
     """Fit pseudo-experiments drawn from the fit to the data.
 
@@ -90,6 +91,11 @@ def toys(workspace: Mapping[str, Any], n: int, *, seed: int, mu: float | None = 
     ------
     FitError
         If the fit to the data fails, or all fits of pseudo-experiments do; single failures are counted and logged.
+
+    Examples
+    --------
+    >>> result = cb.toys(workspace, 5, seed=1)
+    >>> coverage = result.summary()["mu"]["coverage"]
     """
     target = prepare(workspace)
     likelihood = target.likelihood
@@ -126,9 +132,11 @@ def _drawn(likelihood: Likelihood, theta: FloatArray, n: int, seed: int) -> Iter
 def _fitted(toy: Objective, truth: Minimum, shown: Any) -> tuple[FloatArray, FloatArray, list[bool]]:
     """Return values, uncertainties and coverage of the parameters shown."""
     best = global_minimum(toy, start=truth.theta)
-    spread, _ = covariance(toy, best)
+    found = spread(toy, best)
+    found.require(np.eye(len(best.theta))[shown], "fit")
+    errors = found.errors[shown]
     covered = [Profile(toy, int(index), best)(float(truth.theta[index])) <= 1 for index in shown]
-    return best.theta[shown], np.sqrt(np.diag(spread)[shown]), covered
+    return best.theta[shown], errors, covered
 
 
 @dataclass(frozen=True)
@@ -151,6 +159,7 @@ class ToyTest(Record):
     failures: Failures
 
 
+@on_one_thread
 def toy_cls(workspace: Mapping[str, Any], mu: float, n: int, *, seed: int) -> ToyTest:
     """Return CLs of a signal strength from pseudo-experiments, with the test statistic q-tilde.
 
@@ -175,6 +184,7 @@ def toy_cls(workspace: Mapping[str, Any], mu: float, n: int, *, seed: int) -> To
     return ToyTest(observed, value, error, len(without), failed + failed_too)
 
 
+@on_one_thread
 def toy_significance(workspace: Mapping[str, Any], n: int, *, seed: int) -> ToyTest:
     """Return the p-value of the background from pseudo-experiments, with the test statistic q_0.
 
@@ -209,7 +219,7 @@ def _statistics(
 def _q_tilde(toy: Objective, mu: float) -> float:
     """Return q-tilde: no deviation where the best signal is stronger than mu, mu = 0 instead of a negative best fit."""
     poi = toy.likelihood.poi
-    best = global_minimum(open_above(toy))
+    best = global_minimum(toy)
     if best.theta[poi] > mu:
         return 0.0
     others = best.modes
@@ -221,6 +231,6 @@ def _q_tilde(toy: Objective, mu: float) -> float:
 def _q_zero(toy: Objective) -> float:
     """Return q_0: no deviation for a deficit."""
     poi = toy.likelihood.poi
-    best = global_minimum(open_above(toy))
+    best = global_minimum(toy)
     without = global_minimum(toy, fixed={poi: 0.0}, start=best.theta, others=best.modes)
     return max(without.deviance - best.deviance, 0.0) if best.theta[poi] > 0 else 0.0

@@ -1,36 +1,108 @@
 """Uncertainties of parameters and rates from the exact second derivatives at a minimum."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from cascadebdt.arrays import AnyArray, FloatArray
+from cascadebdt.arrays import AnyArray, BoolArray, FloatArray
 from cascadebdt.errors import FitError
 from cascadebdt.inference.likelihood import Likelihood, Objective
 from cascadebdt.inference.minimise import Minimum
 from cascadebdt.inference.profile import Profile, crossing
 
-# Correlations beyond 1 - 1e-9 are degeneracies, not measurements.
 SMALLEST_EIGENVALUE = 1e-9
+"""Of the Hessian in units in which its diagonal is one: correlations beyond 1 - 1e-9 are degeneracies."""
+
+UNLIMITED = 1e6
+"""Distance from the edge of the possible within which a rise of -2 ln L is sought."""
+
+SADDLE = -1e-6
+"""An eigenvalue below this is no rounding: -2 ln L falls in that direction."""
+
+PART = 1e-4
+"""A parameter with a larger component in a degenerate direction is not determined."""
+
+TINY = 1e-300
+Ends = tuple[float | None, float | None]
 
 
-def covariance(objective: Objective, best: Minimum, fixed: tuple[int, ...] = ()) -> tuple[FloatArray, list[int]]:
-    """Return the covariance of all parameters, and those at the edge of the possible.
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """Covariance of parameters at a minimum.
 
-    The covariance is 2 / H of the parameters that are free to move. One that is held by a bound, or mu where it would
-    make a rate negative, is uncorrelated with them and uncertain by the distance at which -2 ln L has risen by 1.
+    Parameters
+    ----------
+    covariance : (n_parameters, n_parameters) 2 / H of the parameters that are free to move, without the directions in
+        which -2 ln L has no curvature; a parameter at the edge of the possible is uncorrelated with the others
+    at_edge : per parameter at the edge of the possible (held by a bound, or mu where it would make a rate negative)
+        the distances below and above at which -2 ln L has risen by 1: 0 on the side of the edge, None where it does
+        not rise so much inside the bounds
+    degenerate : the directions without curvature, each as the components of its parameters, the largest 1
+    directions : (n_directions, n_parameters) the same as vectors
+    """
+
+    covariance: FloatArray
+    at_edge: dict[int, Ends]
+    degenerate: tuple[dict[str, float], ...]
+    directions: FloatArray
+
+    @property
+    def undetermined(self) -> BoolArray:
+        """(n_parameters,) whether a parameter takes part in a degenerate direction."""
+        return np.asarray((self.directions != 0).any(axis=0))
+
+    def require(self, jacobian: FloatArray, question: str) -> None:
+        """Require that what has these derivatives, (n_bins, n_parameters), is determined.
+
+        Raises
+        ------
+        FitError
+            Naming the parameters.
+        """
+        for direction, names in zip(self.directions, self.degenerate, strict=True):
+            sizes = np.abs(jacobian) @ np.abs(direction)
+            if (np.abs(jacobian @ direction) > PART * sizes).any():
+                raise FitError(f"{question}: the data do not determine {' and '.join(list(names)[:3])}")
+
+    @property
+    def errors(self) -> FloatArray:
+        """(n_parameters,) standard deviations; those of undetermined parameters mean nothing."""
+        return np.sqrt(np.diag(self.covariance))
+
+    @property
+    def correlation(self) -> FloatArray:
+        """(n_parameters, n_parameters) correlations, 0 for constants."""
+        scale = np.where(self.errors > 0, self.errors, 1.0)
+        return np.asarray(self.covariance / np.outer(scale, scale))
+
+
+def spread(objective: Objective, best: Minimum, fixed: tuple[int, ...] = ()) -> Spread:
+    """Return the covariance of all parameters, and what the data do not determine.
+
+    Raises
+    ------
+    FitError
+        If -2 ln L falls in some direction: the point is no minimum.
     """
     likelihood, theta = objective.likelihood, best.theta
     hessian = objective.softened(0.0).hessian(theta)
     covariance = np.zeros_like(hessian)
-    bounded = [index for index in _bounded(objective, theta, hessian) if index not in fixed]
+    at_edge = {i: _distances(objective, i, best) for i in _at_edge(objective, theta, hessian) if i not in fixed}
     free = ~likelihood.fixed
-    free[[*bounded, *fixed]] = False
-    covariance[np.ix_(free, free)] = 2 * _inverse(hessian[np.ix_(free, free)], np.array(likelihood.names)[free])
-    for index in bounded:
-        covariance[index, index] = _one_sided(objective, index, best) ** 2
-    return covariance, bounded
+    free[[*at_edge, *fixed]] = False
+    names = np.array(likelihood.names)
+    if objective.is_walled(theta) and np.linalg.eigvalsh(hessian[np.ix_(free, free)])[:1].min(initial=0.0) < 0:
+        hessian = objective.hessian(theta)  # the wall of an empty bin holds what would fall without it
+    inverse, directions = _inverse(hessian[np.ix_(free, free)], names[free])
+    covariance[np.ix_(free, free)] = 2 * inverse
+    for index, ends in at_edge.items():
+        covariance[index, index] = max((end for end in ends if end is not None), default=0.0) ** 2
+    everywhere = np.zeros((len(directions), len(theta)))
+    everywhere[:, free] = directions
+    return Spread(covariance, at_edge, tuple(_combination(direction, names) for direction in everywhere), everywhere)
 
 
-def _bounded(objective: Objective, theta: FloatArray, hessian: FloatArray) -> list[int]:
+def _at_edge(objective: Objective, theta: FloatArray, hessian: FloatArray) -> list[int]:
     """List the parameters at the edge of the possible: -2 ln L falls towards it by a noticeable part of a unit."""
     likelihood = objective.likelihood
     _, gradient = objective.softened(0.0).value_and_gradient(theta)
@@ -43,30 +115,41 @@ def _bounded(objective: Objective, theta: FloatArray, hessian: FloatArray) -> li
     return [int(index) for index in np.flatnonzero(held & ~likelihood.fixed)]
 
 
-def _inverse(matrix: FloatArray, names: AnyArray) -> FloatArray:
-    """Return the inverse of a Hessian that must be positive definite."""
+def _inverse(matrix: FloatArray, names: AnyArray) -> tuple[FloatArray, FloatArray]:
+    """Return the inverse of a Hessian where it is curved, and the other directions, (n_directions, n_parameters)."""
     if not matrix.size:
-        return matrix
+        return matrix, np.zeros((0, 0))
     diagonal = np.diag(matrix)
     scale = 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
     eigenvalues, eigenvectors = np.linalg.eigh(scale[:, None] * matrix * scale)
-    if eigenvalues[0] < SMALLEST_EIGENVALUE:
-        flat = np.abs(eigenvectors[:, 0])
-        largest = np.argsort(-flat)[:3]
-        raise FitError(
-            f"fit: the data do not determine {', '.join(names[largest][flat[largest] > 0.1])}: "
-            "-2 ln L has no curvature there; fix or merge what they multiply"
-        )
-    return np.asarray(scale[:, None] * (eigenvectors / eigenvalues @ eigenvectors.T) * scale)
+    if eigenvalues[0] < SADDLE:
+        largest = names[np.argsort(-np.abs(eigenvectors[:, 0]))[:3]]
+        raise FitError(f"fit: -2 ln L still falls along {', '.join(largest)} at its supposed minimum")
+    flat = eigenvalues < SMALLEST_EIGENVALUE
+    inverted = np.where(flat, 0.0, 1 / np.where(flat, 1.0, eigenvalues))
+    inverse = scale[:, None] * (eigenvectors * inverted @ eigenvectors.T) * scale
+    directions = np.where(np.abs(eigenvectors[:, flat].T) > PART, eigenvectors[:, flat].T, 0.0) * scale
+    return np.asarray(inverse), directions / np.maximum(
+        np.abs(directions).max(axis=1, keepdims=True, initial=0.0), TINY
+    )
 
 
-def _one_sided(objective: Objective, index: int, best: Minimum) -> float:
-    """Return the distance from the edge of the possible at which -2 ln L has risen by 1."""
+def _combination(direction: FloatArray, names: AnyArray) -> dict[str, float]:
+    """Return the components of a degenerate direction, the largest first and equal to 1."""
+    order = [i for i in np.argsort(-np.abs(direction), kind="stable") if direction[i] != 0]
+    return {str(names[i]): float(direction[i] / direction[order[0]]) for i in order}
+
+
+def _distances(objective: Objective, index: int, best: Minimum) -> Ends:
+    """Return the distances below and above from the edge of the possible at which -2 ln L has risen by 1."""
     likelihood = objective.likelihood
     profile, value = Profile(objective, index, best), float(best.theta[index])
     low, high = float(likelihood.lower[index]), float(likelihood.upper[index])
-    step, bound = (0.1, high) if value - low < high - value else (-0.1, low)
-    return abs(crossing(lambda x: profile(x) - 1, start=value, step=step, bound=bound) - value)
+    is_lower = value - low < high - value
+    step, bound = (0.1, min(high, value + UNLIMITED)) if is_lower else (-0.1, max(low, value - UNLIMITED))
+    end = crossing(lambda x: profile(x) - 1, start=value, step=step, bound=bound)
+    distance = None if end == bound else abs(end - value)
+    return (0.0, distance) if is_lower else (distance, 0.0)
 
 
 def standard_deviation(objective: Objective, theta: FloatArray, parameter: int) -> float:

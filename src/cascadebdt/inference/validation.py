@@ -12,7 +12,8 @@ from cascadebdt.errors import FitError, did_you_mean
 from cascadebdt.inference.likelihood import Objective, objective
 from cascadebdt.inference.minimise import Minimum
 from cascadebdt.inference.search import global_minimum
-from cascadebdt.inference.uncertainty import covariance
+from cascadebdt.inference.threads import on_one_thread
+from cascadebdt.inference.uncertainty import spread
 from cascadebdt.records import Record
 
 
@@ -56,6 +57,7 @@ class Validation(Record):
     p_value: float
 
 
+@on_one_thread
 def validate(workspace: Mapping[str, Any], regions: Sequence[str]) -> Validation:
     """Compare the data of validation regions with what the fit to the other regions predicts.
 
@@ -81,11 +83,12 @@ def validate(workspace: Mapping[str, Any], regions: Sequence[str]) -> Validation
     poi = visible.likelihood.poi
     fixed = {poi: 0.0}
     best = global_minimum(visible, fixed=fixed)
-    spread, _ = covariance(visible, best, tuple(fixed))
+    found = spread(visible, best, tuple(fixed))
     slices = [visible.likelihood.regions[region] for region in regions]
     jacobian = visible.likelihood.jacobian(best.theta)
-    joint = jacobian @ spread @ jacobian.T
+    joint = jacobian @ found.covariance @ jacobian.T
     together = np.concatenate([np.arange(bins.start, bins.stop) for bins in slices])
+    found.require(jacobian[together], "validation")
     return Validation(
         {region: _region(visible, best, joint, bins) for region, bins in zip(regions, slices, strict=True)},
         _p_value(*_of_bins(visible, best, joint, together)),

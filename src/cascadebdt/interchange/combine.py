@@ -42,7 +42,7 @@ WHOLE = 1e-6
 """How far a count may be from a whole number to be written as one."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Process:
     """One process in one bin of the card."""
 

@@ -21,9 +21,9 @@ def instructions() -> str:
     """
     features = config.CPU_FEATURES
     if features is None:
-        found = {name for name, present in binding.get_host_cpu_features().items() if present}
+        available = {name for name, present in binding.get_host_cpu_features().items() if present}
     else:
-        found = {feature[1:] for feature in features.split(",") if feature.startswith("+")}
-    if found.issuperset(AVX512):
+        available = {feature[1:] for feature in features.split(",") if feature.startswith("+")}
+    if available.issuperset(AVX512):
         return "avx512"
-    return "avx2" if "avx2" in found else ""
+    return "avx2" if "avx2" in available else ""

@@ -1,7 +1,7 @@
 """How kernels are compiled: one decorator, so that every kernel is compiled alike.
 
 The GIL is released, machine code is cached on disk, division by zero follows IEEE 754 as in NumPy, and
-``fastmath`` stays off: NaN is a value here (a missing feature), and sums must not depend on the compiler's mood.
+``fastmath`` stays off: NaN is a value here (a missing feature), and sums must not depend on compiler optimisations.
 """
 
 from collections.abc import Callable

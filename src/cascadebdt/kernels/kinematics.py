@@ -1,6 +1,6 @@
 """Kinematics of particles given by transverse momentum, pseudorapidity, azimuth and mass.
 
-Every kernel takes and returns float64 numbers and is meant to be called from other kernels, which inline it.
+Every kernel takes and returns float64 numbers; other kernels call it and inline it.
 Momenta, energies and masses are in GeV, angles in rad. NaN in, NaN out.
 
 References
@@ -19,9 +19,11 @@ TWO_PI = 2.0 * math.pi
 @kernel
 def delta_phi(phi1: float, phi2: float) -> float:
     """Return the azimuthal distance ``phi1 - phi2``, brought to [-pi, pi) by full turns; exact where none is needed."""
+    # The interval is that of ROOT's TVector2::Phi_mpi_pi and of the package vector: opposite directions give -pi.
     distance = phi1 - phi2
     if -math.pi <= distance < math.pi:
         return distance
+    # The remainder of a tiny negative number rounds to a full turn, which would give +pi.
     distance = (distance + math.pi) % TWO_PI - math.pi
     return -math.pi if distance >= math.pi else distance
 
@@ -52,8 +54,8 @@ def p_z(pt: float, eta: float) -> float:
 
     Written with ``exp(eta)``, like `energy`, so that the two share their one costly step.
     """
-    growth = math.exp(eta)
-    return 0.5 * pt * (growth - 1.0 / growth)
+    exp_eta = math.exp(eta)
+    return 0.5 * pt * (exp_eta - 1.0 / exp_eta)
 
 
 @kernel
@@ -63,8 +65,8 @@ def energy(pt: float, eta: float, mass: float) -> float:
     A negative mass, which rounding leaves of light particles in some ntuples, stands for a negative mass squared, as
     in ROOT's ``SetPtEtaPhiM``.
     """
-    growth = math.exp(eta)
-    momentum = 0.5 * pt * (growth + 1.0 / growth)
+    exp_eta = math.exp(eta)
+    momentum = 0.5 * pt * (exp_eta + 1.0 / exp_eta)
     square = momentum * momentum + mass * abs(mass)
     return 0.0 if square <= 0.0 else math.sqrt(square)
 
@@ -89,16 +91,23 @@ def transverse_mass(pt1: float, phi1: float, pt2: float, phi2: float) -> float:
 @kernel
 def planar_sphericity(xx: float, yy: float, xy: float) -> float:
     """Return ``2 l2 / (l1 + l2)`` for the eigenvalues l1 >= l2 of a symmetric 2 x 2 matrix; NaN if its trace is 0."""
+    # 2 l2 is the trace less the difference of the eigenvalues, sqrt((xx - yy)^2 + 4 xy^2).
     trace = xx + yy
     return 1.0 - math.hypot(xx - yy, 2.0 * xy) / trace
 
 
 @kernel
-def _eigenvalue(xx: float, yy: float, zz: float, xy: float, xz: float, yz: float, turn: float) -> float:
-    """Return an eigenvalue, over the trace, of a symmetric 3 x 3 matrix: `turn` 0 the largest, 2 pi / 3 the smallest.
+def _eigenvalue(xx: float, yy: float, zz: float, xy: float, xz: float, yz: float, angle: float) -> float:
+    """Return an eigenvalue, over the trace, of a symmetric 3 x 3 matrix: the largest for `angle` 0.
 
+    The three eigenvalues belong to angles 2 pi / 3 apart; 2 pi / 3 gives the smallest.
+
+    References
+    ----------
     O.K. Smith, Communications of the ACM 4 (1961) 168, doi:10.1145/355578.366316.
     """
+    # Smith solves for the matrix itself. Divided by its trace first, its elements are of order 1 whatever the unit of
+    # the momenta, and the mean of the eigenvalues, which he subtracts, is 1/3.
     trace = xx + yy + zz
     a, b, c = xx / trace - 1.0 / 3.0, yy / trace - 1.0 / 3.0, zz / trace - 1.0 / 3.0
     d, e, f = xy / trace, xz / trace, yz / trace
@@ -106,15 +115,19 @@ def _eigenvalue(xx: float, yy: float, zz: float, xy: float, xz: float, yz: float
     if p == 0.0:
         return 1.0 / 3.0
     r = (a * (b * c - f * f) - d * (d * c - f * e) + e * (d * f - b * e)) / (2.0 * p * p * p)
-    return 1.0 / 3.0 + 2.0 * p * math.cos(math.acos(min(1.0, max(-1.0, r))) / 3.0 + turn)
+    # |r| <= 1 exactly, but rounding can leave it above, where acos is NaN.
+    return 1.0 / 3.0 + 2.0 * p * math.cos(math.acos(min(1.0, max(-1.0, r))) / 3.0 + angle)
 
 
 @kernel
 def tensor_sphericity(xx: float, yy: float, zz: float, xy: float, xz: float, yz: float) -> float:
     """Return ``3/2 (l2 + l3)`` for the eigenvalues l1 >= l2 >= l3 of a tensor of momenta, over its trace.
 
+    References
+    ----------
     J.D. Bjorken, S.J. Brodsky, Phys. Rev. D 1 (1970) 1416, doi:10.1103/PhysRevD.1.1416.
     """
+    # Two eigenvalues for the price of one: those of a matrix divided by its trace sum to 1.
     rest = 1.0 - _eigenvalue(xx, yy, zz, xy, xz, yz, 0.0)
     return 0.0 if rest < 0.0 else 1.5 * rest
 

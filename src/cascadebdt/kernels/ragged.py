@@ -44,6 +44,7 @@ def slots(offsets: IntArray, begin: IntArray) -> IntArray:
 def scatter(content: FloatArray, positions: IntArray, row: FloatArray) -> None:
     """Write each element of `content` to its position in `row`."""
     for k in range(positions.size):
+        # A signed index would be tested for being negative first, since Python then counts from the end.
         row[np.uint64(positions[k])] = content[k]
 
 
@@ -66,7 +67,7 @@ def apart(
         for k in range(offsets[i], offsets[i + 1]):
             if keep[k]:
                 for j in range(other_offsets[i], other_offsets[i + 1]):
-                    is_near = abs(eta[k] - other_eta[j]) < radius  # spares most pairs the rest
+                    is_near = abs(eta[k] - other_eta[j]) < radius  # most pairs end here, without a square root
                     if is_near and delta_r(eta[k], phi[k], other_eta[j], other_phi[j]) < radius:
                         result[k] = False
     return result
@@ -77,6 +78,8 @@ def select(offsets: IntArray, keep: BoolArray) -> tuple[IntArray, IntArray]:
     """Return the offsets and the positions, in the old content, of the candidates to `keep`."""
     before = np.empty(keep.size + 1, np.int64)
     index = np.empty(keep.size + 1, np.int64)
+    # Without a branch, which a CPU could not predict: every position is written, and the next one overwrites it unless
+    # it is kept.
     n = np.uint64(0)
     for k in range(keep.size):
         before[k] = n
@@ -90,7 +93,7 @@ def select(offsets: IntArray, keep: BoolArray) -> tuple[IntArray, IntArray]:
 
 
 @kernel
-def events(offsets: IntArray, rows: IntArray) -> tuple[IntArray, IntArray]:
+def of_events(offsets: IntArray, rows: IntArray) -> tuple[IntArray, IntArray]:
     """Return the offsets and the positions, in the old content, of the candidates of the events `rows`."""
     new_offsets = np.zeros(rows.size + 1, np.int64)
     for r in range(rows.size):
@@ -103,8 +106,8 @@ def events(offsets: IntArray, rows: IntArray) -> tuple[IntArray, IntArray]:
 
 
 @kernel
-def couples(offsets: IntArray, other_offsets: IntArray, is_same: bool) -> tuple[IntArray, IntArray, IntArray]:
-    """Return the offsets of all pairs of candidates of two objects, and the positions of both partners.
+def pairs(offsets: IntArray, other_offsets: IntArray, is_same: bool) -> tuple[IntArray, IntArray, IntArray]:
+    """Return the offsets of all pairs of candidates of two objects, and the positions of both candidates.
 
     Of one object with itself each pair comes once, the earlier candidate first.
     """
@@ -172,8 +175,8 @@ def from_cartesian(px: FloatArray, py: FloatArray, pz: FloatArray, e: FloatArray
 
 
 @kernel
-def sums(first: FloatArray, second: FloatArray) -> FloatArray:
-    """Return pt, eta, phi and mass, (4, n) float64, of the sums of two particles given in the same way."""
+def pair_momenta(first: FloatArray, second: FloatArray) -> FloatArray:
+    """Return pt, eta, phi and mass, (4, n_pairs) float64, of the sum of the two particles of each pair, given alike."""
     result = np.empty((4, first.shape[1]))
     for k in range(first.shape[1]):
         px = p_x(first[0, k], first[2, k]) + p_x(second[0, k], second[2, k])

@@ -4,8 +4,8 @@
 
     names --find--> locations --describe--> NtupleFile --ranges--> EntryRange --Reader.read--> chunk
 
-TTree and RNTuple, on local disks or behind ``root://`` and ``https://``. What may pass is tried again; what is in a
-file twice, missing or damaged is one sentence.
+TTree and RNTuple, on local disks or behind ``root://`` and ``https://``. Faults that may pass are tried again; what
+is missing, damaged or unexpected is one sentence.
 """
 
 from cascadebdt.ntuple.files import NtupleFile, describe, find, sum_of_weights

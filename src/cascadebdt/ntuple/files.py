@@ -57,23 +57,18 @@ def find(patterns: Sequence[str], *, directory: Path) -> tuple[str, ...]:
     InputError
         If a pattern matches no file.
     """
-    found: set[str] = set()
-    for pattern in patterns:
-        found.update(_matches(pattern, directory))
-    return tuple(sorted(found))
+    return tuple(sorted({location for pattern in patterns for location in _matches(pattern, directory)}))
 
 
 def _matches(pattern: str, directory: Path) -> list[str]:
     """Return the locations of one pattern."""
     if is_remote(pattern):
         return _remote_matches(pattern)
-    matches = [Path(name) for name in glob.glob(str(directory / pattern))]
-    if not matches:
+    paths = [Path(name) for name in glob.glob(str(directory / pattern))]
+    if not paths:
         raise InputError(f"{pattern}: no such file in {directory}{_nearby(directory / pattern)}")
-    found: list[str] = []
-    for path in matches:
-        found += _listed(path) if path.suffix == ".txt" else [str(path.resolve())]
-    return found
+    listed = [_listed(path) if path.suffix == ".txt" else [str(path.resolve())] for path in paths]
+    return [location for locations in listed for location in locations]
 
 
 def _listed(path: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Files -> chunks: ranges of entries, read with as few openings and decompressions as can be."""
+"""Files -> chunks: ranges of entries, read with as few openings and decompressions as possible."""
 
 import threading
 from collections.abc import Collection, Mapping
@@ -52,8 +52,8 @@ class Reader:
 
     def __init__(self, config: NtupleConfig) -> None:
         self.config = config
-        self._mine = threading.local()
-        self._open: dict[int, Any] = {}
+        self._of_thread = threading.local()
+        self._open: dict[int, Any] = {}  # by thread, so that the last one closes the files of all
 
     def __enter__(self) -> Self:
         return self
@@ -68,7 +68,7 @@ class Reader:
 
         Parameters
         ----------
-        exact : branches whose sentinels are values like others, such as weights
+        exact : branches in which sentinels are ordinary values, such as weights
 
         Returns
         -------
@@ -102,19 +102,19 @@ class Reader:
 
     def _tree(self, file: NtupleFile) -> Any:
         """Return the tree of a file, opening it if this thread read another one before."""
-        if getattr(self._mine, "key", None) != (file.location, file.tree):
+        if getattr(self._of_thread, "key", None) != (file.location, file.tree):
             self._forget()
             opened = open_file(file.location)
-            self._mine.file = opened
+            self._of_thread.file = opened
             self._open[threading.get_ident()] = opened
-            self._mine.tree = tree_in(opened, file.location, file.tree)
-            self._mine.key = (file.location, file.tree)
-        return self._mine.tree
+            self._of_thread.tree = tree_in(opened, file.location, file.tree)
+            self._of_thread.key = (file.location, file.tree)
+        return self._of_thread.tree
 
     def _forget(self) -> None:
         """Close this thread's file."""
-        file = getattr(self._mine, "file", None)
-        self._mine.key = self._mine.tree = self._mine.file = None
+        file = getattr(self._of_thread, "file", None)
+        self._of_thread.key = self._of_thread.tree = self._of_thread.file = None
         if file is not None:
             self._open.pop(threading.get_ident(), None)
             file.close()
@@ -143,13 +143,14 @@ def _arrays(tree: Any, names: list[str], start: int, stop: int) -> dict[str, ak.
         arrays = tree.arrays(names, entry_start=start, entry_stop=stop, library="ak") if names else {}
         return {name: arrays[name] for name in names}
     except ValueError as error:
+        # What uproot says of branches of variable size in files of an old layout, which it does not read.
         if "wrong number of entries" not in str(error):
             raise
         return {name: _old_array(tree[name], start, stop) for name in names}
 
 
 def _old_array(branch: Any, start: int, stop: int) -> ak.Array:
-    """Return a branch of an old layout: its baskets hold no offsets and are cut elsewhere than those of its counter."""
+    """Return a branch of an old layout: its baskets hold no offsets, and end elsewhere than those of its counter."""
     if branch.count_branch is None:
         return branch.array(entry_start=start, entry_stop=stop, library="ak")
     kind = branch.interpretation.content
@@ -173,12 +174,12 @@ def _cleaned(values: AnyArray, sentinels: list[float], *, mev: bool) -> AnyArray
         return values
     if kind.kind != "f":
         sentinels = [value for value in sentinels if value == int(value) and _holds(kind, int(value))]
-    found = np.isin(values, np.array(sentinels, kind)) if sentinels else np.zeros(0, np.bool_)
-    if not mev and not found.any():
+    missing = np.isin(values, np.array(sentinels, kind)) if sentinels else np.zeros(0, np.bool_)
+    if not mev and not missing.any():
         return values
     cleaned = values.astype(np.float64) / MEV_PER_GEV if mev else values.astype(kind if kind.kind == "f" else float)
-    if found.any():
-        cleaned[found] = np.nan
+    if missing.any():
+        cleaned[missing] = np.nan
     return cleaned
 
 

@@ -1,4 +1,4 @@
-"""What is in a file, told without a configuration, and a configuration to start from for what is recognised."""
+"""What a file holds, without a configuration; and a configuration to start from, if its format is recognised."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class Survey:
 
 
 def survey(location: str) -> Survey:
-    """Open a file and tell what is in it.
+    """Open a file and return what is in it.
 
     Raises
     ------

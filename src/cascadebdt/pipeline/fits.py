@@ -26,11 +26,11 @@ def fit_workspace(model: Workspace) -> Answers:
         If the workspace cannot be fitted, or a fit is not to be trusted.
     """
     lint = Lint.of(inference.lint(model))
-    fit, limit, significance = inference.fit(model), inference.limit(model), inference.significance(model)
+    fit = inference.fit(model)
     return Answers(
         lint=lint,
         fit=replace(fit, intervals=inference.intervals(model)),
-        limits=Limits(limit, significance),
+        limits=Limits.of(model),
         ranking=inference.ranking(model),
         scan=inference.scan(model, fit.poi),
     )

@@ -1,6 +1,5 @@
 """The steps of the chain: each takes values, returns values and writes its products."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -33,34 +32,13 @@ if TYPE_CHECKING:
     from cascadebdt.inference import Validation
     from cascadebdt.workspace import Workspace
 
-logger = logging.getLogger(__name__)
-
 
 def run(config: Config, products: Products, *, jobs: int = 1, progress: Progress = silent) -> Inferred:
     """Do everything: select, train, apply, fit, report.
 
-    Parameters
-    ----------
-    config : the analysis
-    products : where the products go
-    jobs : threads; they do not change the result
-    progress : told of long loops
-
     Returns
     -------
     Fit, limits and summary
-
-    Raises
-    ------
-    CascadeBDTError
-        If the configuration, an input file or a fit is not usable.
-
-    Examples
-    --------
-    >>> import cascadebdt as cb
-    >>> config = cb.load_config("configs/quick.yaml")
-    >>> result = cb.run(config, cb.Products("results/quick"), jobs=2)
-    >>> mu, uncertainty = result.summary.fit.mu
     """
     meter = Meter()
     events = select(config, jobs=jobs, progress=progress)
@@ -76,17 +54,23 @@ def run(config: Config, products: Products, *, jobs: int = 1, progress: Progress
 
 
 def train(config: Config, products: Products, events: Events, *, jobs: int = 1, progress: Progress = silent) -> Cascade:
-    """Train the cascade and write it."""
+    """Train the cascade and write it.
+
+    Raises
+    ------
+    TrainingError
+        If a process has too few events, or a stage cannot be trained.
+    """
     require_trainable(events, config)
-    model = training.train(events, config.cascade, seed=config.seed, jobs=jobs, progress=progress)
+    cascade = training.train(events, config.cascade, seed=config.seed, jobs=jobs, progress=progress)
     provenance = {
         "config_hash": config.hash,
         "seed": config.seed,
         "versions": versions(),
-        "features": features.definition(model.features, features=config.features, objects=config.objects),
+        "features": features.definition(cascade.features, features=config.features, objects=config.objects),
     }
-    model.save(products.cascade, provenance=provenance)
-    return model
+    cascade.save(products.cascade, provenance=provenance)
+    return cascade
 
 
 def load_cascade(config: Config, folder: Path) -> Cascade:
@@ -97,17 +81,17 @@ def load_cascade(config: Config, folder: Path) -> Cascade:
     InputError
         If it is damaged, if a feature has another definition now, or if the configuration makes other regions.
     """
-    model = Cascade.load(folder)
-    kept = model.provenance.get("features")
+    cascade = Cascade.load(folder)
+    kept = cascade.provenance.get("features")
     change = features.difference(kept, features=config.features, objects=config.objects) if kept else None
-    if change is None and model.regions != config.cascade.regions:
-        change = f"the regions were {', '.join(model.regions)} and are {', '.join(config.cascade.regions)}"
+    if change is None and cascade.regions != config.cascade.regions:
+        change = f"the regions were {', '.join(cascade.regions)} and are {', '.join(config.cascade.regions)}"
     if change is not None:
         raise InputError(
             f"{folder / 'cascade.json'}: {change} since the cascade was trained; undo that, or train it again: "
             "'cascadebdt train'"
         )
-    return model
+    return cascade
 
 
 def apply(config: Config, products: Products, events: Events, cascade: Cascade, *, jobs: int = 1) -> Applied:

@@ -49,7 +49,13 @@ class Request:
 
 
 def apply_files(
-    config: Config, products: Products, model: Cascade, request: Request, *, jobs: int = 1, progress: Progress = silent
+    config: Config,
+    products: Products,
+    cascade: Cascade,
+    request: Request,
+    *,
+    jobs: int = 1,
+    progress: Progress = silent,
 ) -> Filled:
     """Score the events of chosen files; fill the regions and, if asked for, write scores.
 
@@ -64,19 +70,19 @@ def apply_files(
         If the bins of a region are neither configured nor known from an earlier `apply`.
     """
     samples = _samples(config, request)
-    total = _Total(config, model, _edges(config, model, request.reference))
+    total = _Totals(config, cascade, _edges(config, cascade, request.reference))
     nominal = [sample.name for sample in samples if isinstance(sample, SampleConfig)]
     paths = {name: products.scores(name) for name in nominal if request.scores}
     with ScoreFiles(paths, config.pass_through) as files:
         for name, events in stream(config, samples, jobs=jobs, progress=progress):
-            events = model.unseen(events)
-            scores = model.score(events, unblind=bool(config.fit.unblind))
+            events = cascade.unseen(events)
+            scores = cascade.score(events, unblind=bool(config.fit.unblind))
             total.add(events, scores)
             files.append(name, events, scores)
-        require_alive(total.ranges, model.repetition)
+        require_alive(total.ranges, cascade.repetition)
     processes = {sample.name: sample.process for sample in config.samples}
     filled = Filled(
-        histograms=Histograms(without(total.regions, model.empty_regions), total.scores),
+        histograms=Histograms(without(total.regions, cascade.empty_regions), total.scores),
         migrations=MigrationTable(total.migrations),
         cutflow=CutflowTable.of(total.cutflow, processes),
     )
@@ -84,15 +90,15 @@ def apply_files(
     return filled
 
 
-class _Total:
+class _Totals:
     """Histograms and cutflow of the chunks so far."""
 
-    def __init__(self, config: Config, model: Cascade, edges: Mapping[str, FloatArray]) -> None:
+    def __init__(self, config: Config, cascade: Cascade, edges: Mapping[str, FloatArray]) -> None:
         self.config = config
-        self.features = model.features
+        self.features = cascade.features
         self.edges = edges
         samples = tuple(sample.name for sample in config.samples)
-        self.cutflow = Cutflow.empty((*(cut.name for cut in config.selection), *model.cuts), samples)
+        self.cutflow = Cutflow.empty((*(cut.name for cut in config.selection), *cascade.cuts), samples)
         self.ranges: dict[str, Range] = {}
         self.regions: dict[str, Histogram] = {}
         self.scores: dict[str, Histogram] = {}
@@ -101,8 +107,8 @@ class _Total:
     def add(self, events: Events, scores: Scores) -> None:
         """Add the events of a chunk."""
         self.cutflow = self.cutflow.plus(visible_cutflow(events, scores))
-        for name, found in data_ranges(events, self.features).items():
-            self.ranges[name] = self.ranges[name].plus(found) if name in self.ranges else found
+        for name, values in data_ranges(events, self.features).items():
+            self.ranges[name] = self.ranges[name].plus(values) if name in self.ranges else values
         _merge(self.regions, yields.fill(events, scores, self.config.regions, edges=self.edges))
         moved = migration.table(events, scores, self.config.systematics)
         self.migrations = migration.merge(self.migrations, moved) if self.migrations else moved
@@ -142,13 +148,13 @@ def _matches(directory: Path, pattern: str) -> list[str]:
         return []
 
 
-def _edges(config: Config, model: Cascade, reference: Path) -> dict[str, FloatArray]:
+def _edges(config: Config, cascade: Cascade, reference: Path) -> dict[str, FloatArray]:
     """Return the bins of every region: as configured, else those of the whole analysis, else equal ones for scores."""
     earlier = Products(reference)
     is_there = earlier.has("histograms")
     known = earlier.read(Histograms, "histograms", made_by="apply").regions if is_there else {}
     edges = {}
-    for region in model.regions:
+    for region in cascade.regions:
         binning = config.regions.binning(region)
         if binning.bins != "auto" and not (region in known and config.regions.empty_bins == "merge"):
             edges[region] = np.array(binning.bins)

@@ -1,8 +1,9 @@
 """Results -> figures: every function returns a matplotlib `Figure` and changes no global setting.
 
-::
-
-    cascadebdt.plots.save(cascadebdt.plots.regions(yields, fit), "plots/regions")
+Examples
+--------
+>>> figure = cb.plots.regions(yields, cb.fit(workspace))
+>>> png, pdf = cb.plots.save(figure, "plots/regions")
 """
 
 from cascadebdt.plots.fitted import fitted

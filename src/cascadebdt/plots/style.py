@@ -44,12 +44,12 @@ def colours(processes: Iterable[str], *, signal: str) -> dict[str, str]:
     ----------
     Petroff, arXiv:2107.02270: sequences of colours that the colour-blind can tell apart.
     """
-    found = {signal: SIGNAL_COLOUR, DATA: DATA_COLOUR}
+    chosen = {signal: SIGNAL_COLOUR, DATA: DATA_COLOUR}
     for name in processes:
-        if name not in found:
-            lap, index = divmod(len(found) - 2, len(BACKGROUND_COLOURS))
-            found[name] = _lighter(BACKGROUND_COLOURS[index], 0.6**lap)
-    return found
+        if name not in chosen:
+            lap, index = divmod(len(chosen) - 2, len(BACKGROUND_COLOURS))
+            chosen[name] = _lighter(BACKGROUND_COLOURS[index], 0.6**lap)
+    return chosen
 
 
 def figure(width: float, height: float) -> Figure:

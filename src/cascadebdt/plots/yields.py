@@ -30,7 +30,7 @@ _HALO = withStroke(linewidth=3.8, foreground="white")
 BAND: dict[str, Any] = {"facecolor": "none", "edgecolor": "0.25", "hatch": "//////", "linewidth": 0}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Content:
     """What is drawn of one region.
 
@@ -86,7 +86,7 @@ def regions(
     shown = {n: h for n, h in yields.items() if fit is None or n in fit.postfit or not is_validation(n)}
     contents = [content(name, histogram, fit, signal=signal) for name, histogram in shown.items()]
     rows = _rows(contents)
-    widest = max(sum(one.width for one in row) for row in rows)
+    widest = max(sum(drawn.width for drawn in row) for row in rows)
     figure = style.figure(max(2.0 + BIN_WIDTH * widest, 9.0), 1.3 + 5.7 * len(rows))
     _squeeze(figure)
     look = _look(contents, list(shown.values()), signal)
@@ -113,18 +113,18 @@ def region(
     name : of the region
     fit, signal, title : as for `regions`
     """
-    one = content(name, histogram, fit, signal=signal)
-    look = _look([one], [histogram], signal)
+    drawn = content(name, histogram, fit, signal=signal)
+    look = _look([drawn], [histogram], signal)
     figure = style.figure(7.6, 6.8)
     _squeeze(figure)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    edges = _drawn_edges(one)
-    _yields(top, one, edges, look)
-    top.set(ylim=_log_range([one], look.factor), ylabel="Events / bin")
+    edges = _drawn_edges(drawn)
+    _yields(top, drawn, edges, look)
+    top.set(ylim=_log_range([drawn], look.factor), ylabel="Events / bin")
     top.set_title(name, loc="left", fontsize=13, fontweight="bold")
-    _ratio(bottom, one, edges, _ratio_reach([one]))
+    _ratio(bottom, drawn, edges, _ratio_reach([drawn]))
     bottom.set_ylabel("Data / prediction")
-    _edge_ticks(bottom, one, edges)
+    _edge_ticks(bottom, drawn, edges)
     figure.align_ylabels([top, bottom])
     _legend(figure, look, fit, title, columns=4)
     return figure
@@ -175,8 +175,8 @@ def _fitted(
     if len(total) != n_bins:
         raise FitError(f"fit: region '{name}' has {len(total)} bins, its histogram {n_bins}; fit what is drawn")
     hidden = {signal} if fit.blind or fit.mu[0] <= 0 else set()
-    found = fit.postfit[name]
-    stack = {p: found[p] for p in processes if p in found and p not in hidden}
+    postfit = fit.postfit[name]
+    stack = {p: postfit[p] for p in processes if p in postfit and p not in hidden}
     return stack, total, uncertainty
 
 
@@ -203,7 +203,7 @@ class _Look:
 def _look(contents: Sequence[Content], histograms: Sequence[Histogram], signal: str) -> _Look:
     """Order the stack with small processes below and the signal on top; colours follow the order of the histograms."""
     processes = dict.fromkeys(name for histogram in histograms for name in histogram.axes["process"])
-    sums = {name: sum(float(np.sum(one.stack.get(name, 0.0))) for one in contents) for name in processes}
+    sums = {name: sum(float(np.sum(drawn.stack.get(name, 0.0))) for drawn in contents) for name in processes}
     order = sorted(sums, key=lambda name: (name == signal, sums[name]))
     return _Look(signal, tuple(order), style.colours(processes, signal=signal), signal_factor(contents))
 
@@ -211,10 +211,10 @@ def _look(contents: Sequence[Content], histograms: Sequence[Histogram], signal: 
 def _rows(contents: Sequence[Content]) -> list[list[Content]]:
     """Break the regions into rows as wide as `BINS_PER_ROW` bins at most."""
     rows: list[list[Content]] = [[]]
-    for one in contents:
-        if rows[-1] and sum(other.width for other in rows[-1]) + one.width > BINS_PER_ROW:
+    for drawn in contents:
+        if rows[-1] and sum(other.width for other in rows[-1]) + drawn.width > BINS_PER_ROW:
             rows.append([])
-        rows[-1].append(one)
+        rows[-1].append(drawn)
     return rows
 
 
@@ -231,30 +231,30 @@ def _overview_row(figure: FigureBase, contents: Sequence[Content], look: _Look) 
         sharex="col",
         sharey="row",
         squeeze=False,
-        width_ratios=[one.width for one in contents],
+        width_ratios=[drawn.width for drawn in contents],
         height_ratios=(3.2, 1, 1),
     )
     reach = _ratio_reach(contents)
-    for (top, middle, bottom), one in zip(axes.T, contents, strict=True):
-        edges = np.arange(0.5, one.n_bins + 1, dtype=np.float64)
-        _yields(top, one, edges, look)
-        _composition(middle, one, edges, look)
-        _ratio(bottom, one, edges, reach)
-        top.set_title(one.name, fontsize=10.5, fontweight="bold")
-        _bin_ticks(bottom, one)
+    for (top, middle, bottom), drawn in zip(axes.T, contents, strict=True):
+        edges = np.arange(0.5, drawn.n_bins + 1, dtype=np.float64)
+        _yields(top, drawn, edges, look)
+        _composition(middle, drawn, edges, look)
+        _ratio(bottom, drawn, edges, reach)
+        top.set_title(drawn.name, fontsize=10.5, fontweight="bold")
+        _bin_ticks(bottom, drawn)
     axes[0, 0].set(ylim=_log_range(contents, look.factor), ylabel="Events / bin")
     axes[1, 0].set(ylim=(0, 1), ylabel="Composition")
     axes[2, 0].set_ylabel("Data / pred.")
     figure.align_ylabels(axes[:, 0])
 
 
-def _yields(ax: Axes, one: Content, edges: FloatArray, look: _Look) -> None:
+def _yields(ax: Axes, drawn: Content, edges: FloatArray, look: _Look) -> None:
     """Draw the stack with its uncertainty, the signal line and the data."""
-    names = [name for name in look.order if name in one.stack]
+    names = [name for name in look.order if name in drawn.stack]
     ax.set_yscale("log")
     if names:
         mplhep.histplot(
-            [one.stack[name] for name in names],
+            [drawn.stack[name] for name in names],
             edges,
             ax=ax,
             stack=True,
@@ -263,25 +263,25 @@ def _yields(ax: Axes, one: Content, edges: FloatArray, look: _Look) -> None:
             label=[f"{name} (fitted)" if name == look.signal else name for name in names],
             flow="none",
         )
-    ax.stairs(one.total, edges, color="black", linewidth=0.8, baseline=None)
-    _band(ax, edges, one.total - one.uncertainty, one.total + one.uncertainty)
-    if one.signal.any():
-        drawn = ax.stairs(look.factor * one.signal, edges, baseline=None, color=style.SIGNAL_COLOUR, linewidth=2.2)
-        drawn.set(label=_SIGNAL_LINE, path_effects=[_HALO])
-    if one.data is not None:
-        _points(ax, edges, one.data, np.abs(style.poisson_interval(one.data) - one.data))
-    if one.is_blind:
+    ax.stairs(drawn.total, edges, color="black", linewidth=0.8, baseline=None)
+    _band(ax, edges, drawn.total - drawn.uncertainty, drawn.total + drawn.uncertainty)
+    if drawn.signal.any():
+        line = ax.stairs(look.factor * drawn.signal, edges, baseline=None, color=style.SIGNAL_COLOUR, linewidth=2.2)
+        line.set(label=_SIGNAL_LINE, path_effects=[_HALO])
+    if drawn.data is not None:
+        _points(ax, edges, drawn.data, np.abs(style.poisson_interval(drawn.data) - drawn.data))
+    if drawn.is_blind:
         _stamp(ax, 0.8, 0.88)
     ax.set_xlim(edges[0], edges[-1])
     style.frame(ax)
 
 
-def _composition(ax: Axes, one: Content, edges: FloatArray, look: _Look) -> None:
+def _composition(ax: Axes, drawn: Content, edges: FloatArray, look: _Look) -> None:
     """Draw the share of each process in the prediction; negative yields count as none."""
-    below = np.zeros(one.n_bins)
-    total = np.sum([np.maximum(values, 0) for values in one.stack.values()], axis=0)
-    for name in (name for name in look.order if name in one.stack):
-        share = np.divide(np.maximum(one.stack[name], 0), total, out=np.zeros(one.n_bins), where=total > 0)
+    below = np.zeros(drawn.n_bins)
+    total = np.sum([np.maximum(values, 0) for values in drawn.stack.values()], axis=0)
+    for name in (name for name in look.order if name in drawn.stack):
+        share = np.divide(np.maximum(drawn.stack[name], 0), total, out=np.zeros(drawn.n_bins), where=total > 0)
         ax.stairs(below + share, edges, baseline=below, fill=True, color=look.colours[name])
         below = below + share
     style.frame(ax)
@@ -290,17 +290,17 @@ def _composition(ax: Axes, one: Content, edges: FloatArray, look: _Look) -> None
     ax.set_xlim(edges[0], edges[-1])
 
 
-def _ratio(ax: Axes, one: Content, edges: FloatArray, reach: float) -> None:
+def _ratio(ax: Axes, drawn: Content, edges: FloatArray, reach: float) -> None:
     """Draw data over prediction with the errors of the data; the relative uncertainty of the prediction is a band."""
     ax.axhline(1, color="0.4", linewidth=0.8)
-    if one.is_blind:
+    if drawn.is_blind:
         _stamp(ax, 0.5, 0.5)
-    relative = ratio(one.uncertainty, one.total)
+    relative = ratio(drawn.uncertainty, drawn.total)
     _band(ax, edges, 1 - relative, 1 + relative)
-    if one.data is not None:
-        errors = np.abs(style.poisson_interval(one.data) - one.data)
-        _points(ax, edges, ratio(one.data, one.total), ratio(errors, one.total))
-        _arrows(ax, edges, ratio(one.data, one.total), reach)
+    if drawn.data is not None:
+        errors = np.abs(style.poisson_interval(drawn.data) - drawn.data)
+        _points(ax, edges, ratio(drawn.data, drawn.total), ratio(errors, drawn.total))
+        _arrows(ax, edges, ratio(drawn.data, drawn.total), reach)
     ax.set(xlim=(edges[0], edges[-1]), ylim=(1 - 1.12 * reach, 1 + 1.12 * reach))
     style.frame(ax)
     ax.yaxis.set_major_locator(FixedLocator([1 - reach, 1, 1 + reach]))
@@ -356,11 +356,11 @@ def _log_range(contents: Sequence[Content], factor: float) -> tuple[float, float
 def _ratio_reach(contents: Sequence[Content]) -> float:
     """Return how far the ratio panel reaches from 1, so that it holds nearly all data and their bands."""
     reach = [0.0]
-    for one in contents:
-        if one.data is not None or len(contents) == 1:
-            reach += list(ratio(one.uncertainty, one.total))
-        if one.data is not None:
-            reach += list(np.abs(ratio(one.data, one.total) - 1))
+    for drawn in contents:
+        if drawn.data is not None or len(contents) == 1:
+            reach += list(ratio(drawn.uncertainty, drawn.total))
+        if drawn.data is not None:
+            reach += list(np.abs(ratio(drawn.data, drawn.total) - 1))
     widest = 1.2 * float(np.nanquantile(reach, 0.97))
     return next((half for half in (0.1, 0.2, 0.5) if widest <= half), 1.0)
 
@@ -369,39 +369,39 @@ def _is_regular(edges: FloatArray) -> bool:
     return bool(np.allclose(np.diff(edges), np.diff(edges)[0], rtol=1e-6))
 
 
-def _drawn_edges(one: Content) -> FloatArray:
-    return one.edges if _is_regular(one.edges) else np.arange(one.n_bins + 1, dtype=np.float64)
+def _drawn_edges(drawn: Content) -> FloatArray:
+    return drawn.edges if _is_regular(drawn.edges) else np.arange(drawn.n_bins + 1, dtype=np.float64)
 
 
-def _bin_ticks(ax: Axes, one: Content) -> None:
+def _bin_ticks(ax: Axes, drawn: Content) -> None:
     """Set one tick per bin, with its number."""
-    step = 1 if one.n_bins <= 12 else 2
-    ax.xaxis.set_major_locator(FixedLocator(list(range(1, one.n_bins + 1, step))))
+    step = 1 if drawn.n_bins <= 12 else 2
+    ax.xaxis.set_major_locator(FixedLocator(list(range(1, drawn.n_bins + 1, step))))
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_xlabel(one.observable, fontsize=10.5)
+    ax.set_xlabel(drawn.observable, fontsize=10.5)
 
 
-def _edge_ticks(ax: Axes, one: Content, edges: FloatArray) -> None:
+def _edge_ticks(ax: Axes, drawn: Content, edges: FloatArray) -> None:
     """Write the edges of unequal bins at equal distances."""
-    if _is_regular(one.edges):
-        ax.set_xlabel(one.observable)
+    if _is_regular(drawn.edges):
+        ax.set_xlabel(drawn.observable)
         return
-    ax.set_xticks(edges, [f"{edge:.3g}" for edge in one.edges], rotation=35 if one.n_bins > 6 else 0)
+    ax.set_xticks(edges, [f"{edge:.3g}" for edge in drawn.edges], rotation=35 if drawn.n_bins > 6 else 0)
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_xlabel(f"{one.observable} (bins of unequal width are drawn equally wide)")
+    ax.set_xlabel(f"{drawn.observable} (bins of unequal width are drawn equally wide)")
 
 
 def _legend(figure: Figure, look: _Look, fit: FitResult | None, title: str | None, *, columns: int) -> None:
     """Write one legend above all panels, in rows of equal length of at most `columns` entries."""
-    found: dict[str, Any] = {}
+    handles: dict[str, Any] = {}
     for ax in figure.axes:
-        found |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
-    first = [label for label in ("Data", _SIGNAL_LINE) if label in found]
-    names = [label for label in found if label not in (*first, _UNCERTAINTY)]
-    order = [*first, *names, *([_UNCERTAINTY] if _UNCERTAINTY in found else [])]
+        handles |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+    first = [label for label in ("Data", _SIGNAL_LINE) if label in handles]
+    names = [label for label in handles if label not in (*first, _UNCERTAINTY)]
+    order = [*first, *names, *([_UNCERTAINTY] if _UNCERTAINTY in handles else [])]
     shown = {_SIGNAL_LINE: f"{look.signal}{_times(look.factor)}"}
     legend = figure.legend(
-        [found[label] for label in order],
+        [handles[label] for label in order],
         [shown.get(label, label) for label in order],
         loc="outside upper center",
         ncols=-(-len(order) // -(-len(order) // columns)),

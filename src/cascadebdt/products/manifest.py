@@ -13,7 +13,7 @@ from cascadebdt.events import Events, FileRecord
 from cascadebdt.expression import registered
 from cascadebdt.records import Json, Record
 
-PACKAGES = ("cascadebdt", "awkward", "hist", "iminuit", "numba", "numpy", "pyhf", "uproot", "xgboost")
+PACKAGES = ("cascadebdt", "awkward", "hist", "iminuit", "numba", "numpy", "pyhf", "uproot")
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,11 @@ def _missing(config: Config, events: Events) -> dict[str, dict[str, float]]:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that a result depends on."""
-    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+    import xgboost  # loads slowly
+
+    installed = {name: version(name) for name in PACKAGES}
+    # XGBoost says it itself: its distribution is called xgboost, or xgboost-cpu.
+    return {"python": platform.python_version(), **installed, "xgboost": xgboost.__version__}
 
 
 def _relative(location: str, directory: Path) -> str:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from cascadebdt.errors import FitError
 from cascadebdt.histograms.contents import RegionSummary, purity_matrix
 from cascadebdt.inference import FitResult, LimitResult, Limits, SignificanceResult
 from cascadebdt.products.cutflow import EventCounts
@@ -77,13 +78,22 @@ class Summary(Record):
     def of(
         cls, analysis: str, events: EventCounts, regions: dict[str, RegionSummary], fit: FitResult, limits: Limits
     ) -> "Summary":
-        """Summarise what the steps made."""
+        """Summarise what the steps made.
+
+        Raises
+        ------
+        FitError
+            If the data exclude a signal strength of 0, so that there are no limits.
+        """
+        limit, significance = limits.limit, limits.significance
+        if limit is None or significance is None:
+            raise FitError(str(limits.undefined))
         return cls(
             analysis=analysis,
             events=events,
             regions=regions,
             fit=FitSummary.of(fit),
-            limit=LimitSummary.of(limits.limit),
-            significance=limits.significance,
+            limit=LimitSummary.of(limit),
+            significance=significance,
             purity_matrix=purity_matrix(regions),
         )

@@ -134,7 +134,9 @@ def _doubts_of_fit(fit: FitResult) -> Iterator[str]:
     if probability is not None and probability < MAX_P_VALUE_OF_WARNING:
         yield f"The fit describes the data badly: its p-value is {probability:.2g}."
     for name in fit.at_bound:
-        yield f"Parameter {name} is at its bound, so that its uncertainty means little."
+        yield f"Parameter {name} is at its bound: {fit.measured(name)}."
+    for combination in fit.degenerate:
+        yield f"The data do not determine {' and '.join(combination)}, which have no numbers here."
     for name, (pull, _) in fit.pulls.items():
         if abs(pull) > MAX_PULL and not name.startswith(SIMULATION_STATISTICS):
             yield f"Parameter {name} is pulled by {pull:.1f} standard deviations of its constraint."
@@ -174,9 +176,8 @@ def _figures(cascade: Cascade, applied: Applied, inferred: Inferred, signal: str
     yield "flow", plots.flow(applied.cutflow.cascade, signal=signal)
     classifiers = {classifier.name: (classifier, point) for classifier, point in training.classifiers(cascade)}
     for name, (classifier, _) in classifiers.items():
-        summary = training.summary(classifier)
-        if summary.learning_curves:
-            yield f"quality_{name}", plots.quality(summary, stage=name)
+        if classifier.summary.learning_curves:
+            yield f"quality_{name}", plots.quality(classifier.summary, stage=name)
     for name, histogram in applied.histograms.scores.items():
         # A final discriminant that is no binary BDT has no classifier; it separates the signal from all backgrounds.
         backgrounds = tuple(process for process in histogram.axes["process"] if process != signal)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from cascadebdt.cascade import Cascade, Classifier, WorkingPoint
-from cascadebdt.cascade.summary import Difference, Distance, Sculpting, TrainingSummary, WeightCount
+from cascadebdt.cascade.summary import Difference, Distance, Sculpting, WeightCount
 
 N_FEATURES = 3  # told of a stage, the most important first
 NOTABLE_NEGATIVE_SHARE = 0.2  # of the yield of a process in training
@@ -15,11 +15,6 @@ def classifiers(cascade: Cascade) -> list[tuple[Classifier, WorkingPoint | None]
     """List the stages with their working points, and the final discriminant, which has none, if there is one."""
     stages: list[tuple[Classifier, WorkingPoint | None]] = [(s.classifier, s.working_point) for s in cascade.stages]
     return stages if cascade.final is None else [*stages, (cascade.final, None)]
-
-
-def summary(classifier: Classifier) -> TrainingSummary:
-    """Return what is told of the training of a classifier."""
-    return TrainingSummary.from_json(classifier.summary)
 
 
 def validation_threshold(point: WorkingPoint | None) -> float | None:
@@ -40,27 +35,27 @@ def doubts(cascade: Cascade) -> Iterator[str]:
 
 
 def _doubts_of_inputs(classifier: Classifier, signal: str) -> Iterator[str]:
-    found, name = summary(classifier), classifier.name
-    if found.untrained is not None:
-        yield f"Stage {name} was not trained and passes everything: {found.untrained}."
-    for feature in found.leaks or ():
+    summary, name = classifier.summary, classifier.name
+    if summary.untrained is not None:
+        yield f"Stage {name} was not trained and passes everything: {summary.untrained}."
+    for feature in summary.leaks or ():
         against = " + ".join(classifier.against)
         yield f"Stage {name}: feature {feature} alone separates {signal} from {against}; it may tell the label."
-    for feature in found.dropped or ():
+    for feature in summary.dropped or ():
         yield f"Stage {name}: feature {feature} has one value in all events that reach the stage and was left out."
-    for feature, folds in (found.constant or {}).items():
+    for feature, folds in (summary.constant or {}).items():
         of = f"folds {', '.join(map(str, folds))}" if len(folds) > 1 else f"fold {folds[0]}"
         yield f"Stage {name}: feature {feature} has one value in all events that train the models of {of}."
 
 
 def _doubts_of_rounds(classifier: Classifier) -> Iterator[str]:
-    found = summary(classifier)
-    hyperparameters = found.hyperparameters or {}
+    summary = classifier.summary
+    hyperparameters = summary.hyperparameters or {}
     last = hyperparameters.get("n_estimators", math.inf) - 1
-    n_full = sum(iteration >= last for iteration in found.best_iterations)
+    n_full = sum(iteration >= last for iteration in summary.best_iterations)
     if n_full and hyperparameters.get("early_stopping_rounds"):
         yield (
-            f"Stage {classifier.name}: {n_full} of {len(found.best_iterations)} boosters still improved when "
+            f"Stage {classifier.name}: {n_full} of {len(summary.best_iterations)} boosters still improved when "
             f"n_estimators ({last + 1}) ended their training."
         )
 
@@ -83,7 +78,7 @@ class StageRow:
 def overview(classifier: Classifier, point: WorkingPoint | None, signal: str) -> StageRow:
     """Return a row of the cascade's table."""
     efficiencies = {} if point is None else point.efficiencies
-    found = summary(classifier)
+    summary = classifier.summary
     kept = ", ".join(percent(efficiencies.get(name)) for name in classifier.against)
     return StageRow(
         name=classifier.name,
@@ -93,8 +88,8 @@ def overview(classifier: Classifier, point: WorkingPoint | None, signal: str) ->
         validation_threshold=validation_threshold(point),
         signal_kept=efficiencies.get(signal),
         background_kept=kept if efficiencies else "–",
-        auc=decimals(found.auc, 4),
-        best_iterations=span(found.best_iterations),
+        auc=decimals(summary.auc, 4),
+        best_iterations=span(summary.best_iterations),
     )
 
 
@@ -113,18 +108,18 @@ class QualityRow:
 
 def quality(classifier: Classifier) -> QualityRow:
     """Return a row of the table of quality."""
-    found = summary(classifier)
-    compared = found.overtraining
+    summary = classifier.summary
+    compared = summary.overtraining
     differences = (
         (compared.auc, compared.signal_efficiency, compared.background_efficiency) if compared else (None, None, None)
     )
     distances = compared.distance if compared else {}
-    importance = list((found.importance or {}).items())[:N_FEATURES]
+    importance = list((summary.importance or {}).items())[:N_FEATURES]
     return QualityRow(
         name=classifier.name,
-        auc=_with_error(found.auc, found.auc_uncertainty),
-        auc_spread=decimals(found.auc_spread, 4),
-        average_precision=decimals(found.average_precision, 4),
+        auc=_with_error(summary.auc, summary.auc_uncertainty),
+        auc_spread=decimals(summary.auc_spread, 4),
+        average_precision=decimals(summary.average_precision, 4),
         differences=tuple(map(_difference, differences)),
         p_values=tuple(_p_value(distances.get(name)) for name in ("signal", "background")),
         importance=", ".join(f"{name} {percent(share)}" for name, share in importance) or "–",
@@ -151,22 +146,24 @@ class NegativeWeightRow:
 
 def negative_weights(classifier: Classifier) -> list[NegativeWeightRow]:
     """Return rows of the table of negative weights, one per process."""
-    found = summary(classifier).negative_weights
-    if found is None:
+    weights = classifier.summary.negative_weights
+    if weights is None:
         return []
-    return [NegativeWeightRow(classifier.name, name, found.policy, count) for name, count in found.processes.items()]
+    return [
+        NegativeWeightRow(classifier.name, name, weights.policy, count) for name, count in weights.processes.items()
+    ]
 
 
 def sculpting(cascade: Cascade) -> list[tuple[str, Sculpting]]:
     """Return rows of the table of spectators: stages that name one, with what their cuts do to it."""
-    rows = ((classifier.name, summary(classifier).sculpting) for classifier, _ in classifiers(cascade))
-    return [(stage, found) for stage, found in rows if found is not None]
+    rows = ((classifier.name, classifier.summary.sculpting) for classifier, _ in classifiers(cascade))
+    return [(stage, sculpted) for stage, sculpted in rows if sculpted is not None]
 
 
 def effective_events(classifier: Classifier) -> str:
     """Write how many effective events each class has."""
-    found = summary(classifier).effective_events or {}
-    return ", ".join(f"{name} {number:,.0f}" for name, number in found.items()) or "–"
+    numbers = classifier.summary.effective_events or {}
+    return ", ".join(f"{name} {number:,.0f}" for name, number in numbers.items()) or "–"
 
 
 def span(numbers: Iterable[int]) -> str:

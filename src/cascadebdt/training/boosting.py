@@ -1,7 +1,7 @@
 """Boosted decision trees of one stage by XGBoost: its parameters, its device, and the boosters of all folds.
 
-The boosters of a stage train side by side, some rounds each in turn, so that no core idles while the last fold ends.
-Never do more threads work than there are jobs.
+The boosters of a stage train side by side, some rounds each in turn, so that no core is idle while the last fold ends.
+There are never more threads at work than jobs.
 """
 
 import ctypes
@@ -30,9 +30,9 @@ from cascadebdt.training.weights import balanced
 
 log = logging.getLogger(__name__)
 
-TURN = 50  # rounds that a booster trains before it is the next one's turn
-LOOKS = 4  # at the losses while early stopping waits for a better one; a look costs time, too
-PERIOD = 10  # rounds between two looks without early stopping
+ROUNDS_PER_TURN = 50  # that a booster trains before the next one does
+LOSSES_PER_PATIENCE = 4  # computed in `early_stopping_rounds`, because a loss takes time, too
+ROUNDS_PER_LOSS = 10  # without early stopping
 NO_CONSTRAINTS = ConstraintsConfig()
 
 
@@ -46,7 +46,7 @@ class Runtime:
     memory: Memory = "ram"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TrainingSample:
     """The events of one stage.
 
@@ -54,7 +54,7 @@ class TrainingSample:
     ----------
     features : of n_events
     is_signal : (n_events,) bool
-    weights : (n_events,) float64, none negative; an event of weight zero moves no split, but is there to be counted
+    weights : (n_events,) float64, none negative; an event of weight zero moves no split, but counts as an event
     process : (n_events,) codes
     class_balance : how the weights of the classes are scaled, see `weights.balanced`
     constraints : what the trees may do
@@ -74,11 +74,11 @@ class TrainingSample:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained booster, cut to its best iteration, and how its loss went.
+    """A trained booster, cut to its best iteration, and its losses.
 
     `curves` holds three sequences of equal length: the number of rounds (``round``), and after as many the mean
     logarithmic loss of the events that train (``train``) and of those that stop the training (``stop``, with early
-    stopping only). They go on beyond the best round.
+    stopping only). They extend beyond the best round.
     """
 
     booster: xgb.Booster
@@ -95,8 +95,8 @@ Training: TypeAlias = Generator[None, None, Fitted]
 def fit(sample: TrainingSample, splits: Sequence[Split], config: BDTConfig, runtime: Runtime) -> tuple[Fitted, ...]:
     """Train one booster per split, each cut to its best iteration; every part needs weight in both classes.
 
-    All boosters share the cuts of the bins. Those that train one after the other share the bins of all rows, too: rows
-    that are not a booster's own weigh nothing, which changes no bit. Side by side each has its own rows.
+    All boosters share the borders of the bins. Those that train one after the other share the binned rows, too: rows
+    that are not a booster's own have weight 0, which changes no bit. Side by side each booster has its own rows.
     """
     with tempfile.TemporaryDirectory(prefix="cascadebdt-") as folder:
         return _fit(sample, splits, config, runtime, Path(folder) if runtime.memory == "disk" else None)
@@ -105,7 +105,7 @@ def fit(sample: TrainingSample, splits: Sequence[Split], config: BDTConfig, runt
 def _fit(
     sample: TrainingSample, splits: Sequence[Split], config: BDTConfig, runtime: Runtime, cache: Path | None
 ) -> tuple[Fitted, ...]:
-    """Do it, with a folder for bins that are not kept in memory."""
+    """Train, with a folder for bins that are not kept in memory."""
     side_by_side = runtime.device == "cpu" and runtime.memory == "ram"
     workers = min(runtime.jobs, len(splits)) if side_by_side else 1
     parameters = _parameters(sample, config, runtime, threads=max(1, runtime.jobs // workers))
@@ -113,13 +113,13 @@ def _fit(
     is_shared = not side_by_side and config.subsample == 1  # rows are drawn by their number in the matrix
     shared = quantiser.binned() if is_shared else None
     trainings = [_train(sample, split, config, parameters, quantiser, shared) for split in splits]
-    return _in_turns(trainings, workers) if side_by_side else tuple(map(_to_the_end, trainings))
+    return _in_turns(trainings, workers) if side_by_side else tuple(map(_finished, trainings))
 
 
 def constant(features: Sequence[str]) -> xgb.Booster:
-    """Return a booster that learned nothing: one tree of one leaf, and the score 0.5 for every event."""
-    nothing = np.full((2, len(features)), np.nan, FEATURE)
-    data = xgb.DMatrix(nothing, label=np.array([0.0, 1.0]), feature_names=list(features), nthread=1)
+    """Return a booster that gives every event the score 0.5: one tree of one leaf."""
+    no_values = np.full((2, len(features)), np.nan, FEATURE)
+    data = xgb.DMatrix(no_values, label=np.array([0.0, 1.0]), feature_names=list(features), nthread=1)
     return xgb.train({"objective": "binary:logistic", "base_score": 0.5, "nthread": 1}, data, 1)
 
 
@@ -144,7 +144,7 @@ def resolve_device(wanted: Device) -> str:
 
 
 def _n_cuda_devices() -> int:
-    """Ask the CUDA driver how many devices it has; 0 without a driver."""
+    """Return the number of devices of the CUDA driver; 0 without a driver."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:
@@ -156,7 +156,7 @@ def _n_cuda_devices() -> int:
 
 
 def _in_turns(trainings: Sequence[Training], workers: int) -> tuple[Fitted, ...]:
-    """Run trainings to their ends, each a turn at a time, as many side by side as there are workers."""
+    """Finish trainings, a turn at a time each, as many side by side as there are workers."""
     done: dict[int, Fitted] = {}
     waiting = deque(enumerate(trainings))
 
@@ -164,7 +164,7 @@ def _in_turns(trainings: Sequence[Training], workers: int) -> tuple[Fitted, ...]
         while waiting:
             try:
                 index, training = waiting.popleft()
-            except IndexError:  # another worker was faster
+            except IndexError:  # another worker took the last one
                 return
             try:
                 next(training)
@@ -179,8 +179,8 @@ def _in_turns(trainings: Sequence[Training], workers: int) -> tuple[Fitted, ...]
     return tuple(done[index] for index in range(len(trainings)))
 
 
-def _to_the_end(training: Training) -> Fitted:
-    """Run a training to its end at once."""
+def _finished(training: Training) -> Fitted:
+    """Finish a training without a pause."""
     while True:
         try:
             next(training)
@@ -196,13 +196,13 @@ def _train(
     quantiser: Quantiser,
     shared: xgb.DMatrix | None,
 ) -> Training:
-    """Train a booster, with a pause after every turn."""
+    """Train a booster, and pause after every turn."""
     stopping = config.early_stopping_rounds
     parts = _parts(sample, split, quantiser, shared, early_stopping=stopping is not None)
     booster = xgb.Booster(parameters, [part.data for part in parts.values()])
     curves: dict[str, list[float]] = {name: [] for name in ("round", *parts)}
     best, lowest = 0, math.inf
-    period = max(1, stopping // LOOKS) if stopping else PERIOD
+    period = max(1, stopping // LOSSES_PER_PATIENCE) if stopping else ROUNDS_PER_LOSS
     for n_rounds in range(1, config.n_estimators + 1):
         parts["train"].boost(booster, n_rounds - 1)
         if n_rounds % period == 0 or n_rounds == config.n_estimators:
@@ -213,7 +213,7 @@ def _train(
                 best, lowest = n_rounds, curves["stop"][-1]
             if stopping and n_rounds - best >= stopping:
                 break
-        if n_rounds % TURN == 0:
+        if n_rounds % ROUNDS_PER_TURN == 0:
             yield
     booster.feature_names = list(sample.features.names)
     trained = booster[: best or config.n_estimators]
@@ -235,9 +235,9 @@ def _parts(
     return parts
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Part:
-    """Events that train or stop a booster; with a flatness loss in the place of XGBoost's own, if there is one.
+    """Events that train or stop a booster, with a flatness loss instead of XGBoost's own if there is one.
 
     `rows` (with a flatness loss) and `weights` are those of this part in data that other parts share; None if the data
     are its own.
@@ -258,14 +258,15 @@ class _Part:
             booster.boost(self.data, iteration, grad=gradient, hess=curvature)
 
     def loss(self, booster: xgb.Booster) -> float:
-        """Return the mean loss; XGBoost tells the logarithmic one in words."""
+        """Return the mean loss."""
         if self.flatness is None:
             self._weigh()
+            # XGBoost has no function for its loss alone: this is the number in a line such as "[0]\tloss-logloss:0.31".
             return float(booster.eval_set([(self.data, "loss")]).rpartition(":")[2])
         return self.flatness.loss(self._margins(booster))
 
     def _weigh(self) -> None:
-        """Let no other rows count."""
+        """Set the weights of this part, which are 0 for all other rows, if the data are shared."""
         if self.weights is not None:
             self.data.set_weight(self.weights)
 
@@ -282,7 +283,7 @@ class _Part:
         return result
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Weighting:
     """How the events of a model are weighted; the events that train it decide, those that stop it follow."""
 
@@ -292,14 +293,15 @@ class _Weighting:
 
     @classmethod
     def of(cls, sample: TrainingSample, rows: IntArray) -> "_Weighting":
-        """Look at the rows that train."""
+        """Return the weighting that the rows that train decide on."""
         if sample.decorrelate is None or sample.spectator is None or sample.decorrelate.method == "none":
             return cls(sample, None, None)
         bins = decorrelation.SpectatorBins.of(sample.spectator[rows], sample.decorrelate.bins)
         if sample.decorrelate.method == "flatness":
             return cls(sample, bins, None)
-        found = bins.find(sample.spectator[rows])
-        return cls(sample, bins, decorrelation.planing(found, sample.is_signal[rows], sample.weights[rows], len(bins)))
+        bin_of_row = bins.find(sample.spectator[rows])
+        factors = decorrelation.planing(bin_of_row, sample.is_signal[rows], sample.weights[rows], len(bins))
+        return cls(sample, bins, factors)
 
     def part(self, rows: IntArray, data: xgb.DMatrix, *, is_shared: bool) -> _Part:
         """Give labels and weights to the data of some rows, or of all rows if they are shared."""
@@ -325,8 +327,8 @@ class _Weighting:
 def _to_stop(quantiser: Quantiser, rows: IntArray) -> xgb.DMatrix:
     """Return the data that only stop a training.
 
-    They are faster to score as they are, but take eight times the memory of bins, so that more than one batch is
-    binned, too; the loss is the same.
+    They are faster to score without bins, but take eight times the memory of bins: more than one batch is binned, too.
+    The loss is the same.
     """
     if len(rows) > BATCH:
         return quantiser.binned(rows)
@@ -334,7 +336,7 @@ def _to_stop(quantiser: Quantiser, rows: IntArray) -> xgb.DMatrix:
 
 
 def _parameters(sample: TrainingSample, config: BDTConfig, runtime: Runtime, *, threads: int) -> dict[str, Any]:
-    """Translate the configuration to XGBoost's parameters."""
+    """Return the parameters of XGBoost for a configuration."""
     return {
         **config.model_dump(exclude={"n_estimators", "early_stopping_rounds"}),
         **_constraints(sample.constraints, sample.features.names),
@@ -349,15 +351,15 @@ def _parameters(sample: TrainingSample, config: BDTConfig, runtime: Runtime, *, 
 
 
 def _constraints(constraints: ConstraintsConfig, features: Sequence[str]) -> dict[str, Any]:
-    """Translate constraints to XGBoost's parameters; a feature of no group gets one of its own."""
-    found: dict[str, Any] = {}
+    """Return the parameters of XGBoost for constraints; a feature of no group gets a group of its own."""
+    parameters: dict[str, Any] = {}
     if constraints.monotone:
         sign = {"increasing": 1, "decreasing": -1}
         directions = [sign.get(constraints.monotone.get(name, ""), 0) for name in features]
-        found["monotone_constraints"] = f"({','.join(map(str, directions))})"
+        parameters["monotone_constraints"] = f"({','.join(map(str, directions))})"
     if constraints.interactions:
         groups = [[features.index(name) for name in group] for group in constraints.interactions]
         grouped = {index for group in groups for index in group}
         alone = [[index] for index in range(len(features)) if index not in grouped]
-        found["interaction_constraints"] = json.dumps([*groups, *alone])
-    return found
+        parameters["interaction_constraints"] = json.dumps([*groups, *alone])
+    return parameters

@@ -6,10 +6,10 @@ import numpy as np
 
 from cascadebdt.arrays import BoolArray, FeatureArray, FloatArray, IntArray
 
-GRID = 256  # scores at which the flatness loss is summed
+N_GRID_POINTS = 256  # margins at which the flatness loss is summed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SpectatorBins:
     """Bins of a spectator; events without a value have one of their own, the last.
 
@@ -61,7 +61,7 @@ def planing(bins: IntArray, is_signal: BoolArray, weights: FloatArray, n_bins: i
     return factors
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Flatness:
     """The logarithmic loss of both classes, plus how far the background's score follows a spectator.
 
@@ -86,8 +86,9 @@ class Flatness:
     def derivatives(self, margins: FeatureArray) -> tuple[FeatureArray, FeatureArray]:
         """Return gradient and curvature of the sum over events of the loss, ``(n_events,) float32`` each.
 
-        The curvature of the flatness loss, ``-2 strength w_i (f_b(s_i) - f(s_i))`` with densities f, has either sign;
-        ``strength w_i / 10``, of the size of a density's difference, takes its place and only sets the length of steps.
+        The curvature of the flatness loss, ``-2 strength w_i (f_b(s_i) - f(s_i))`` with densities f, has either sign,
+        but XGBoost needs a positive one. We take ``strength w_i / 10``, as large as typical differences of densities;
+        it changes the length of the steps, not where the gradient vanishes.
         """
         probability = 1 / (1 + np.exp(-margins.astype(np.float64)))
         gradient = self.weights * (probability - self.is_signal)
@@ -100,13 +101,13 @@ class Flatness:
         return gradient.astype(np.float32), np.maximum(curvature, 1e-16).astype(np.float32)
 
     def loss(self, margins: FeatureArray) -> float:
-        """Return the mean loss of the events; the integral is a sum over `GRID` quantiles of the margin."""
+        """Return the mean loss of the events; the integral is a sum over `N_GRID_POINTS` quantiles of the margin."""
         signed = np.where(self.is_signal, -margins, margins).astype(np.float64)
         classes = float(np.sum(self.weights * np.logaddexp(0.0, signed)) / self.weights.sum())
         background = ~self.is_signal
         scores, weights, bins = margins[background].astype(np.float64), self.weights[background], self.bins[background]
         ordered = np.sort(scores)
-        grid = ordered[np.linspace(0, len(ordered) - 1, GRID).astype(np.int64)]
+        grid = ordered[np.linspace(0, len(ordered) - 1, N_GRID_POINTS).astype(np.int64)]
         everywhere, total = _below(scores, weights, grid) / weights.sum(), 0.0
         for one in np.unique(bins):
             inside = bins == one
@@ -129,7 +130,7 @@ class Flatness:
 def sculpting(
     spectator: FeatureArray, weights: FloatArray, passed: BoolArray, *, n_bins: int
 ) -> dict[str, float | None]:
-    """Say how far a cut changes the distribution of a spectator.
+    """Return how far a cut changes the distribution of a spectator.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What can be wrong with the events that reach a stage, and with those that a cascade is applied to."""
+"""Checks of the events that reach a stage, and of those that a cascade is applied to."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ from cascadebdt.training.feature_rows import FeatureRows
 from cascadebdt.training.quality import roc_auc
 from cascadebdt.training.weights import effective_number
 
-FIRST_LOOK = 1000  # events that tell most features from constants, and most from labels
-SUSPICIOUS = 0.4  # |AUC - 1/2| of a first look that is worth a second one
-LEAK = 0.4999  # |AUC - 1/2| of one feature
-MANY = 100  # events of a process that say how often a value repeats
-PATIENCE = 1e-9  # probability below which repetition is no chance
+SAMPLE_SIZE = 1000  # events, enough to see that most features vary and do not separate the classes
+SUSPICIOUS_AUC = 0.4  # |AUC - 1/2| in a sample, from which on all events are used
+LEAKING_AUC = 0.4999  # |AUC - 1/2| of one feature that separates the classes
+MIN_EVENTS_TO_REPEAT = 100  # of a process, to estimate how often a value repeats
+MIN_CHANCE = 1e-9  # probability of equal values below which they are no accident
 
 
 def shortage(weights: FloatArray, classes: Mapping[str, BoolArray], minimum: float) -> str | None:
-    """Say which class has too few effective events, (sum w)^2 / sum w^2, None if none has."""
+    """Return which class has too few effective events, (sum w)^2 / sum w^2, as half a sentence; None if none has."""
     for name, mask in classes.items():
         found = effective_number(weights[mask])
         if not mask.any() or found < minimum:
@@ -125,7 +125,7 @@ def constant_in(features: FeatureRows, splits: Mapping[int, Split]) -> dict[str,
 
 
 def leaks(features: FeatureRows, weights: FloatArray, is_signal: BoolArray) -> list[str]:
-    """List the features that alone separate the classes perfectly: most likely they tell the label.
+    """Return the features that alone separate the classes perfectly: most likely they contain the label.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def leaks(features: FeatureRows, weights: FloatArray, is_signal: BoolArray) -> l
     weights : (n_events,), none negative
     is_signal : (n_events,)
     """
-    some = np.random.default_rng(0).integers(0, len(features), FIRST_LOOK)
+    sample = np.random.default_rng(0).integers(0, len(features), SAMPLE_SIZE)
 
     def area(column: FeatureArray, rows: IntArray | slice) -> float:
         values = np.nan_to_num(column[rows], nan=-np.inf)
@@ -141,7 +141,10 @@ def leaks(features: FeatureRows, weights: FloatArray, is_signal: BoolArray) -> l
 
     columns = ((name, features.column(name)) for name in features.names)
     return [
-        name for name, column in columns if not area(column, some) <= SUSPICIOUS and area(column, slice(None)) > LEAK
+        name
+        for name, column in columns
+        # "not <=": the area of a sample without one of the classes is NaN and decides nothing
+        if not area(column, sample) <= SUSPICIOUS_AUC and area(column, slice(None)) > LEAKING_AUC
     ]
 
 
@@ -151,10 +154,10 @@ def repetition(columns: Mapping[str, FeatureArray], masks: Iterable[BoolArray]) 
     Parameters
     ----------
     columns : feature -> (n_events,)
-    masks : of the processes; those of few events have no say
+    masks : of the processes; those with few events are not used
     """
-    groups = [rows for rows in map(np.flatnonzero, masks) if len(rows) >= MANY]
-    samples = [rows[:: max(1, len(rows) // FIRST_LOOK)] for rows in groups]
+    groups = [rows for rows in map(np.flatnonzero, masks) if len(rows) >= MIN_EVENTS_TO_REPEAT]
+    samples = [rows[:: max(1, len(rows) // SAMPLE_SIZE)] for rows in groups]
     return {
         name: max((_largest_share(column[rows]) for rows in samples), default=1.0) for name, column in columns.items()
     }
@@ -162,7 +165,7 @@ def repetition(columns: Mapping[str, FeatureArray], masks: Iterable[BoolArray]) 
 
 @dataclass(frozen=True)
 class Range:
-    """What values a feature has: how many events, how many of them without a value, the lowest and the highest."""
+    """The number of events, of those without a value of a feature, and its lowest and highest value."""
 
     events: int
     missing: int
@@ -170,7 +173,7 @@ class Range:
     high: float
 
     def plus(self, other: "Range") -> "Range":
-        """Return the range of both."""
+        """Return the range of the events of both."""
         return Range(
             self.events + other.events,
             self.missing + other.missing,
@@ -196,11 +199,11 @@ def require_alive(ranges: Mapping[str, Range], repeats: Mapping[str, float]) -> 
     Raises
     ------
     InputError
-        Naming the feature, if chance made all values equal with a probability below `PATIENCE`.
+        Naming the feature, if chance made all values equal with a probability below `MIN_CHANCE`.
     """
     for name, found in ranges.items():
         is_constant = found.missing == found.events or (found.missing == 0 and found.low == found.high)
-        if is_constant and found.events > 1 and repeats.get(name, 1.0) ** found.events < PATIENCE:
+        if is_constant and found.events > 1 and repeats.get(name, 1.0) ** found.events < MIN_CHANCE:
             what = "has no value" if found.missing else f"is {found.low:g}"
             raise InputError(
                 f"{DATA}: feature '{name}' {what} in all {found.events} events, but varies in the simulation that "
@@ -215,8 +218,8 @@ def _range(column: FeatureArray) -> Range:
 
 
 def _is_constant(column: FeatureArray, rows: IntArray | slice = slice(None)) -> bool:
-    """Whether all values of some rows are equal, or all are missing; few rows tell most columns that vary."""
-    first = column[rows][:FIRST_LOOK] if isinstance(rows, slice) else column[rows[:FIRST_LOOK]]
+    """Whether all values of some rows are equal, or all are missing; a few rows decide for most columns that vary."""
+    first = column[rows][:SAMPLE_SIZE] if isinstance(rows, slice) else column[rows[:SAMPLE_SIZE]]
     return _are_equal(first) and _are_equal(column[rows])
 
 

@@ -85,12 +85,12 @@ def _stage_ratio(stages: Sequence[Stage], context: Context) -> StageRatio:
 
 def _yield_ratio(stage: Stage, signal: str) -> float:
     """Return the yield of the background over that of the signal, of the events that reach a stage."""
-    return _ratio_of(stage.classifier.summary["yields"], signal)
+    return _ratio_of(stage.classifier.summary.yields or {}, signal)
 
 
 def _weight_ratio(stage: Stage, signal: str) -> float:
     """Return the weight of the background over that of the signal in the training of a stage."""
-    return _ratio_of(stage.classifier.summary["class_weights"], signal)
+    return _ratio_of(stage.classifier.summary.class_weights or {}, signal)
 
 
 def _ratio_of(sums: dict[str, float], signal: str) -> float:

@@ -1,4 +1,4 @@
-"""Lineages: cascades that train together, so that whoever chooses the survivors of a stage is known fold by fold."""
+"""Lineages: which models choose the survivors that train a model, fold by fold."""
 
 from dataclasses import dataclass, replace
 from typing import Self
@@ -9,13 +9,13 @@ from cascadebdt.arrays import BoolArray, IntArray
 from cascadebdt.config import Mode
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Lineage:
-    """A cross-fitted cascade of some folds, and the model that it raises for a fold that it never sees.
+    """A cross-fitted cascade of some folds, and a model for a fold that it never sees.
 
     At every stage one model is trained for each of `folds`, without its events. Their scores, each of events that the
     model never saw, choose the survivors that train the next stage. A `held_out` fold takes no part in any of this: its
-    model trains on the survivors of all `folds`, so that not even their choice has seen its events.
+    model trains on the survivors of all `folds`, so that its events have no influence on their choice either.
 
     Attributes
     ----------

@@ -1,7 +1,7 @@
-"""How much better a stage does on events that trained it: scores by a model that saw an event and by one that did not.
+"""Overtraining: scores of events by a model that trained on them, against scores by a model that did not.
 
-All uncertainties are of differences between the two: they are sums over events of squared influences, so that an event
-that is in both, which moves both alike, counts once.
+All uncertainties are of the difference of the two. They are sums over events of squared differences of influences, so
+that what an event changes in both alike drops out.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from cascadebdt.training.quality import Curve, number, rounded
 
 N_BINS = 40
 N_RANDOMISATIONS = 99
-MOST_EVENTS = 20_000  # of a class in the randomisations, evenly chosen
+MAX_EVENTS = 20_000  # of a class in the randomisations, evenly chosen
 
 
 def compare(
@@ -65,11 +65,11 @@ def compare(
 def distance(
     seen: FeatureArray, unseen: FeatureArray, weights: FloatArray, rng: np.random.Generator
 ) -> dict[str, float | None]:
-    """Return the largest difference of two weighted distribution functions, and how often chance makes one as large.
+    """Return the largest difference of two weighted distribution functions, and its p-value.
 
-    The distance is Kolmogorov and Smirnov's with signed weights. Chance: for every event it is drawn anew which of its
-    two scores is which; without training on it they would be exchangeable, whatever the weights. For events with only
-    one of the scores the sign of their part is drawn, which makes the p-value larger rather than smaller.
+    The distance is Kolmogorov's and Smirnov's with signed weights. The p-value is that of a randomisation test: without
+    overtraining the two scores of an event are exchangeable, whatever the weights, so they are swapped at random. For
+    events with only one score its sign is drawn, which makes the p-value larger rather than smaller.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def distance(
     -------
     ``distance`` and ``p_value``, None where the weights of a sample do not sum to a positive number
     """
-    rows = np.arange(0, len(weights), -(-len(weights) // MOST_EVENTS) or 1)
+    rows = np.arange(0, len(weights), -(-len(weights) // MAX_EVENTS) or 1)
     parts = [(scores[rows], sign) for scores, sign in ((seen, 1.0), (unseen, -1.0))]
     events, scores, shares = [], [], []
     for found, sign in parts:

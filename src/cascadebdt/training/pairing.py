@@ -6,7 +6,7 @@ from scipy.spatial import cKDTree
 from cascadebdt.arrays import CodeArray, FeatureArray, FloatArray, IntArray
 from cascadebdt.errors import TrainingError
 
-NEIGHBOURS = 8  # asked for at first; doubled as long as they carry too little
+FIRST_NEIGHBOURS = 8  # looked up at first; doubled as long as their weights do not suffice
 
 
 def cancelled(
@@ -20,12 +20,13 @@ def cancelled(
 ) -> FloatArray:
     """Cancel each negative weight against the nearest positive ones of the same process and fold.
 
-    In the order of the rows, a negative event takes from its nearest neighbour of positive weight what it carries, at
-    most all of it, then from the next; its own weight becomes 0. The sum of weights of every process stays, locally in
-    feature space as far as neighbours are near. Distances are Euclidean, in features scaled to unit variance over the
-    process; a missing value counts as the mean, and whether it is missing as one more feature.
+    In the order of the rows, the weight of a negative event is subtracted from that of its nearest neighbour of
+    positive weight, down to 0 at most, the rest from the next one; its own weight becomes 0. The sum of the weights of
+    every process stays, and so does its distribution, up to the distance of neighbours. Distances are Euclidean, in
+    features scaled to unit variance over the process; a missing value counts as the mean, and whether it is missing as
+    one more feature.
 
-    Neighbours are of the same fold: nothing of an event then reaches the weights that train the model of its fold.
+    Neighbours are of the same fold, so that no event has an influence on the weights that train the model of its fold.
 
     Parameters
     ----------
@@ -40,11 +41,12 @@ def cancelled(
     Raises
     ------
     TrainingError
-        If the negative weights of a process carry more than the positive ones of it in a fold.
+        If the weights of a process with negative ones do not sum to more than 0 in a fold.
 
     References
     ----------
-    Andersen, Maier, arXiv:2109.07851 (cell resampling), whose cells are replaced by a list of neighbours.
+    Andersen, Maier, arXiv:2109.07851 (cell resampling). There all events of a cell get new weights; here the
+    neighbours of a negative event lose weight in the order of their distance, and all others keep theirs.
     """
     result = weights.copy()
     for code, fold in sorted(set(zip(process[weights < 0].tolist(), folds[weights < 0].tolist(), strict=True))):
@@ -78,7 +80,7 @@ def _cancelled(points: FloatArray, weights: FloatArray) -> FloatArray:
     for row in np.flatnonzero(weights < 0):
         debt, n_asked = -float(weights[row]), 0
         while debt > 0 and n_asked < len(positive):
-            n_asked = min(max(NEIGHBOURS, 2 * n_asked), len(positive))
+            n_asked = min(max(FIRST_NEIGHBOURS, 2 * n_asked), len(positive))
             for neighbour in positive[tree.query(points[row], k=range(1, n_asked + 1))[1]]:
                 taken = min(debt, float(result[neighbour]))
                 result[neighbour] -= taken

@@ -1,4 +1,4 @@
-"""What a stage trains on in one lineage: which events, with which weights, and which of them train which model."""
+"""The training sample of a stage in one lineage: its events, their weights, and which of them train which model."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -25,14 +25,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Prepared:
-    """What the models of a lineage train on.
+    """The training sample of the models of a lineage.
 
     Attributes
     ----------
     sample : the events
     splits : fold -> the events that train and stop its model
-    summary : what to tell of the sample
-    constant : feature -> folds whose model meets only one value of it
+    summary : numbers about the sample
+    constant : feature -> folds whose model sees only one value of it
     """
 
     sample: TrainingSample
@@ -42,12 +42,12 @@ class Prepared:
 
 
 def shortage(problem: Problem, lineages: Sequence[Lineage], events: Events, config: CascadeConfig) -> str | None:
-    """Say what is missing to train on a problem in every lineage; None if nothing is.
+    """Return what is missing to train on a problem in every lineage, as half a sentence; None if nothing is.
 
     Raises
     ------
     TrainingError
-        If something is missing and `config` does not say to go on without the stage.
+        If something is missing and `config` does not allow to go on without the stage.
     """
     weights, classes = events.weights[NOMINAL], problem.classes(events)
     for lineage in lineages:
@@ -123,7 +123,7 @@ def prepare(
     *,
     later: int = 0,
 ) -> Prepared:
-    """Return what the models of some folds train on.
+    """Return the training sample of the models of some folds.
 
     Parameters
     ----------
@@ -152,20 +152,20 @@ def prepare(
         },
     }
     is_stopped = problem.bdt.early_stopping_rounds is not None
-    some, present = rows[kept], {name: mask[kept] for name, mask in classes.items()}
+    training_rows, present = rows[kept], {name: mask[kept] for name, mask in classes.items()}
+    of_rows = folds[training_rows]
     splits = {
-        fold: training_split(folds[some], fold, lineage.folds, early_stopping=is_stopped, later=later)
-        for fold in members
+        fold: training_split(of_rows, fold, lineage.folds, early_stopping=is_stopped, later=later) for fold in members
     }
     sample = TrainingSample(
-        features=FeatureRows(events.columns, problem.features, some),
+        features=FeatureRows(events.columns, problem.features, training_rows),
         is_signal=present[problem.signal],
         weights=used[kept],
-        process=events.process[some],
+        process=events.process[training_rows],
         class_balance=config.class_balance,
         constraints=problem.constraints,
         decorrelate=problem.decorrelate,
-        spectator=events.columns[problem.decorrelate.spectator][some] if problem.decorrelate else None,
+        spectator=events.columns[problem.decorrelate.spectator][training_rows] if problem.decorrelate else None,
     )
     inputs.require_both(sample.weights, present, splits, early_stopping=is_stopped, where=problem.where)
     scaled = balanced(sample.weights, sample.is_signal, sample.process, sample.class_balance)

@@ -1,7 +1,7 @@
 """How well a stage separates, with signed weights.
 
 Efficiencies are cumulative sums of signed weights from the highest score down, taken at the end of each group of equal
-scores. Without negative weights they are the usual ones; with them a curve may turn back, and areas follow it.
+scores. Without negative weights they are the usual ones; with them a curve may turn back, and areas count with sign.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ N_POINTS = 100  # of a curve that is kept, per class
 DIGITS = 6
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Curve:
     """Signal and background kept from the highest score down.
 
@@ -78,11 +78,13 @@ class Curve:
         return np.asarray(np.divide(signal, kept, out=np.zeros(len(kept)), where=kept > 0))
 
     def auc_influence(self, weights: FloatArray, is_signal: BoolArray) -> FloatArray:
-        """Return what each event moves the area by, ``(n_events,)``: the sum of its squares is the area's variance.
+        """Return the influence of each event on the area, ``(n_events,)``: the sum of squares is the area's variance.
 
         References
         ----------
-        DeLong, DeLong, Clarke-Pearson, Biometrics 44 (1988) 837, whose placement values are weighted here.
+        DeLong, DeLong, Clarke-Pearson, Biometrics 44 (1988) 837. Their placement values, the fraction of the other
+        class that an event is ranked above, are computed here with weights; a tie counts one half. They divide by
+        n - 1, we by n: with weights n - 1 has no meaning.
         """
         above = [np.concatenate([[0.0], kept / kept[-1]]) for kept in (self.background, self.signal)]
         background, signal = ((kept[1:] + kept[:-1]) / 2 for kept in above)
@@ -136,12 +138,12 @@ def shares(gains: Mapping[str, float], features: tuple[str, ...]) -> dict[str, f
 
 
 def number(value: float) -> float | None:
-    """Return a number for JSON, which knows no NaN."""
+    """Return a number, or None for NaN and infinities, which JSON does not have."""
     return value if np.isfinite(value) else None
 
 
 def rounded(values: FloatArray) -> list[float]:
-    """Return numbers for figures, with few digits."""
+    """Return numbers for figures, rounded to a few digits."""
     return [float(f"{value:.{DIGITS}g}") for value in values]
 
 

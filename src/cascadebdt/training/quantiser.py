@@ -1,8 +1,9 @@
 """The features of a stage in bins, as XGBoost trains on them.
 
-XGBoost places its cuts by a sketch whose result depends on weights and on how the rows are divided; here the cuts are
-quantiles of unweighted values. They are the same for every order and division of the
-rows, and reach XGBoost as a small reference matrix that holds nothing but them. They know neither labels nor weights.
+XGBoost finds the borders of its bins with a weighted quantile sketch (Chen, Guestrin, arXiv:1603.02754, section 3.3),
+whose result depends on the weights and on how the rows are divided. Here the borders are quantiles of unweighted
+values, the same for every order and division of the rows, and independent of labels and weights, so that folds may
+share them. They reach XGBoost as a small reference matrix that holds nothing else.
 """
 
 import uuid
@@ -18,37 +19,37 @@ from cascadebdt.arrays import FEATURE, FeatureArray, IntArray
 from cascadebdt.training.feature_rows import FeatureRows
 
 BATCH = 1 << 18  # rows put side by side at a time; a whole stage in most cases
-CUT_ROWS = 1 << 17  # rows that decide on the cuts, several hundred a bin
+MAX_ROWS_FOR_BORDERS = 1 << 17  # several hundred per bin
 BEYOND = FEATURE(1.7e38)  # above every value; XGBoost doubles the largest value, which must stay finite
 
 
 @dataclass(frozen=True)
 class Quantiser:
-    """How the rows of features are put into bins.
+    """Puts the rows of features into bins.
 
     Attributes
     ----------
     features : of n_rows
-    cuts : a matrix that carries the cuts, and nothing else
+    borders : a matrix that carries the borders of the bins, and nothing else
     max_bin : bins per feature
-    threads : that bin a batch; they do not change the result
-    cache : folder of files that keep the bins; in memory if None
+    threads : that bin a batch; the result does not depend on them
+    cache : folder of the files that hold the bins; None to hold them in memory
     """
 
     features: FeatureRows
-    cuts: xgb.QuantileDMatrix
+    borders: xgb.QuantileDMatrix
     max_bin: int
     threads: int = 1
     cache: Path | None = None
 
     @classmethod
     def of(cls, features: FeatureRows, max_bin: int, *, threads: int = 1, cache: Path | None = None) -> "Quantiser":
-        """Find the cuts of features; every k-th row counts, so that at most `CUT_ROWS` do."""
-        some = np.arange(0, len(features), max(1, -(-len(features) // CUT_ROWS)))
+        """Find the borders of features from every k-th row, such that at most `MAX_ROWS_FOR_BORDERS` are used."""
+        rows = np.arange(0, len(features), max(1, -(-len(features) // MAX_ROWS_FOR_BORDERS)))
         values = np.full((max_bin, len(features.names)), np.nan, FEATURE)
         for index, name in enumerate(features.names):
-            borders = cuts(features.column(name, some), max_bin)
-            values[: len(borders), index] = borders
+            of_feature = bin_borders(features.column(name, rows), max_bin)
+            values[: len(of_feature), index] = of_feature
         return cls(features, xgb.QuantileDMatrix(values, max_bin=max_bin, nthread=1), max_bin, threads, cache)
 
     def binned(self, rows: IntArray | None = None) -> xgb.DMatrix:
@@ -56,17 +57,17 @@ class Quantiser:
         prefix = str(self.cache / uuid.uuid4().hex) if self.cache else None
         batches = _Batches(self.features, rows, prefix)
         if self.cache:
-            return xgb.ExtMemQuantileDMatrix(batches, ref=self.cuts, max_bin=self.max_bin, nthread=self.threads)
-        return xgb.QuantileDMatrix(batches, ref=self.cuts, max_bin=self.max_bin, nthread=self.threads)
+            return xgb.ExtMemQuantileDMatrix(batches, ref=self.borders, max_bin=self.max_bin, nthread=self.threads)
+        return xgb.QuantileDMatrix(batches, ref=self.borders, max_bin=self.max_bin, nthread=self.threads)
 
 
-def cuts(values: FeatureArray, max_bin: int) -> FeatureArray:
+def bin_borders(values: FeatureArray, max_bin: int) -> FeatureArray:
     """Return the lower borders of the bins of a feature, ``(<= max_bin,) float32``, increasing.
 
-    A feature of fewer values than bins has one bin for each. Another one has bins of equally many rows; a value that
-    fills more than one bin (a sum of no jets) counts as one bin's worth, so that the others share the rest. The last
-    bin begins at `BEYOND` and holds no value: a split that parts missing values from all others then does so for
-    values above those of training, too.
+    A feature with fewer values than bins has one bin for each value. Otherwise the bins hold equally many rows; a value
+    that fills more than one bin (a sum over no jets) counts as one bin's worth, so that the others share the rest. The
+    last bin begins at `BEYOND` and holds no value: a split that separates missing values from all others then also does
+    so for values above those of training.
 
     Parameters
     ----------
@@ -84,7 +85,7 @@ def cuts(values: FeatureArray, max_bin: int) -> FeatureArray:
 
 
 class _Batches(xgb.DataIter):
-    """Feeds rows of features to XGBoost, which asks for them more than once."""
+    """Gives XGBoost the rows of features batch by batch; it asks for them more than once."""
 
     def __init__(self, features: FeatureRows, rows: IntArray | None, cache: str | None) -> None:
         self._features = features
@@ -99,7 +100,7 @@ class _Batches(xgb.DataIter):
         self._batches = (self._features[part if rows is None else rows[part]] for part in parts)
 
     def next(self, input_data: Callable[..., Any]) -> bool:
-        """Give the next batch, and tell whether there was one."""
+        """Give the next batch; return whether there was one."""
         batch = next(self._batches, None)
         if batch is not None:
             input_data(data=batch)

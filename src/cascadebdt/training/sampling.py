@@ -1,4 +1,4 @@
-"""Which events train when there are more than enough: a cap per process, by identity and fold by fold."""
+"""Which events train when there are more than needed: a cap per process, by identity and fold by fold."""
 
 import numpy as np
 
@@ -11,8 +11,8 @@ def chosen(
 ) -> tuple[BoolArray, FloatArray]:
     """Choose at most `cap` events of each process, an equal share in each fold.
 
-    Those of the lowest hashes are taken, whatever the order of the events. Each fold chooses on its own, so that no
-    model learns from an event it will score how many others train it.
+    Those with the lowest hashes are chosen, whatever the order of the events. Each fold chooses on its own, so that the
+    choice of the events that train a model does not depend on events that it will score.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def chosen(
     factor : (n_events,) float64, how many events of its process and fold each one stands for; 0 where not chosen
     """
     share = -(-cap // n_folds)
-    rank = mix(event_id)  # the identity itself made the folds
+    rank = mix(event_id)  # hashed once more, as the identity itself decides on the fold
     factor = np.zeros(len(event_id))
     group = process.astype(np.int64) * n_folds + folds
     for one in np.unique(group):

@@ -6,6 +6,7 @@ from typing import Any, cast
 import numpy as np
 
 from cascadebdt.arrays import FEATURE, BoolArray, FeatureArray
+from cascadebdt.cascade.summary import TrainingSummary
 from cascadebdt.training import decorrelation, overtraining, quality
 from cascadebdt.training.boosting import Fitted
 from cascadebdt.training.context import Context
@@ -16,7 +17,7 @@ from cascadebdt.training.survivors import Survivors
 
 def summarise(
     problem: Problem, trained: Trained, survivors: Survivors, context: Context, threshold: np.float32 | None
-) -> dict[str, Any]:
+) -> TrainingSummary:
     """Summarise the deployed models of a problem; `threshold` is None for the final discriminant."""
     rows = problem.rows(context.events, survivors.unseen)
     is_signal = context.events.of_process(problem.signal)
@@ -24,7 +25,7 @@ def summarise(
     seen = _seen_scores(problem, trained, survivors, context)
     either = problem.rows(context.events, survivors.unseen | ~np.isnan(seen))
     fitted = [trained.deployed[fold] for fold in sorted(trained.deployed)]
-    return {
+    content = {
         **quality.separation(trained.scores[rows], weights[rows], is_signal[rows], context.folds[rows]),
         "best_iterations": [model.booster.num_boosted_rounds() - 1 for model in fitted],
         "learning_curves": [
@@ -41,11 +42,19 @@ def summarise(
         **_sculpting(problem, trained.scores, survivors.unseen, context, threshold),
         "importance": quality.shares(_gains(fitted), problem.features),
         **trained.summary,
-        **circumstances(problem, survivors, context),
+        **_circumstances(problem, survivors, context),
     }
+    return TrainingSummary.from_json(content)
 
 
-def circumstances(problem: Problem, survivors: Survivors, context: Context) -> dict[str, Any]:
+def summarise_untrained(problem: Problem, survivors: Survivors, context: Context, missing: str) -> TrainingSummary:
+    """Summarise a problem that was not trained; `missing` is the reason."""
+    told = _circumstances(problem, survivors, context)
+    weights = dict.fromkeys(told["yields"], 1.0)
+    return TrainingSummary.from_json({"untrained": missing, "best_iterations": [], "class_weights": weights, **told})
+
+
+def _circumstances(problem: Problem, survivors: Survivors, context: Context) -> dict[str, Any]:
     """Return what a problem is trained with, whatever comes of it; `yields` are those of the classes that reach it."""
     reaching = {name: mask & survivors.unseen for name, mask in problem.classes(context.events).items()}
     return {

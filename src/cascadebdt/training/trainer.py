@@ -14,14 +14,14 @@ from cascadebdt.arrays import FEATURE
 from cascadebdt.cascade import Cascade, Classifier, Stage, WorkingPoint
 from cascadebdt.config import CascadeConfig, WorkingPointConfig
 from cascadebdt.events import Events, in_order
-from cascadebdt.events.disk import StoredColumns
+from cascadebdt.events.disk import DiskColumns
 from cascadebdt.progress import Progress, silent
 from cascadebdt.training import boosting, fitting, likelihood, preparation, thresholds
 from cascadebdt.training.boosting import Runtime, resolve_device
 from cascadebdt.training.context import Context
 from cascadebdt.training.fitting import Trained
 from cascadebdt.training.problem import Problem, problems
-from cascadebdt.training.summary import circumstances, summarise
+from cascadebdt.training.summary import summarise, summarise_untrained
 from cascadebdt.training.survivors import Survivors
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ def train(
     ConfigError
         If the device asked for is not available.
     """
-    is_stored = isinstance(events.columns, StoredColumns)  # then it is nominal simulation, in order
+    is_stored = isinstance(events.columns, DiskColumns)  # then it is nominal simulation, in order
     simulation = events if is_stored else in_order(events.take(events.is_nominal & ~events.is_data))
     to_learn = problems(config, simulation)
     for problem in to_learn:
@@ -159,8 +159,7 @@ def _constant(problem: Problem, survivors: Survivors, context: Context, missing:
     """Return a classifier that gives every event the same score, and log what was missing to train one."""
     log.warning("%s: %s; everything passes", problem.where, missing)
     n_models = sum(len(lineage.deployed) for lineage in survivors.lineages)
-    summary = {"untrained": missing, "best_iterations": [], **circumstances(problem, survivors, context)}
-    summary["class_weights"] = dict.fromkeys(summary["yields"], 1.0)
+    summary = summarise_untrained(problem, survivors, context, missing)
     boosters = (boosting.constant(problem.features),) * n_models
     return Classifier(problem.name, problem.against, problem.features, boosters, summary)
 

@@ -1,6 +1,6 @@
-"""Training weights: what becomes of negative weights, and the balance of the two classes.
+"""Training weights: the treatment of negative weights, and the balance of the two classes.
 
-Only training sees these weights; every yield, efficiency and threshold uses the true, signed weights.
+Only training uses these weights; every yield, efficiency and threshold uses the true, signed weights.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from cascadebdt.errors import TrainingError
 
 @dataclass(frozen=True)
 class NegativeWeightReport:
-    """What a policy did to one process.
+    """The effect of a policy on one process.
 
     `events` are those of the process at the stage, `used_events` those that train; the sums are of the true weights,
     of the negative ones, and of those used. `bias` is ``sum_used / sum_true - 1``, None if the true sum is 0.
@@ -37,11 +37,11 @@ def effective_number(weights: FloatArray) -> float:
 
 
 def without_negative(weights: FloatArray, policy: NegativeWeights, *, where: str) -> FloatArray:
-    """Return non-negative weights by a policy that looks at one event at a time, ``(n_events,) float64``.
+    """Return non-negative weights by a policy for single events, ``(n_events,) float64``.
 
-    ``absolute`` takes the absolute value, ``drop`` and ``zero`` give a negative weight the value 0. They differ in what
-    becomes of these events: dropped ones are no part of the training sample, zeroed ones are (see `training`).
-    ``pair`` looks at neighbours: see `pairing.cancelled`.
+    ``absolute`` takes the absolute value, ``drop`` and ``zero`` give a negative weight the value 0. The caller leaves
+    dropped events out of the training sample and keeps zeroed ones (see `preparation`). For ``pair``, which needs
+    neighbours, see `pairing.cancelled`.
 
     Raises
     ------
@@ -66,8 +66,8 @@ def balanced(weights: FloatArray, is_signal: BoolArray, process: CodeArray, bala
     ----------
     weights : (n_events,) float64, none negative
     is_signal : (n_events,) bool
-    process : (n_events,) codes; only their being equal or not matters
-    balance : what the total weight of a class is made
+    process : (n_events,) codes
+    balance : what the total weight of a class becomes
 
         ``events``
             its number of events: the mean weight is 1 in each class
@@ -80,7 +80,7 @@ def balanced(weights: FloatArray, is_signal: BoolArray, process: CodeArray, bala
         ``yields``
             in proportion to its yield; the mean weight of both classes together is 1
         ``none``
-            what it is: the trees then change with the unit of the weights
+            unchanged: the trees then depend on the unit of the weights
     """
     if balance == "none":
         return weights
@@ -106,7 +106,7 @@ def _target(weights: FloatArray, mask: BoolArray, n_parts: int, balance: ClassBa
 def report(
     weights: FloatArray, used: FloatArray, kept: BoolArray, processes: Mapping[str, BoolArray]
 ) -> dict[str, NegativeWeightReport]:
-    """Report per process what the policy did.
+    """Return the effect of a policy on each process.
 
     Parameters
     ----------

@@ -54,6 +54,11 @@ class Workspace(dict[str, Any]):
     content : the workspace itself
     blind : regions whose observation is not data
     notes : what was done to the yields in it
+
+    Examples
+    --------
+    >>> workspace = cb.build_workspace(yields, config)
+    >>> model = pyhf.Workspace(workspace).model()
     """
 
     blind: tuple[str, ...]
@@ -105,6 +110,11 @@ def build(yields: Mapping[str, Histogram], config: Config, *, with_validation: b
     ------
     YieldError
         If a region, process or bin cannot be used.
+
+    Examples
+    --------
+    >>> workspace = cb.build_workspace(yields, config)
+    >>> names = [channel["name"] for channel in workspace["channels"]]
     """
     chosen = {name: histogram for name, histogram in yields.items() if with_validation or not is_validation(name)}
     if not chosen:
