@@ -66,10 +66,12 @@ def test_a_run_writes_every_product_of_the_contract(blind: Path) -> None:
 
 def test_the_summary_has_the_form_of_the_contract(blind: Path) -> None:
     summary = read(blind, "summary")
-    assert list(summary) == ["analysis", "events", "regions", "fit", "limit", "significance", "resources"]
+    parts = ["analysis", "events", "regions", "fit", "limit", "significance", "purity_matrix", "resources"]
+    assert list(summary) == parts
     assert summary["events"] == {"read": 11800, "selected": summary["events"]["selected"], "lost": 0}
     assert list(summary["regions"]) == ["CR_zee", "CR_wjets", "SR"]
     assert set(summary["regions"]["CR_zee"]) == {"yields", "purity", "data"}
+    assert all(sum(shares.values()) == pytest.approx(1.0) for shares in summary["purity_matrix"].values())
     assert set(summary["fit"]["normalisation"]) == {"zee", "wjets"}
     assert len(summary["limit"]["expected"]) == 5
     assert summary["limit"]["expected"] == sorted(summary["limit"]["expected"])

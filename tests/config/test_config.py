@@ -163,13 +163,13 @@ def test_the_shipped_configurations_are_valid(path: Path) -> None:
 
 def test_a_message_names_the_file_and_the_line(tmp_path: Path) -> None:
     text = (CONFIGS / "quick.yaml").read_text()
-    line = text[: text.index("name: gammajet\n      against")].count("\n") + 3
+    line = text[: text.index("lepton_iso, is_muon")].count("\n") + 1
     path = tmp_path / "quick.yaml"
-    path.write_text(text.replace("features: [lepton_iso,", "features: [lepton_isol,"))
+    path.write_text(text.replace("lepton_iso, is_muon", "lepton_isol, is_muon"))
     with pytest.raises(ConfigError) as error:
         config.load(path)
     assert str(error.value) == (
-        f"{path}:{line}: cascade.stages[1].features[0]: unknown feature 'lepton_isol'; did you mean 'lepton_iso'?"
+        f"{path}:{line}: cascade.stages[0].features[6]: unknown feature 'lepton_isol'; did you mean 'lepton_iso'?"
     )
 
 

@@ -70,6 +70,26 @@ def test_streaming_all_files_gives_the_histograms_of_the_analysis(
         assert numbers["entries"] == expected_flow["samples"][sample]["entries"]
 
 
+def test_streaming_gives_the_sorted_regions_and_the_discriminant_of_the_analysis(ntuples: Path, tmp_path: Path) -> None:
+    raw = tiny_config()
+    raw["cascade"] |= {
+        "control": {"assign": "sorter"},
+        "final": {**raw["cascade"]["final"], "kind": ["stages", "multiclass"], "train_on": "all"},
+    }
+    config = configuration.parse(raw, directory=ntuples)
+    events = loading.select(config)
+    steps.apply(config, Products(tmp_path / "whole"), events, model := training.train(events, config.cascade))
+    pipeline.apply_files(config, Products(tmp_path / "parts"), model, request_all(ntuples, tmp_path / "whole"))
+    model.save(tmp_path / "cascade")
+    assert pipeline.load_cascade(config, tmp_path / "cascade").sorter is not None
+    raw["cascade"]["control"] = {"assign": "stage"}
+    with pytest.raises(InputError, match=r"cascade\.control\.assign has become 'stage' since the cascade was trained"):
+        pipeline.load_cascade(configuration.parse(raw, directory=ntuples), tmp_path / "cascade")
+    streamed = regions(tmp_path / "parts")
+    for name, histogram in regions(tmp_path / "whole").items():
+        np.testing.assert_allclose(streamed[name].values(), histogram.values(), rtol=1e-12, atol=1e-12)
+
+
 def test_score_files_hold_every_visible_event_once(
     tiny: Config, tiny_events: Events, trained: Cascade, whole: Path, ntuples: Path, tmp_path: Path
 ) -> None:

@@ -472,7 +472,7 @@ def test_the_page_is_written_from_the_products_alone(content: dict[str, Any], tm
     assert write_report(products) == products.report
     page = products.report.read_text()
     drawn = {path.name for path in products.plots.iterdir()}
-    names = ["regions", "regions_before_fit", "region_CR_zee", "region_SR", "fit", "flow"]
+    names = ["regions", "regions_before_fit", "region_CR_zee", "region_SR", "purity", "fit", "flow"]
     names += [f"{what}_{stage}" for what in ("scores", "quality") for stage in ("zee", "final")]
     names += ["ranking", "correlations", "scan"]
     assert drawn == {f"{name}.{suffix}" for name in names for suffix in ("png", "pdf")}

@@ -40,6 +40,40 @@ def test_a_feature_that_varies_in_one_fold_only_is_told_with_the_folds_where_it_
     assert summary.constant == {"y": (1, 2)}  # fold 2 stops the model of fold 1, and never meets its own
 
 
+def test_a_feature_that_does_not_vary_where_a_stage_trains_is_left_out_with_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    events = toy_events()
+    only_wjets = np.where(events.of_process("wjets"), events.columns["y"], 1.0)
+    stages = [
+        {
+            "name": name,
+            "against": name,
+            "features": ["x", "z"],
+            "working_point": {"signal_efficiency": 0.9},
+            "constraints": {"interactions": [["x", "z"]]},
+        }
+        for name in ("zee", "wjets")
+    ]
+    trained = training.train(with_column(events, "z", only_wjets), toy_cascade(stages=stages))
+    assert [stage.classifier.features for stage in trained.stages] == [("x",), ("x", "z")]
+    assert trained.stages[0].classifier.summary.dropped == ("z",)
+    assert "stage 'zee': left out z, which has one value in all" in caplog.text
+
+
+def test_a_stage_without_any_feature_that_varies_is_an_error() -> None:
+    events = toy_events()
+    stage = {"name": "zee", "against": "zee", "features": ["z"], "working_point": {"signal_efficiency": 0.9}}
+    only_wjets = np.where(events.of_process("wjets"), events.columns["y"], 1.0)
+    with pytest.raises(TrainingError, match=r"stage 'zee': no feature varies among the \d+ events that reach it"):
+        training.train(with_column(events, "z", only_wjets), toy_cascade(stages=[stage]))
+
+
+def test_all_stages_with_too_few_events_are_named_before_any_is_trained() -> None:
+    with pytest.raises(TrainingError, match=r"stage 'zee': process .*; stage 'wjets': process .*; stage 'final': "):
+        training.train(toy_events(400), toy_cascade(min_effective_events=120))
+
+
 def test_a_feature_that_is_missing_at_the_start_is_named() -> None:
     events = toy_events()
     with pytest.raises(InputError, match="no feature 'y'"):

@@ -8,14 +8,17 @@ from typing import Any, Self
 
 import numpy as np
 
-from cascadebdt.arrays import EVENT_ID, AnyArray, IdArray, RegionArray
-from cascadebdt.cascade import holdout, storage
+from cascadebdt.arrays import EVENT_ID, FEATURE, REGION, AnyArray, FeatureArray, IdArray, IntArray, RegionArray
+from cascadebdt.cascade import holdout, sorter, storage
+from cascadebdt.cascade.discriminant import Discriminant
+from cascadebdt.cascade.multiclass import Multiclass
 from cascadebdt.cascade.scores import BLINDED, Scores
 from cascadebdt.cascade.stage import Classifier, Stage, require_distinct
 from cascadebdt.cascade.working_point import WorkingPoint
 from cascadebdt.config import Mode, region_names
 from cascadebdt.errors import InputError, did_you_mean
 from cascadebdt.events import Events
+from cascadebdt.events.folds import fold_of
 from cascadebdt.events.selection import UNSEEN
 from cascadebdt.forest.borders import RegionBorders
 from cascadebdt.forest.evaluator import Evaluator, compile_members
@@ -24,7 +27,10 @@ from cascadebdt.forest.target import Target
 
 @dataclass(frozen=True)
 class Cascade:
-    """Trained stages in order, with the number of folds and, optionally, the final discriminant.
+    """Trained stages in order, with the number of folds and, optionally, the final discriminant and the sorter.
+
+    `final` is a BDT, the signal against all backgrounds. Where there is a `discriminant`, its mean of several parts is
+    the final discriminant instead. Where there is a `sorter`, it says which control region a rejected event goes to.
 
     In mode ``holdout`` one model per stage scores all events; simulation of other folds than 0 took part in its
     training. `provenance` is what a saved cascade says about its making.
@@ -43,6 +49,8 @@ class Cascade:
     stages: tuple[Stage, ...]
     final: Classifier | None = None
     mode: Mode = "cross_fit"
+    sorter: Multiclass | None = None
+    discriminant: Discriminant | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
@@ -73,7 +81,7 @@ class Cascade:
     @property
     def features(self) -> tuple[str, ...]:
         """Every feature needed to score, each once."""
-        return tuple(dict.fromkeys(name for classifier in self.classifiers for name in classifier.features))
+        return tuple(dict.fromkeys(name for model in self._models for name in model.features))
 
     @property
     def cuts(self) -> tuple[str, ...]:
@@ -83,8 +91,24 @@ class Cascade:
     @property
     def repetition(self) -> dict[str, float]:
         """Share of the most frequent value of each feature in the events that trained, see `inputs.repetition`."""
-        shares = [classifier.summary.repetition or {} for classifier in self.classifiers]
-        return {name: share for of_classifier in shares for name, share in of_classifier.items()}
+        shares: dict[str, float] = {}
+        for classifier in self.classifiers:
+            shares |= classifier.summary.repetition or {}
+        for model in self._multiclass:
+            shares |= model.summary["repetition"]
+        return shares
+
+    @property
+    def _multiclass(self) -> tuple[Multiclass, ...]:
+        """The multiclass BDTs: the sorter, and those of the final discriminant."""
+        ratios = self.discriminant.ratios if self.discriminant else ()
+        return (*([self.sorter] if self.sorter else []), *(ratio.model for ratio in ratios))
+
+    @property
+    def _models(self) -> tuple[Classifier | Multiclass, ...]:
+        """Everything that was trained, the stages first."""
+        further = self.discriminant.binary[1:] if self.discriminant else ()
+        return (*self.classifiers, *further, *self._multiclass)
 
     def unseen(self, events: Events) -> Events:
         """Return the events that models may be judged on: all, or with a holdout those that took no part in training.
@@ -121,8 +145,11 @@ class Cascade:
         columns, identity = self._columns(events, event_id)
         evaluation = self._evaluator.run(columns, identity, self._borders, jobs=jobs, with_margins=True)
         n_stages = len(self.stages)
-        final = evaluation.margins[n_stages] if self.final else None
-        scores = Scores(evaluation.margins[:n_stages].T, final, evaluation.region, self.regions, self.signal)
+        margins, final = evaluation.margins[:n_stages].T, evaluation.margins[n_stages] if self.final else None
+        region, sorted_as = self._sorted(columns, identity, evaluation.region)
+        if self.discriminant is not None:
+            final = self._discriminant_of(columns, identity, region, margins=margins, binary=final)
+        scores = Scores(margins, final, region, self.regions, self.signal, sorted_as)
         return scores if unblind or not isinstance(events, Events) else scores.blinded(events.is_data)
 
     def classify(
@@ -136,9 +163,66 @@ class Cascade:
         """Return the regions alone, ``(n_events,) int8`` as in `Scores`, without memory for margins; see `score`."""
         columns, identity = self._columns(events, event_id)
         region = self._evaluator.run(columns, identity, self._borders, jobs=jobs, with_margins=False).region
+        region, _ = self._sorted(columns, identity, region)
         if isinstance(events, Events) and not unblind:
             region[events.is_data & (region == len(self.regions) - 1)] = BLINDED
         return region
+
+    def _sorted(
+        self, columns: Mapping[str, AnyArray], event_id: IdArray, region: RegionArray
+    ) -> tuple[RegionArray, FeatureArray | None]:
+        """Return the regions and, with a sorter, the probability of the background it chose; see `sorter.assign`."""
+        if self.sorter is None:
+            return region, None
+        control = [self.regions.index(f"{region_names.CONTROL}{stage.name}") for stage in self.stages]
+        return sorter.assign(self.sorter, columns, self._model_of(event_id), region, np.array(control, REGION))
+
+    def _discriminant_of(
+        self,
+        columns: Mapping[str, AnyArray],
+        event_id: IdArray,
+        region: RegionArray,
+        *,
+        margins: FeatureArray,
+        binary: FeatureArray | None,
+    ) -> FeatureArray | None:
+        """Return the discriminant of the events in the signal region, ``(n_events,)``, NaN elsewhere."""
+        if self.discriminant is None:
+            return None
+        rows = np.flatnonzero(region == len(self.regions) - 1)
+        values = np.full(len(region), np.nan, FEATURE)
+        values[rows] = self.discriminant.margin(
+            columns,
+            self._model_of(event_id),
+            rows,
+            stages=margins[rows],
+            binary=None if binary is None else binary[rows],
+        )
+        return values
+
+    def _model_of(self, event_id: IdArray) -> IntArray:
+        """Return which of the models of a fold scores each event, ``(n_events,)``."""
+        return fold_of(event_id, 1 if self.mode == "holdout" else self.n_folds)
+
+    def with_normalisations(self, factors: Mapping[str, float]) -> Self:
+        """Return the cascade with other expected yields in its final discriminant, such as those of a fit.
+
+        Parameters
+        ----------
+        factors : background process -> factor on its expected yield
+
+        Raises
+        ------
+        InputError
+            If the final discriminant takes no yields: if it is a binary BDT alone.
+        """
+        if self.discriminant is None or self.discriminant.parts == ("binary",):
+            raise InputError(
+                "with_normalisations: the final discriminant is a binary BDT, which takes no yields; train it with "
+                "final.kind 'multiclass' or 'stages'"
+            )
+        changed = replace(self, discriminant=self.discriminant.with_normalisations(factors))
+        return changed._evaluated_by(self._evaluator)
 
     def with_working_points(
         self, thresholds: Mapping[str, float], *, validation: Mapping[str, float] | None = None
@@ -222,6 +306,8 @@ class Cascade:
             "regions": list(self.regions),
             "stages": [storage.save_stage(stage, directory) for stage in self.stages],
             "final": storage.save_classifier(self.final, directory) if self.final else None,
+            "sorter": storage.save_multiclass(self.sorter, directory) if self.sorter else None,
+            "discriminant": storage.save_discriminant(self.discriminant, directory) if self.discriminant else None,
             "provenance": dict(provenance or {}),
         }
         storage.write_content(directory, content)
@@ -238,12 +324,16 @@ class Cascade:
         directory = Path(directory)
         content = storage.read_content(directory)
         try:
+            final = storage.load_classifier(content["final"], directory) if content["final"] else None
+            discriminant = content["discriminant"]
             return cls(
                 signal=content["signal"],
                 n_folds=content["folds"],
                 stages=tuple(storage.load_stage(entry, directory) for entry in content["stages"]),
-                final=storage.load_classifier(content["final"], directory) if content["final"] else None,
+                final=final,
                 mode=content["mode"],
+                sorter=storage.load_multiclass(content["sorter"], directory) if content["sorter"] else None,
+                discriminant=storage.load_discriminant(discriminant, final, directory) if discriminant else None,
                 provenance=content["provenance"],
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -29,6 +29,8 @@ class Scores:
         unblinded
     regions : names, ``regions[region[i]]`` is the region of event i
     signal : name of the signal process
+    sorted_as : (n_events,) float32, the sorter's probability of the background in whose control region it put an
+        event, NaN elsewhere; None without a sorter
 
     Examples
     --------
@@ -42,6 +44,7 @@ class Scores:
     region: RegionArray
     regions: tuple[str, ...]
     signal: str
+    sorted_as: FeatureArray | None = None
 
     @cached_property
     def scores(self) -> FeatureArray:
@@ -62,9 +65,15 @@ class Scores:
 
     @cached_property
     def stage_of_region(self) -> IntArray:
-        """The stage (from 0) that rejects the events of each region, n_stages for the signal region: (n_regions,)."""
+        """The stage (from 0) of each region, n_stages for the signal region: (n_regions,)."""
         order = [*self.stages, None]
         return np.array([order.index(region_names.stage_of(name)) for name in self.regions])
+
+    @cached_property
+    def reached(self) -> IntArray:
+        """The last stage (from 0) that each event reaches, n_stages if it passes all: (n_events,)."""
+        rejecting = (~np.isnan(self.margins)).sum(axis=1) - 1
+        return np.asarray(np.where(self.region == self.signal_region, self.margins.shape[1], rejecting))
 
     @property
     def signal_region(self) -> int:

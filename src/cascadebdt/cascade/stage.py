@@ -10,6 +10,7 @@ from cascadebdt.cascade.working_point import WorkingPoint
 from cascadebdt.errors import InputError
 from cascadebdt.forest.engines import Member
 
+SORTER = "sorter"  # name of the BDT that sorts rejected events, and of the folder of its models
 FINAL = "final"  # name of the final discriminant, in messages and as a folder of models
 
 
@@ -58,7 +59,7 @@ class Stage:
 
 
 def require_distinct(names: Sequence[str]) -> None:
-    """Require that no two stages have the same name, and none that of the final discriminant.
+    """Require that no two stages have the same name, and none that of the final discriminant or of the sorter.
 
     Regions and folders of models are named after the stages.
 
@@ -68,8 +69,8 @@ def require_distinct(names: Sequence[str]) -> None:
         Naming the stage.
     """
     for name in names:
-        if name == FINAL or names.count(name) > 1:
+        if name in (FINAL, SORTER) or names.count(name) > 1:
             raise InputError(
-                f"cascade: the stage name '{name}' is taken; expected a name for each stage, and not '{FINAL}', which "
-                "is the name of the final discriminant"
+                f"cascade: the stage name '{name}' is taken; expected a name for each stage, neither '{FINAL}' nor "
+                f"'{SORTER}', which are the names of the final discriminant and of the sorter"
             )

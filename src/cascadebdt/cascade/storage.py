@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +11,24 @@ import numpy as np
 import xgboost as xgb
 
 from cascadebdt.atomic import write_bytes, write_text
+from cascadebdt.cascade.discriminant import Discriminant, LikelihoodRatio, StageRatio
+from cascadebdt.cascade.multiclass import Multiclass
 from cascadebdt.cascade.stage import Classifier, Stage
 from cascadebdt.cascade.summary import TrainingSummary
 from cascadebdt.cascade.working_point import WorkingPoint
 from cascadebdt.errors import InputError
 
-FORMAT = 2
+FORMAT = 3
 FILE_NAME = "cascade.json"
 
 
 def write_content(directory: Path, content: Mapping[str, Any]) -> None:
     """Write the JSON file, whose models are there already, then remove models that an earlier cascade left."""
     write_text(directory / FILE_NAME, json.dumps({"format": FORMAT, **content}, indent=2) + "\n")
-    classifiers = [*content["stages"], *([content["final"]] if content["final"] else [])]
-    _remove_models(directory, except_for={model["file"] for entry in classifiers for model in entry["models"]})
+    discriminant = content["discriminant"] or {"binary": [], "multiclass": []}
+    entries = [*content["stages"], content["final"], content["sorter"]]
+    entries += [*discriminant["binary"], *discriminant["multiclass"]]
+    _remove_models(directory, except_for={model["file"] for entry in entries if entry for model in entry["models"]})
 
 
 def read_content(directory: Path) -> dict[str, Any]:
@@ -73,16 +77,11 @@ def load_stage(entry: Mapping[str, Any], directory: Path) -> Stage:
 
 def save_classifier(classifier: Classifier, directory: Path) -> dict[str, Any]:
     """Write the models of a classifier and return its entry."""
-    models = []
-    for fold, booster in enumerate(classifier.boosters):
-        raw = bytes(booster.save_raw("ubj"))
-        path = write_bytes(directory / classifier.name / f"fold_{fold}.ubj", raw)
-        models.append({"file": str(path.relative_to(directory)), "sha256": hashlib.sha256(raw).hexdigest()})
     return {
         "name": classifier.name,
         "against": list(classifier.against),
         "features": list(classifier.features),
-        "models": models,
+        "models": _save_models(classifier.boosters, classifier.name, directory),
         "training": classifier.summary.to_json(),
     }
 
@@ -95,6 +94,68 @@ def load_classifier(entry: Mapping[str, Any], directory: Path) -> Classifier:
     InputError
         If a model is missing or is not the one that was saved.
     """
+    models = _load_models(entry, directory)
+    return Classifier(
+        entry["name"], tuple(entry["against"]), tuple(entry["features"]), models, _summary(entry, directory)
+    )
+
+
+def save_multiclass(model: Multiclass, directory: Path) -> dict[str, Any]:
+    """Write the models of a multiclass BDT and return its entry."""
+    return {
+        "name": model.name,
+        "classes": list(model.classes),
+        "features": list(model.features),
+        "models": _save_models(model.boosters, model.name, directory),
+        "training": dict(model.summary),
+    }
+
+
+def load_multiclass(entry: Mapping[str, Any], directory: Path) -> Multiclass:
+    """Read the multiclass BDT of an entry; raises as `load_classifier`."""
+    models = _load_models(entry, directory)
+    return Multiclass(entry["name"], tuple(entry["classes"]), tuple(entry["features"]), models, entry["training"])
+
+
+def save_discriminant(discriminant: Discriminant, directory: Path) -> dict[str, Any]:
+    """Write the models of a discriminant, but for the cascade's own binary BDT, and return its entry."""
+    stages = discriminant.stages
+    return {
+        "parts": list(discriminant.parts),
+        "binary": [save_classifier(classifier, directory) for classifier in discriminant.binary[1:]],
+        "multiclass": [
+            {**save_multiclass(ratio.model, directory), "offsets": list(ratio.offsets)} for ratio in discriminant.ratios
+        ],
+        "stages": stages
+        and {"processes": [list(names) for names in stages.processes], "offsets": list(stages.offsets)},
+    }
+
+
+def load_discriminant(entry: Mapping[str, Any], own: Classifier | None, directory: Path) -> Discriminant:
+    """Read the discriminant of an entry; `own` is the cascade's own binary BDT. Raises as `load_classifier`."""
+    further = [load_classifier(classifier, directory) for classifier in entry["binary"]]
+    stages = entry["stages"]
+    return Discriminant(
+        binary=() if own is None else (own, *further),
+        ratios=tuple(
+            LikelihoodRatio(load_multiclass(ratio, directory), tuple(ratio["offsets"])) for ratio in entry["multiclass"]
+        ),
+        stages=stages and StageRatio(tuple(map(tuple, stages["processes"])), tuple(stages["offsets"])),
+    )
+
+
+def _save_models(boosters: Sequence[xgb.Booster], name: str, directory: Path) -> list[dict[str, str]]:
+    """Write one file per booster and return their entries."""
+    entries = []
+    for fold, booster in enumerate(boosters):
+        raw = bytes(booster.save_raw("ubj"))
+        path = write_bytes(directory / name / f"fold_{fold}.ubj", raw)
+        entries.append({"file": path.relative_to(directory).as_posix(), "sha256": hashlib.sha256(raw).hexdigest()})
+    return entries
+
+
+def _load_models(entry: Mapping[str, Any], directory: Path) -> tuple[xgb.Booster, ...]:
+    """Read the boosters of an entry."""
     boosters = []
     for model in entry["models"]:
         path = directory / model["file"]
@@ -107,9 +168,7 @@ def load_classifier(entry: Mapping[str, Any], directory: Path) -> Classifier:
             boosters.append(xgb.Booster(model_file=bytearray(raw)))
         except (ValueError, TypeError) as error:  # of XGBoost, whose text has several lines
             raise InputError(f"{path}: not a model of XGBoost; train it again: 'cascadebdt train'") from error
-    return Classifier(
-        entry["name"], tuple(entry["against"]), tuple(entry["features"]), tuple(boosters), _summary(entry, directory)
-    )
+    return tuple(boosters)
 
 
 def _summary(entry: Mapping[str, Any], directory: Path) -> TrainingSummary:

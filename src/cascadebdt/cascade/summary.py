@@ -138,9 +138,12 @@ class TrainingSummary(Record):
     overtraining : in training against out of fold
     sculpting : of the spectator, if the stage names one
     importance : feature -> share of the gain
+    yields : class -> expected yield of what reaches the stage
+    class_weights : class -> sum of the weights in training, which is not the yield
     effective_events : class -> (sum of weights)^2 / sum of squared weights
     negative_weights : what became of them
     leaks : features that alone separate the classes
+    dropped : features left out, because they have one value in all events that reach the stage
     constant : feature -> folds whose training events have one value of it
     class_balance, hyperparameters, device : how it was trained
     repetition : feature -> share of its most frequent value
@@ -158,9 +161,12 @@ class TrainingSummary(Record):
     overtraining: Overtraining | None = field(default=None, metadata=ABSENT)
     sculpting: Sculpting | None = field(default=None, metadata=ABSENT)
     importance: dict[str, float] | None = field(default=None, metadata=ABSENT)
+    yields: dict[str, float] | None = field(default=None, metadata=ABSENT)
+    class_weights: dict[str, float] | None = field(default=None, metadata=ABSENT)
     effective_events: dict[str, float] | None = field(default=None, metadata=ABSENT)
     negative_weights: NegativeWeights | None = field(default=None, metadata=ABSENT)
     leaks: tuple[str, ...] | None = field(default=None, metadata=ABSENT)
+    dropped: tuple[str, ...] | None = field(default=None, metadata=ABSENT)
     constant: dict[str, tuple[int, ...]] | None = field(default=None, metadata=ABSENT)
     class_balance: str | None = field(default=None, metadata=ABSENT)
     repetition: dict[str, float] | None = field(default=None, metadata=ABSENT)

@@ -50,9 +50,9 @@ def listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-_ONE_OR_MORE = BeforeValidator(listed, json_schema_input_type=str | list[str])
-Texts = Annotated[tuple[str, ...], _ONE_OR_MORE]
-Names = Annotated[tuple[Name, ...], _ONE_OR_MORE]
+ONE_OR_MORE = BeforeValidator(listed, json_schema_input_type=str | list[str])
+Texts = Annotated[tuple[str, ...], ONE_OR_MORE]
+Names = Annotated[tuple[Name, ...], ONE_OR_MORE]
 
 
 class Section(BaseModel):

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from cascadebdt.config import region_names
 from cascadebdt.config.base import (
+    ONE_OR_MORE,
     Flag,
     Fraction,
     Integer,
@@ -27,6 +28,7 @@ ClassBalance = Literal["events", "effective", "equal", "processes", "yields", "n
 Mode = Literal["cross_fit", "nested", "holdout"]
 Device = Literal["auto", "cpu", "cuda"]
 Memory = Literal["ram", "stream", "disk"]
+Part = Literal["binary", "multiclass", "stages"]
 
 
 Probability = Annotated[Real, Field(ge=0, le=1)]
@@ -224,7 +226,63 @@ class StageConfig(_Learning):
 
 
 class FinalConfig(_Learning):
-    """The final discriminant: the signal against all backgrounds, trained on what passes every stage."""
+    """The final discriminant, in which the signal region is binned."""
+
+    features: tuple[str, ...] = Field(
+        default=(), description="Names of the features that its BDTs read.", examples=[["photon_pt", "met"]]
+    )
+    kind: Annotated[tuple[Part, ...], ONE_OR_MORE] = Field(
+        default=("binary",),
+        min_length=1,
+        description="What it is, or the parts whose mean it is. `binary`: a BDT, the signal against all backgrounds. "
+        "`multiclass`: the likelihood ratio of a BDT with a class for each process and the expected yields as priors. "
+        "`stages`: the likelihood ratio that follows from the scores of the stages, which needs no BDT of its own.",
+        examples=[["stages", "multiclass"]],
+    )
+    train_on: Literal["all", "survivors"] = Field(
+        default="survivors",
+        description="Events on which its BDTs train: all that are selected, or those that pass every stage.",
+        examples=["all"],
+    )
+    repeats: Integer = Field(
+        default=1,
+        ge=1,
+        le=20,
+        description="Each BDT is the mean of so many, which differ in the fold that stops their training, and in the "
+        "seed.",
+        examples=[2],
+    )
+
+    @model_validator(mode="after")
+    def _consistent_parts(self) -> Self:
+        require_unique(self.kind, "kind", what="part")
+        if not self.features and self.kind != ("stages",):
+            raise LocatedError(f"kind {' + '.join(self.kind)} needs features, got none", "features")
+        if "binary" not in self.kind and (self.decorrelate or self.constraints != ConstraintsConfig()):
+            raise ValueError("constraints and decorrelate are of the binary BDT; add 'binary' to kind")
+        return self
+
+
+class ControlConfig(Section):
+    """Which control region an event goes to that a stage rejects."""
+
+    assign: Literal["stage", "sorter"] = Field(
+        default="stage",
+        description="`stage`: the region of the stage that rejects the event. `sorter`: that of its most probable "
+        "background, by a multiclass BDT with a class for the backgrounds of each stage, trained on rejected events; "
+        "the observable `score` of a control region is then its probability.",
+        examples=["sorter"],
+    )
+    features: tuple[str, ...] = Field(
+        default=(),
+        description="Names of the features that the sorter reads; those of all stages if not given.",
+        examples=[["photon_pt", "met"]],
+    )
+    bdt: BDTConfig = Field(
+        default=BDTConfig(),
+        description="Hyperparameters of the sorter that differ from `cascade.bdt`.",
+        examples=[{"learning_rate": 0.2}],
+    )
 
 
 class CascadeConfig(Section):
@@ -296,9 +354,14 @@ class CascadeConfig(Section):
         description="Stages in the order in which events meet them.",
         examples=[[{"name": "zee", "against": "zee", "features": ["m_lg"], "working_point": 0.93}]],
     )
+    control: ControlConfig = Field(
+        default=ControlConfig(),
+        description="Which control region a rejected event goes to.",
+        examples=[{"assign": "sorter"}],
+    )
     final: FinalConfig | None = Field(
         default=None,
-        description="Final discriminant: one more BDT, the signal against all backgrounds.",
+        description="Final discriminant, in which the signal region is binned.",
         examples=[{"features": ["photon_pt", "met"]}],
     )
 
@@ -318,7 +381,7 @@ class CascadeConfig(Section):
         return {
             **data,
             **({"stages": [complete(stage) for stage in stages]} if isinstance(stages, list | tuple) else {}),
-            **({"final": complete(data["final"])} if data.get("final") is not None else {}),
+            **{key: complete(data[key]) for key in ("control", "final") if data.get(key) is not None},
         }
 
     @model_validator(mode="after")
@@ -331,15 +394,51 @@ class CascadeConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _one_stage_per_process(self) -> Self:
+        """Require that no process is a background of two stages where a probability belongs to each stage."""
+        against = [(index, name) for index, stage in enumerate(self.stages) for name in stage.against]
+        names = [name for _, name in against]
+        for index, name in against:
+            if names.count(name) > 1 and (self.is_sorted or (self.final and "stages" in self.final.kind)):
+                raise LocatedError(
+                    f"process '{name}' is the background of more than one stage; control.assign 'sorter' and "
+                    "final.kind 'stages' need each process in one stage at most",
+                    "stages",
+                    index,
+                    "against",
+                )
+        return self
+
+    @model_validator(mode="after")
     def _enough_folds(self) -> Self:
-        learning = [*self.stages, *([self.final] if self.final else [])]
-        is_stopped = any(stage.bdt.early_stopping_rounds for stage in learning)
+        trained = [stage.bdt for stage in self.stages]
+        trained += [self.final.bdt] if self.final else []
+        trained += [self.control.bdt] if self.is_sorted else []
+        is_stopped = any(bdt.early_stopping_rounds for bdt in trained)
         needed = 2 + is_stopped + (self.mode != "cross_fit")
         if self.folds < needed:
             reason = "early stopping needs a fold of its own" if is_stopped else "a fold held out needs two others"
             cure = ", or early_stopping_rounds to null" if is_stopped else ""
             raise ValueError(f"{reason}: set folds to {needed} or more for mode {self.mode}{cure}")
         return self
+
+    @property
+    def is_sorted(self) -> bool:
+        """Whether a sorter says which control region a rejected event goes to."""
+        return self.control.assign == "sorter"
+
+    @property
+    def sorter_features(self) -> tuple[str, ...]:
+        """What the sorter reads."""
+        return self.control.features or tuple(dict.fromkeys(name for stage in self.stages for name in stage.features))
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Every feature that something trains on, each once."""
+        used = [stage.features for stage in self.stages]
+        used += [self.sorter_features] if self.is_sorted else []
+        used += [self.final.features] if self.final else []
+        return tuple(dict.fromkeys(name for features in used for name in features))
 
     @property
     def regions(self) -> tuple[str, ...]:

@@ -107,6 +107,7 @@ def _references(config: "Config") -> Iterator[Reference]:
         location = ("cascade", "stages", index)
         yield from _each((*location, "against"), stage.against, backgrounds, "background process")
         yield from _of_learning(location, stage, features)
+    yield from _each(("cascade", "control", "features"), config.cascade.control.features, features, "feature")
     if config.cascade.final:
         yield from _of_learning(("cascade", "final"), config.cascade.final, features)
     yield from _of_regions(config, simulated)

@@ -20,7 +20,7 @@ class Split(NamedTuple):
     stop: BoolArray
 
 
-def training_split(folds: IntArray, fold: int, among: Sequence[int], *, early_stopping: bool) -> Split:
+def training_split(folds: IntArray, fold: int, among: Sequence[int], *, early_stopping: bool, later: int = 0) -> Split:
     """Return which events train the model of `fold`, and which stop its training.
 
     The model of a fold sees none of its events. With early stopping the next fold is held back to stop the training,
@@ -32,6 +32,7 @@ def training_split(folds: IntArray, fold: int, among: Sequence[int], *, early_st
     fold : whose model trains
     among : the folds that take part, increasing; `fold` may or may not be one of them
     early_stopping : whether to hold back a fold
+    later : how many folds after the next one the fold held back lies
 
     Returns
     -------
@@ -39,6 +40,6 @@ def training_split(folds: IntArray, fold: int, among: Sequence[int], *, early_st
         both parts without `fold`; `stop` is empty without early stopping
     """
     others = [other for other in among if other != fold]
-    following = next((other for other in others if other > fold), others[0])
-    stop = (folds == following) if early_stopping else np.zeros(len(folds), np.bool_)
+    following = sum(other < fold for other in others) + later
+    stop = (folds == others[following % len(others)]) if early_stopping else np.zeros(len(folds), np.bool_)
     return Split(np.isin(folds, others) & ~stop, stop)

@@ -167,19 +167,36 @@ def flow(events: Events, scores: Scores) -> Flow:
     simulated = events.is_nominal & ~events.is_data
     weight = events.weights[NOMINAL]
     steps = (*scores.stages, SIGNAL_REGION)
-    # Blinded data have the code -1, which indexes the last region; they are not simulated and do not count.
-    reached = scores.stage_of_region[scores.region]
     return Flow(
         steps,
         {
             name: tuple(
-                float(weight[simulated & events.of_process(name) & (reached >= step)].sum())
+                float(weight[simulated & events.of_process(name) & (scores.reached >= step)].sum())
                 for step in range(len(steps))
             )
             for name in events.processes
             if name != DATA
         },
     )
+
+
+def purity_matrix(regions: Mapping[str, RegionSummary]) -> dict[str, dict[str, float]]:
+    """Return the share of every process in the prediction of each region; a region without one is left out.
+
+    Parameters
+    ----------
+    regions : region -> its summary
+
+    Returns
+    -------
+    region -> process -> share
+    """
+    totals = {name: sum(value for value, _ in summary.yields.values()) for name, summary in regions.items()}
+    return {
+        name: {process: value / totals[name] for process, (value, _) in summary.yields.items()}
+        for name, summary in regions.items()
+        if totals[name] > 0
+    }
 
 
 def region_table(yields: Yields, against: Mapping[str, tuple[str, ...]], signal: str) -> dict[str, RegionSummary]:

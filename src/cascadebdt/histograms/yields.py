@@ -14,6 +14,7 @@ import numpy as np
 from cascadebdt.arrays import BoolArray, FeatureArray, FloatArray
 from cascadebdt.cascade import Scores
 from cascadebdt.config import DATA, NOMINAL, RegionsConfig
+from cascadebdt.config.region_names import is_control
 from cascadebdt.errors import YieldError
 from cascadebdt.events import Events
 from cascadebdt.histograms.binning import bin_index, choose_edges
@@ -72,6 +73,8 @@ def total(histogram: Histogram, process: str, variation: str = NOMINAL) -> tuple
 
 
 def _observable(events: Events, scores: Scores, name: str, region: str, *, stage: int) -> FeatureArray:
+    if name == "score" and scores.sorted_as is not None and is_control(region):
+        return scores.sorted_as
     if name == "score":
         return np.asarray(scores.scores[:, stage])
     if name != "final":

@@ -57,7 +57,8 @@ def of_steps(config: Config, files: Files, *, cascade: str | None = None) -> dic
     """
     stages = {stage.name: stage.model_dump(mode="json") for stage in config.cascade.stages}
     final = config.cascade.final.model_dump(mode="json") if config.cascade.final else None
-    whole = {**_cascade(config.cascade), "stages": stages, "final": final}
+    control = config.cascade.control.model_dump(mode="json")
+    whole = {**_cascade(config.cascade), "control": control, "stages": stages, "final": final}
     learnt = {name for stage in config.cascade.stages for name in stage.features}
     learnt |= set(config.cascade.final.features if config.cascade.final else ())
     trained = {
@@ -102,8 +103,8 @@ def _spaced_once(content: Any) -> Any:
 
 
 def _cascade(config: CascadeConfig) -> dict[str, Any]:
-    """Return what all stages share."""
-    return config.model_dump(mode="json", exclude={"device", "memory", "bdt", "stages", "final"})
+    """Return what all stages share; the sorter of the control regions changes none of them."""
+    return config.model_dump(mode="json", exclude={"device", "memory", "bdt", "control", "stages", "final"})
 
 
 def _nominal(config: Config, files: Files) -> Files:

@@ -76,6 +76,8 @@ def load_cascade(config: Config, folder: Path) -> Cascade:
     change = features.difference(kept, features=config.features, objects=config.objects) if kept else None
     if change is None and cascade.regions != config.cascade.regions:
         change = f"the regions were {', '.join(cascade.regions)} and are {', '.join(config.cascade.regions)}"
+    if change is None and (cascade.sorter is not None) != config.cascade.is_sorted:
+        change = f"cascade.control.assign has become '{config.cascade.control.assign}'"
     if change is not None:
         raise InputError(
             f"{folder / 'cascade.json'}: {change} since the cascade was trained; undo that, or train it again: "

@@ -9,6 +9,7 @@ Examples
 from cascadebdt.plots.fitted import fitted
 from cascadebdt.plots.inference import fit
 from cascadebdt.plots.profiles import correlations, scan
+from cascadebdt.plots.purity import purity
 from cascadebdt.plots.quality import quality
 from cascadebdt.plots.ranking import ranking
 from cascadebdt.plots.style import save
@@ -21,6 +22,7 @@ __all__ = [
     "fit",
     "fitted",
     "flow",
+    "purity",
     "quality",
     "ranking",
     "region",

@@ -54,9 +54,13 @@ class KeptModels:
         """Remove what an interrupted training left."""
         shutil.rmtree(self.drafts, ignore_errors=True)
 
+    def _origin(self, place: Place) -> Origin:
+        """Return what a model is made from; the repeats of the final discriminant are made as the first of it."""
+        return self.origins.get(place.stage) or self.origins["final"]
+
     def _path(self, place: Place) -> Path:
         lineage = "" if place.held_out is None else f"_without_{place.held_out}"
-        return self.drafts / self.origins[place.stage].key / f"{place.stage}{lineage}_fold_{place.fold}.ubj"
+        return self.drafts / self._origin(place).key / f"{place.stage}{lineage}_fold_{place.fold}.ubj"
 
     def _interrupted(self, place: Place) -> Fitted | None:
         path = self._path(place)
@@ -72,7 +76,7 @@ class KeptModels:
         made = self.inventory.products.get(name)
         curves = self._curves.get(place.stage, ())
         is_deployed = place.held_out in (None, place.fold) and place.fold < len(curves)
-        if made is None or made.key != self.origins[place.stage].key or not is_deployed:
+        if made is None or made.key != self._origin(place).key or not is_deployed:
             return None
         try:
             raw = (self.inventory.folder / name).read_bytes()

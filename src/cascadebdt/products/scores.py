@@ -22,8 +22,8 @@ class ScoreFiles:
     """ROOT files of scores, by sample, that grow chunk by chunk; all appear when a ``with`` block ends well, or none.
 
     The tree ``Events`` has one row per selected event of the nominal variation: ``event_id``, ``region`` (the number of
-    the region), ``weight``, ``score_<stage>``, ``final`` and the features that pass through. Data of the signal region
-    are left out while blind.
+    the region), ``weight``, ``score_<stage>``, ``final``, ``sorted_as`` and the features that pass through. Data of the
+    signal region are left out while blind.
 
     Parameters
     ----------
@@ -71,4 +71,6 @@ def _columns(events: Events, scores: Scores, pass_through: Sequence[str]) -> dic
     }
     if scores.final is not None:
         columns["final"] = scores.final[rows]
+    if scores.sorted_as is not None:
+        columns["sorted_as"] = scores.sorted_as[rows]
     return columns | {name: events.columns[name][rows] for name in pass_through}

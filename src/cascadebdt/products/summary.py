@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from cascadebdt.errors import FitError
-from cascadebdt.histograms.contents import RegionSummary
+from cascadebdt.histograms.contents import RegionSummary, purity_matrix
 from cascadebdt.inference import FitResult, LimitResult, Limits, SignificanceResult
 from cascadebdt.products.cutflow import EventCounts
 from cascadebdt.records import Record
@@ -61,6 +61,7 @@ class Summary(Record):
     events : read, selected and lost
     regions : yields, purity and data of each; the data of the signal region are None while blind
     fit, limit, significance : of the signal
+    purity_matrix : region -> process -> its share in the prediction
     resources : seconds, megabytes and events per second; empty until the run ends
     """
 
@@ -70,6 +71,7 @@ class Summary(Record):
     fit: FitSummary
     limit: LimitSummary
     significance: SignificanceResult
+    purity_matrix: dict[str, dict[str, float]] = field(default_factory=dict)
     resources: dict[str, float] = field(default_factory=dict)
 
     @classmethod
@@ -93,4 +95,5 @@ class Summary(Record):
             fit=FitSummary.of(fit),
             limit=LimitSummary.of(limit),
             significance=significance,
+            purity_matrix=purity_matrix(regions),
         )

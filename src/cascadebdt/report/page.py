@@ -12,6 +12,7 @@ from cascadebdt import plots
 from cascadebdt.atomic import write_text
 from cascadebdt.cascade import Cascade
 from cascadebdt.config.region_names import SIGNAL_REGION
+from cascadebdt.histograms.contents import purity_matrix
 from cascadebdt.inference import FitResult, Validation
 from cascadebdt.plots.inference import SIMULATION_STATISTICS
 from cascadebdt.plots.style import significant
@@ -174,6 +175,7 @@ def _figures(cascade: Cascade, applied: Applied, inferred: Inferred, signal: str
     for name, histogram in yields.items():
         fitted = fit if name in fit.postfit else None  # a validation region may be left out of the validation
         yield f"region_{name}", plots.region(histogram, name, fitted, signal=signal)
+    yield "purity", plots.purity(purity_matrix(inferred.summary.regions))
     yield from plots.fitted(answers.fit, answers.ranking, answers.scan, inferred.validation)
     yield "flow", plots.flow(applied.cutflow.cascade, signal=signal)
     classifiers = {classifier.name: (classifier, point) for classifier, point in training.classifiers(cascade)}
@@ -181,14 +183,17 @@ def _figures(cascade: Cascade, applied: Applied, inferred: Inferred, signal: str
         if classifier.summary.learning_curves:
             yield f"quality_{name}", plots.quality(classifier.summary, stage=name)
     for name, histogram in applied.histograms.scores.items():
-        classifier, point = classifiers[name]
+        # A final discriminant that is no binary BDT has no classifier; it separates the signal from all backgrounds.
+        backgrounds = tuple(process for process in histogram.axes["process"] if process != signal)
+        against = classifiers[name][0].against if name in classifiers else backgrounds
+        point = classifiers[name][1] if name in classifiers else None
         yield (
             f"scores_{name}",
             plots.scores(
                 histogram,
                 stage=name,
                 signal=signal,
-                against=classifier.against,
+                against=against,
                 threshold=None if point is None else float(point.threshold),
                 validation_threshold=training.validation_threshold(point),
                 efficiencies=None if point is None else point.efficiencies,
@@ -256,6 +261,7 @@ def _place(name: str) -> tuple[str, str]:
             "All regions after the fit: yields, composition of the prediction, data over prediction.",
         ),
         "regions_before_fit": ("regions", "All regions before the fit."),
+        "purity": ("regions", "What every region is made of: share of each process in the prediction."),
         "fit": ("fit", "Normalisations and pulls; bands: one and two standard deviations of the constraint."),
         "ranking": ("fit", "Impacts on the signal strength, before and after the fit, and pulls, the largest first."),
         "correlations": ("profiles", "Correlations of the parameters that have a noticeable one with any other."),

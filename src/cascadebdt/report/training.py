@@ -41,6 +41,8 @@ def _doubts_of_inputs(classifier: Classifier, signal: str) -> Iterator[str]:
     for feature in summary.leaks or ():
         against = " + ".join(classifier.against)
         yield f"Stage {name}: feature {feature} alone separates {signal} from {against}; it may tell the label."
+    for feature in summary.dropped or ():
+        yield f"Stage {name}: feature {feature} has one value in all events that reach the stage and was left out."
     for feature, folds in (summary.constant or {}).items():
         of = f"folds {', '.join(map(str, folds))}" if len(folds) > 1 else f"fold {folds[0]}"
         yield f"Stage {name}: feature {feature} has one value in all events that train the models of {of}."

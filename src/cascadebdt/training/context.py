@@ -37,10 +37,9 @@ class Context:
     kept: Kept
 
     @classmethod
-    def of(cls, events: Events, problems: list[Problem], config: CascadeConfig, runtime: Runtime, kept: Kept) -> Self:
-        """Return the context of some problems."""
-        used = dict.fromkeys(name for problem in problems for name in problem.features)
-        columns = {name: events.columns[name] for name in used}
+    def of(cls, events: Events, config: CascadeConfig, runtime: Runtime, kept: Kept) -> Self:
+        """Return the context of all that a configuration trains."""
+        columns = {name: events.columns[name] for name in config.features}
         masks = [events.of_process(name) for name in events.processes]
         repetition = inputs.repetition(columns, masks)
         return cls(events, fold_of(events.event_id, config.folds), config, runtime, repetition, kept)

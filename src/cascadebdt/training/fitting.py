@@ -1,14 +1,14 @@
 """A problem learned in every lineage."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cascadebdt.arrays import FeatureArray
 from cascadebdt.training import boosting, preparation
-from cascadebdt.training.boosting import Fitted
+from cascadebdt.training.boosting import Fitted, Runtime
 from cascadebdt.training.context import Context
-from cascadebdt.training.kept import Place
+from cascadebdt.training.kept import Kept, Place
 from cascadebdt.training.lineage import Lineage
 from cascadebdt.training.preparation import Prepared
 from cascadebdt.training.problem import Problem
@@ -33,15 +33,21 @@ class Trained:
     summary: Mapping[str, Any]
 
 
-def fit(problem: Problem, survivors: Survivors, context: Context, *, deployed_only: bool) -> Trained:
-    """Train a problem in every lineage: the models that choose survivors, unless not needed, and those deployed."""
+def fit(problem: Problem, survivors: Survivors, context: Context, *, deployed_only: bool, repeat: int = 0) -> Trained:
+    """Train a problem in every lineage: the models that choose survivors, unless not needed, and those deployed.
+
+    A `repeat` has another seed, and another fold stops the training.
+    """
+    runtime = replace(context.runtime, seed=context.runtime.seed + repeat)
     models: list[Mapping[int, Fitted]] = []
     summaries: list[Mapping[str, Any]] = []
     constant: dict[str, list[int]] = {}
     for lineage in survivors.lineages:
         members = lineage.deployed if deployed_only else lineage.members
-        prepared = preparation.prepare(problem, lineage, members, context.events, context.folds, context.config)
-        models.append(_fit(problem, lineage, prepared, context))
+        prepared = preparation.prepare(
+            problem, lineage, members, context.events, context.folds, context.config, later=repeat
+        )
+        models.append(_fit(problem, lineage, prepared, context.kept, runtime))
         summaries.append(prepared.summary)
         for name, folds in prepared.constant.items():
             constant.setdefault(name, []).extend(fold for fold in folds if fold in lineage.deployed)
@@ -54,14 +60,14 @@ def fit(problem: Problem, survivors: Survivors, context: Context, *, deployed_on
     return Trained(tuple(models), deployed, context.scores(deployed, problem, survivors.unseen), summary)
 
 
-def _fit(problem: Problem, lineage: Lineage, prepared: Prepared, context: Context) -> dict[int, Fitted]:
+def _fit(problem: Problem, lineage: Lineage, prepared: Prepared, kept: Kept, runtime: Runtime) -> dict[int, Fitted]:
     """Return the models of a lineage, fold -> model: those kept from an earlier training, the others trained."""
     places = {fold: Place(problem.name, fold, lineage.held_out) for fold in prepared.splits}
-    models = {fold: fitted for fold, place in places.items() if (fitted := context.kept.recall(place)) is not None}
+    models = {fold: fitted for fold, place in places.items() if (fitted := kept.recall(place)) is not None}
     left = {fold: split for fold, split in prepared.splits.items() if fold not in models}
     if left:
-        trained = boosting.fit(prepared.sample, list(left.values()), problem.bdt, context.runtime)
+        trained = boosting.fit(prepared.sample, list(left.values()), problem.bdt, runtime)
         for fold, fitted in zip(left, trained, strict=True):
-            context.kept.keep(places[fold], fitted)
+            kept.keep(places[fold], fitted)
             models[fold] = fitted
     return {fold: models[fold] for fold in prepared.splits}

@@ -103,6 +103,11 @@ def require_varying(features: FeatureRows, classes: Mapping[str, BoolArray], *, 
             )
 
 
+def constant(features: FeatureRows) -> list[str]:
+    """Return the features that have one value in all events, or in none."""
+    return [name for name in features.names if len(features) and _is_constant(features.column(name))]
+
+
 def constant_in(features: FeatureRows, splits: Mapping[int, Split]) -> dict[str, list[int]]:
     """Return the features that have one value in all events that train the model of a fold, and these folds.
 

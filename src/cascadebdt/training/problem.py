@@ -1,6 +1,7 @@
 """What is to be learned: the signal against some processes, by some features."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -22,7 +23,10 @@ from cascadebdt.events import Events
 
 @dataclass(frozen=True)
 class Problem:
-    """The classification problem of a stage, or of the final discriminant, which has no working point."""
+    """The classification problem of a stage, or of the final discriminant, which has no working point.
+
+    `dropped` are features that were asked for, but have one value in all events that reach it.
+    """
 
     name: str
     signal: str
@@ -32,6 +36,7 @@ class Problem:
     constraints: ConstraintsConfig
     decorrelate: DecorrelateConfig | None
     working_point: WorkingPointConfig | None
+    dropped: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, spec: StageConfig | FinalConfig, signal: str, against: tuple[str, ...]) -> Self:
@@ -51,13 +56,28 @@ class Problem:
             " + ".join(self.against): events.of_process(*self.against),
         }
 
+    def without(self, features: Collection[str]) -> Self:
+        """Return the problem without some features, in its constraints, too."""
+        constraints = self.constraints.model_copy(
+            update={
+                "monotone": {
+                    name: direction for name, direction in self.constraints.monotone.items() if name not in features
+                },
+                "interactions": tuple(
+                    tuple(name for name in group if name not in features) for group in self.constraints.interactions
+                ),
+            }
+        )
+        kept = tuple(name for name in self.features if name not in features)
+        return replace(self, features=kept, constraints=constraints, dropped=tuple(sorted(features)))
+
     def rows(self, events: Events, alive: BoolArray) -> IntArray:
         """Return the rows of both classes that are alive."""
         return np.flatnonzero(alive & events.of_process(self.signal, *self.against))
 
 
 def problems(config: CascadeConfig, events: Events) -> list[Problem]:
-    """Return the problems of the stages in order, then that of the final discriminant if there is one.
+    """Return the problems of the stages in order, then that of the final binary BDT if there is one.
 
     Raises
     ------
@@ -66,7 +86,11 @@ def problems(config: CascadeConfig, events: Events) -> list[Problem]:
     """
     require_distinct([spec.name for spec in config.stages])
     found = [Problem.of(spec, config.signal, spec.against) for spec in config.stages]
-    if config.final:
-        against = tuple(name for name in events.processes if name not in (config.signal, DATA))
-        found.append(Problem.of(config.final, config.signal, against))
+    if config.final and "binary" in config.final.kind:
+        found.append(Problem.of(config.final, config.signal, backgrounds(events, config.signal)))
     return found
+
+
+def backgrounds(events: Events, signal: str) -> tuple[str, ...]:
+    """Return the names of the background processes."""
+    return tuple(name for name in events.processes if name not in (signal, DATA))

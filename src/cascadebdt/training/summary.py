@@ -42,19 +42,24 @@ def summarise(
         **_sculpting(problem, trained.scores, survivors.unseen, context, threshold),
         "importance": quality.shares(_gains(fitted), problem.features),
         **trained.summary,
-        **_circumstances(problem, context),
+        **_circumstances(problem, survivors, context),
     }
     return TrainingSummary.from_json(content)
 
 
-def summarise_untrained(problem: Problem, context: Context, missing: str) -> TrainingSummary:
+def summarise_untrained(problem: Problem, survivors: Survivors, context: Context, missing: str) -> TrainingSummary:
     """Summarise a problem that was not trained; `missing` is the reason."""
-    return TrainingSummary.from_json({"untrained": missing, "best_iterations": [], **_circumstances(problem, context)})
+    told = _circumstances(problem, survivors, context)
+    weights = dict.fromkeys(told["yields"], 1.0)
+    return TrainingSummary.from_json({"untrained": missing, "best_iterations": [], "class_weights": weights, **told})
 
 
-def _circumstances(problem: Problem, context: Context) -> dict[str, Any]:
-    """Return what a problem is trained with, whatever comes of it."""
+def _circumstances(problem: Problem, survivors: Survivors, context: Context) -> dict[str, Any]:
+    """Return what a problem is trained with, whatever comes of it; `yields` are those of the classes that reach it."""
+    reaching = {name: mask & survivors.unseen for name, mask in problem.classes(context.events).items()}
     return {
+        "yields": {name: float(context.weights[mask].sum()) for name, mask in reaching.items()},
+        **({"dropped": list(problem.dropped)} if problem.dropped else {}),
         "class_balance": context.config.class_balance,
         "repetition": {name: context.repetition[name] for name in problem.features},
         "hyperparameters": problem.bdt.model_dump(),

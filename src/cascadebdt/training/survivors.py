@@ -28,3 +28,8 @@ class Survivors:
         """Return the survivors before the first stage: all events of the lineages."""
         every = lineages(config.mode, config.folds, folds)
         return cls(every, np.isin(folds, [fold for lineage in every for fold in lineage.deployed]))
+
+    def without(self, others: Self) -> Self:
+        """Return the events that are not among the others: those that a stage rejected."""
+        pairs = zip(self.lineages, others.lineages, strict=True)
+        return type(self)(tuple(one.after(~other.alive) for one, other in pairs), self.unseen & ~others.unseen)

@@ -16,7 +16,7 @@ from cascadebdt.config import CascadeConfig, WorkingPointConfig
 from cascadebdt.events import Events, in_order
 from cascadebdt.events.disk import DiskColumns
 from cascadebdt.progress import Progress, silent
-from cascadebdt.training import boosting, fitting, preparation, thresholds
+from cascadebdt.training import boosting, fitting, likelihood, preparation, thresholds
 from cascadebdt.training.boosting import Runtime, resolve_device
 from cascadebdt.training.context import Context
 from cascadebdt.training.fitting import Trained
@@ -62,18 +62,33 @@ def train(
     to_learn = problems(config, simulation)
     for problem in to_learn:
         preparation.require_varying(problem, simulation)
+    preparation.require_enough(to_learn, simulation, config)
     runtime = Runtime(seed, jobs, resolve_device(config.device), config.memory)
-    context = Context.of(simulation, to_learn, config, runtime, kept)
-    survivors = Survivors.of_no_stage(config, context.folds)
+    context = Context.of(simulation, config, runtime, kept)
+    everything = survivors = Survivors.of_no_stage(config, context.folds)
     stages: list[Stage] = []
-    final = None
+    binary: list[Classifier] = []
     for problem in progress(to_learn, "training stages"):
         if problem.working_point is None:
-            final = _final(problem, survivors, context)
+            binary = _binary(problem, everything if _trains_on_all(config) else survivors, context)
         else:
             stage, survivors = _stage(problem, problem.working_point, survivors, context)
             stages.append(stage)
-    return Cascade(config.signal, config.folds, tuple(stages), final, config.mode)
+    ratios = likelihood.ratios(everything if _trains_on_all(config) else survivors, context)
+    return Cascade(
+        signal=config.signal,
+        n_folds=config.folds,
+        stages=tuple(stages),
+        final=binary[0] if binary else None,
+        mode=config.mode,
+        sorter=likelihood.sorter(everything.without(survivors), context) if config.is_sorted else None,
+        discriminant=likelihood.discriminant(context, stages=stages, binary=binary, ratios=ratios),
+    )
+
+
+def _trains_on_all(config: CascadeConfig) -> bool:
+    """Return whether the final discriminant trains on all events, not only on the survivors."""
+    return config.final is not None and config.final.train_on == "all"
 
 
 def _stage(
@@ -83,6 +98,7 @@ def _stage(
     missing = preparation.shortage(problem, survivors.lineages, context.events, context.config)
     if missing:
         return _pass_through(problem, wanted, survivors, context, missing), survivors
+    problem = _without_constant(problem, survivors, context)
     trained = fitting.fit(problem, survivors, context, deployed_only=False)
     scores = [
         trained.scores
@@ -109,13 +125,24 @@ def _stage(
     return Stage(classifier, replace(point, efficiencies=kept)), passing
 
 
-def _final(problem: Problem, survivors: Survivors, context: Context) -> Classifier:
-    """Train the final discriminant on the survivors of all stages."""
-    missing = preparation.shortage(problem, survivors.lineages, context.events, context.config)
+def _binary(problem: Problem, chosen: Survivors, context: Context) -> list[Classifier]:
+    """Train the binary BDTs of the final discriminant on chosen events."""
+    missing = preparation.shortage(problem, chosen.lineages, context.events, context.config)
     if missing:
-        return _constant(problem, survivors, context, missing)
-    trained = fitting.fit(problem, survivors, context, deployed_only=True)
-    return _classifier(problem, trained, survivors, context, None)
+        return [_constant(problem, chosen, context, missing)]
+    problem = _without_constant(problem, chosen, context)
+    repeats = range(context.config.final.repeats if context.config.final else 0)
+    named = [replace(problem, name=f"{problem.name}_{repeat}" if repeat else problem.name) for repeat in repeats]
+    return [
+        _classifier(one, fitting.fit(one, chosen, context, deployed_only=True, repeat=repeat), chosen, context, None)
+        for repeat, one in enumerate(named)
+    ]
+
+
+def _without_constant(problem: Problem, survivors: Survivors, context: Context) -> Problem:
+    """Return a problem without features that do not vary in any lineage."""
+    alive = np.any([lineage.alive for lineage in survivors.lineages], axis=0)
+    return preparation.without_constant(problem, alive, context.events)
 
 
 def _classifier(
@@ -142,7 +169,7 @@ def _constant(problem: Problem, survivors: Survivors, context: Context, missing:
     """Return a classifier that gives every event the same score, and log what was missing to train one."""
     log.warning("%s: %s; everything passes", problem.where, missing)
     n_models = sum(len(lineage.deployed) for lineage in survivors.lineages)
-    summary = summarise_untrained(problem, context, missing)
+    summary = summarise_untrained(problem, survivors, context, missing)
     boosters = (boosting.constant(problem.features),) * n_models
     return Classifier(problem.name, problem.against, problem.features, boosters, summary)
 

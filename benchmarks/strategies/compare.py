@@ -1,0 +1,317 @@
+"""Does the cascade win? `python benchmarks/strategies/compare.py [--other FOLDER] [--output FILE]`.
+
+Everything is trained on the events of a configuration; the bins of all regions are found on them, too. Every strategy
+is then judged on these events and on independent ones: simulation of the same samples from another seed, files of the
+same names in another folder. All are judged on the same Asimov data set, the nominal background in every region, by
+the package's own workspace and fit, with all systematics and free normalisations. A paired bootstrap (Poisson weights
+by event, no new training) of the Fisher information says how well the differences are known.
+
+    one_bdt        one BDT, signal against all backgrounds; one region, bins for signal and background
+    one_bdt_cuts   the same BDT, with control regions by cuts
+    multiclass     the multiclass BDT; regions by the most probable class, signal region in the likelihood ratio
+    multiclass_lr  the same, regions by the cuts on the likelihood ratio that keep as much signal as the cascade
+    by_stage       the cascade without its sorter: what a stage rejects is its control region
+    final_...      the cascade with only one part of its final discriminant
+    cascade        as configured
+"""
+
+import argparse
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fisher import BinnedEvents
+
+from cascadebdt import config as configuration
+from cascadebdt import inference, training, workspace
+from cascadebdt.arrays import BoolArray, FloatArray, RegionArray
+from cascadebdt.cascade import Cascade, Scores, threshold_at
+from cascadebdt.config import NOMINAL, Config, SampleConfig
+from cascadebdt.config.region_names import is_control, is_validation
+from cascadebdt.events import Events
+from cascadebdt.events.folds import fold_of
+from cascadebdt.events.loading import select
+from cascadebdt.forest.logistic import probability
+from cascadebdt.forest.reference import out_of_fold
+from cascadebdt.histograms import contents, yields
+from cascadebdt.histograms.binning import Requirement, merge_edges, quantile_edges
+from cascadebdt.resources import available_cpus
+from cascadebdt.workspace import Workspace
+
+ROOT = Path(__file__).parents[2]
+N_SIGNAL_BINS, N_BACKGROUND_BINS, MIN_EFFECTIVE_EVENTS = 12, 30, 20.0  # of the single BDT
+LOW_SIGNAL = 0.15  # share of the signal below which the single BDT's score is the control region of wgamma
+
+
+@dataclass(frozen=True)
+class Models:
+    """A cascade whose final discriminant has all parts, and what the configuration asked for."""
+
+    cascade: Cascade
+    kind: tuple[str, ...]
+
+    def configured(self) -> Cascade:
+        """Return the cascade as configured."""
+        return self.with_parts(self.kind)
+
+    def with_parts(self, kind: tuple[str, ...]) -> Cascade:
+        """Return the cascade with some parts of its final discriminant."""
+        whole = self.cascade.discriminant
+        assert whole is not None
+        chosen = replace(
+            whole,
+            binary=whole.binary if "binary" in kind else (),
+            ratios=whole.ratios if "multiclass" in kind else (),
+            stages=whole.stages if "stages" in kind else None,
+        )
+        final = self.cascade.final if "binary" in kind else None
+        return replace(self.cascade, final=final, discriminant=chosen)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a strategy reaches: expected limits, uncertainties, purities of its regions."""
+
+    limit: float
+    sigma_mu: float
+    sigma_mu_no_mcstat: float
+    normalisation: Mapping[str, float]
+    purity: Mapping[str, float]
+
+
+def strategies(models: Models, events: Events, cuts: Mapping[str, float]) -> dict[str, Scores]:
+    """Return every strategy as scores and regions of events; `cuts` were found on the events that trained."""
+    everything = models.cascade
+    folds, rows = fold_of(events.event_id, everything.n_folds), np.arange(len(events))
+    whole = everything.discriminant
+    assert everything.final is not None
+    assert whole is not None
+    every = np.ones(len(events), np.bool_)
+    final = everything.final
+    one = out_of_fold(final.boosters, events.columns, final.features, folds, every, as_margin=True)
+    ratio = np.mean([part.margin(events.columns, folds, rows) for part in whole.ratios], axis=0).astype(np.float32)
+    classes = np.mean([part.model.margins(events.columns, folds, rows) for part in whole.ratios], axis=0)
+    backgrounds = whole.ratios[0].model.classes[1:]
+    signal = len(backgrounds)
+    shares = np.exp(classes - np.logaddexp.reduce(classes, axis=1, keepdims=True))[:, 1:]
+    best = shares.argmax(axis=1)
+    by_class = np.where(classes.argmax(axis=1) == 0, signal, best)
+    by_ratio = np.where(ratio >= cuts["ratio"], signal, best)
+    names = (*(f"CR_{name}" for name in backgrounds), "SR")
+    names_of_cuts, by_cuts = _regions_by_cuts(events, one, cuts["one"])
+    cascade = models.configured()
+    return {
+        "one_bdt": _scores(("SR",), np.zeros(len(events)), one, one),
+        "one_bdt_cuts": _scores(names_of_cuts, by_cuts, one, one),
+        "multiclass": _scores(names, by_class, _logit(shares.max(axis=1)), ratio),
+        "multiclass_lr": _scores(names, by_ratio, _logit(shares.max(axis=1)), ratio),
+        "by_stage": _by_stage(replace(cascade, sorter=None), events),
+        "final_binary": models.with_parts(("binary",)).score(events, unblind=True),
+        "final_multiclass": models.with_parts(("multiclass",)).score(events, unblind=True),
+        "final_stages": models.with_parts(("stages",)).score(events, unblind=True),
+        "final_all_three": everything.score(events, unblind=True),
+        "cascade": cascade.score(events, unblind=True),
+    }
+
+
+def cuts_of(models: Models, events: Events) -> dict[str, float]:
+    """Return the cuts of rivals, from the events that trained."""
+    whole = models.cascade.discriminant
+    final = models.cascade.final
+    assert whole is not None
+    assert final is not None
+    folds, rows = fold_of(events.event_id, models.cascade.n_folds), np.arange(len(events))
+    signal = events.of_process(models.cascade.signal) & events.is_nominal
+    weights = events.weights[NOMINAL][signal]
+    one = out_of_fold(final.boosters, events.columns, final.features, folds, signal, as_margin=True)[signal]
+    ratio = whole.ratios[0].margin(events.columns, folds, rows[signal])
+    region = models.configured().classify(events, unblind=True)[signal]
+    kept = float(weights[region == region.max()].sum() / weights.sum())
+    return {
+        "one": float(threshold_at(1 - LOW_SIGNAL, scores=one, weights=weights)),
+        "ratio": float(threshold_at(kept, scores=ratio.astype(np.float32), weights=weights)),
+    }
+
+
+def _regions_by_cuts(events: Events, one: FloatArray, low: float) -> tuple[tuple[str, ...], RegionArray]:
+    """Return control regions as an analysis without a cascade defines them."""
+    value = events.columns
+    cuts: dict[str, BoolArray] = {
+        "zee": (value["is_muon"] == 0) & (value["m_lg"] > 80) & (value["m_lg"] < 102),
+        "ttbar": value["n_bjet"] >= 1,
+        "zgamma": value["n_soft"] >= 2,
+        "gammajet": (value["lepton_iso"] > 0.06) & (value["met"] < 50),
+        "wjets": ((value["photon_sieie"] > 0.0105) & (value["photon_eta"] < 1.45)) | (value["photon_iso"] > 0.06),
+        "wgamma": one < low,
+    }
+    region = np.select([np.asarray(cut) for cut in cuts.values()], range(len(cuts)), len(cuts))
+    return (*(f"CR_{name}" for name in cuts), "SR"), region.astype(np.int8)
+
+
+def _scores(names: tuple[str, ...], region: Any, control: FloatArray, final: FloatArray) -> Scores:
+    """Return scores whose control regions are binned in `control` and whose signal region is in `final`."""
+    margins = np.zeros((len(final), max(1, len(names) - 1)), np.float32)
+    sorted_as = probability(np.asarray(control, np.float32))
+    return Scores(margins, np.asarray(final, np.float32), np.asarray(region, np.int8), names, "signal", sorted_as)
+
+
+def _by_stage(cascade: Cascade, events: Events) -> Scores:
+    """Return the scores without a sorter; a control region is binned in the score of its stage."""
+    scores = cascade.score(events, unblind=True)
+    stage = np.minimum(scores.stage_of_region[scores.region], scores.margins.shape[1] - 1)
+    return replace(scores, sorted_as=scores.scores[np.arange(len(events)), stage])
+
+
+def _logit(share: FloatArray) -> FloatArray:
+    clipped = np.clip(share, 1e-7, 1 - 1e-7)
+    return np.asarray(np.log(clipped / (1 - clipped)))
+
+
+def edges_of(name: str, scores: Scores, events: Events, config: Config) -> dict[str, FloatArray]:
+    """Return the bins of a strategy, found on the events that trained."""
+    filled = _fitted(yields.fill(events, scores, config.regions))
+    edges = {region: np.array(histogram.axes[2].edges) for region, histogram in filled.items()}
+    if name == "one_bdt":  # its one region measures the backgrounds, too
+        edges["SR"] = _edges_for_both(scores, events)
+    return edges
+
+
+def _edges_for_both(scores: Scores, events: Events) -> FloatArray:
+    values, weights = scores.final, events.weights[NOMINAL]
+    assert values is not None
+    simulated = events.is_nominal & ~events.is_data
+    signal = simulated & events.of_process(scores.signal)
+    background = simulated & ~signal
+    inner = [
+        quantile_edges(values[rows], weights[rows], n_bins)
+        for rows, n_bins in ((signal, N_SIGNAL_BINS), (background, N_BACKGROUND_BINS))
+    ]
+    low, high = values[simulated].min(), values[simulated].max()
+    edges = np.unique(np.concatenate([[low], *inner, [high]]).astype(np.float64))
+    return merge_edges(edges, [Requirement(values[background], weights[background], MIN_EFFECTIVE_EVENTS)])
+
+
+def _fitted(filled: yields.Yields) -> yields.Yields:
+    """Return the regions that are fitted: no validation regions, and none that nothing is in."""
+    return {
+        name: histogram
+        for name, histogram in filled.items()
+        if not is_validation(name) and histogram.view()["value"].any()
+    }
+
+
+def judge(scores: Scores, events: Events, config: Config, edges: Mapping[str, FloatArray]) -> Judgement:
+    """Fit the nominal background, and return what it says."""
+    all_edges = {region: edges.get(region, np.array([0.0, 1.0])) for region in scores.regions}
+    every = yields.fill(events, scores, config.regions, edges=all_edges)
+    filled = {name: histogram for name, histogram in every.items() if name in edges}
+    model = _asimov(workspace.build(filled, config))
+    fitted = inference.fit(model)
+    without = inference.fit(_without_simulation_statistics(model))
+    table = contents.region_table(filled, {name: (name,) for name in config.fit.free}, config.cascade.signal)
+    return Judgement(
+        limit=inference.limit(model).expected[2],
+        sigma_mu=fitted.mu[1],
+        sigma_mu_no_mcstat=without.mu[1],
+        normalisation={name: pair[1] for name, pair in fitted.normalisation.items()},
+        purity={name: found.purity or 0.0 for name, found in table.items() if is_control(name)},
+    )
+
+
+def _asimov(model: Workspace) -> Workspace:
+    """Return the workspace with the nominal background as data in every region."""
+    observations = [
+        {
+            "name": channel["name"],
+            "data": np.sum([s["data"] for s in channel["samples"] if s["name"] != "signal"], axis=0).tolist(),
+        }
+        for channel in model["channels"]
+    ]
+    return Workspace({**model, "observations": observations}, blind=(), notes=model.notes)
+
+
+def _without_simulation_statistics(model: Workspace) -> Workspace:
+    channels = [
+        {
+            **channel,
+            "samples": [
+                {**sample, "modifiers": [m for m in sample["modifiers"] if m["type"] != "staterror"]}
+                for sample in channel["samples"]
+            ],
+        }
+        for channel in model["channels"]
+    ]
+    return Workspace({**model, "channels": channels}, blind=(), notes=model.notes)
+
+
+def bootstrap(
+    found: Mapping[str, Scores], events: Events, config: Config, edges: Mapping[str, Any], n_toys: int
+) -> dict[str, dict[str, float]]:
+    """Return, per strategy, the mean and the spread of sigma(mu) over that of the multiclass BDT."""
+    binned = {name: BinnedEvents.of(events, scores, config, edges[name]) for name, scores in found.items()}
+    identity, inverse = np.unique(events.event_id[~events.is_data], return_inverse=True)
+    ratios: dict[str, list[float]] = {name: [] for name in found}
+    simulated = np.flatnonzero(~events.is_data)
+    for toy in range(n_toys):
+        factors = np.zeros(len(events))
+        factors[simulated] = np.random.default_rng(toy).poisson(1.0, len(identity))[inverse]
+        sigma = {name: one.sigma_mu(factors[one.rows]) for name, one in binned.items()}
+        for name, value in sigma.items():
+            ratios[name].append(value / sigma["multiclass"])
+    return {name: {"mean": float(np.mean(r)), "std": float(np.std(r, ddof=1))} for name, r in ratios.items()}
+
+
+def main() -> None:
+    """Train, judge, print a table, and write the numbers."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--config", type=Path, default=ROOT / "configs" / "wh_dark_photon.yaml")
+    parser.add_argument("--other", type=Path, help="folder of independent files with the names of those trained on")
+    parser.add_argument("--output", type=Path, default=Path("compare.json"))
+    parser.add_argument("--toys", type=int, default=50)
+    options = parser.parse_args()
+    config, jobs = configuration.load(options.config), available_cpus()
+    asked = config.cascade.final
+    assert asked is not None
+    final = asked.model_copy(update={"kind": ("binary", "multiclass", "stages")})
+    events = {"trained": select(config, jobs=jobs)}
+    if options.other:
+        events["independent"] = select(_with_files(config, options.other), jobs=jobs)
+    whole = config.cascade.model_copy(update={"final": final})
+    models = Models(training.train(events["trained"], whole, seed=config.seed, jobs=jobs), asked.kind)
+    cuts = cuts_of(models, events["trained"])
+    edges: dict[str, dict[str, FloatArray]] = {}
+    result: dict[str, Any] = {}
+    for sample, of_sample in events.items():
+        found = strategies(models, of_sample, cuts)
+        edges = edges or {name: edges_of(name, scores, of_sample, config) for name, scores in found.items()}
+        spread = bootstrap(found, of_sample, config, edges, options.toys)
+        result[sample] = {}
+        for name, scores in found.items():
+            judgement = judge(scores, of_sample, config, edges[name])
+            result[sample][name] = {**vars(judgement), "bootstrap": {"ratio_to": "multiclass", **spread[name]}}
+            print(_row(sample, name, judgement, spread[name]), flush=True)
+    options.output.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def _with_files(config: Config, folder: Path) -> Config:
+    """Return the configuration with the simulated files of another folder."""
+
+    def elsewhere(sample: SampleConfig) -> SampleConfig:
+        files = tuple(str(folder.resolve() / Path(name).name) for name in sample.files)
+        return sample if sample.is_data else sample.model_copy(update={"files": files})
+
+    return config.model_copy(update={"samples": tuple(elsewhere(sample) for sample in config.samples)})
+
+
+def _row(sample: str, name: str, found: Judgement, spread: Mapping[str, float]) -> str:
+    errors = " ".join(f"{process} {error:.3f}" for process, error in found.normalisation.items())
+    ratio = f"{spread['mean']:.2f} ± {spread['std']:.2f}"
+    numbers = f"{found.limit:.2f} | {found.sigma_mu:.2f} | {found.sigma_mu_no_mcstat:.2f} | {ratio}"
+    return f"| {sample} | {name} | {numbers} | {errors} |"
+
+
+if __name__ == "__main__":
+    main()
