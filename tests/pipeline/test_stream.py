@@ -21,6 +21,7 @@ from cascadebdt.histograms.contents import Histograms
 from cascadebdt.histograms.yields import Yields
 from cascadebdt.pipeline import Request, steps
 from cascadebdt.products import Products
+from cascadebdt.products.inventory import Inventory
 from cascadebdt.products.results import Applied
 from tiny_analysis import tiny_config
 
@@ -47,6 +48,7 @@ def test_what_apply_returns_is_what_it_writes(
     tiny: Config, tiny_events: Events, trained: Cascade, tmp_path: Path
 ) -> None:
     made = steps.apply(tiny, Products(tmp_path), tiny_events, trained)
+    Inventory(tmp_path, about=made.manifest.to_json()).write()
     read = Applied.read(Products(tmp_path))
     for name in ("histograms", "migrations", "cutflow", "manifest"):
         assert getattr(read, name).to_json() == getattr(made, name).to_json()

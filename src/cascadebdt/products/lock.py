@@ -39,14 +39,13 @@ def locked(folder: Path) -> Iterator[None]:
     Raises
     ------
     InputError
-        If another process holds it, or the folder cannot be made.
+        If another process holds it.
+    OSError
+        If the folder cannot be made or written to.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / NAME
-        descriptor = _acquired(path)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot work there ({error.strerror}); choose another --output") from error
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / NAME
+    descriptor = _acquired(path)
     finished = threading.Event()
     heart = threading.Thread(target=_beat, args=(path, finished), daemon=True)
     heart.start()
