@@ -233,8 +233,8 @@ def main() -> None:
         else:
             killed += 1
     print(
-        f"{' '.join(options.room)}: {len(population)} mutants, {len(sample)} tried with seed {options.seed}, {killed} killed "
-        f"({killed / len(sample):.0%}) in {time.perf_counter() - start:.0f} s"
+        f"{' '.join(options.room)}: {len(population)} mutants, {len(sample)} tried with seed {options.seed}, "
+        f"{killed} killed ({killed / len(sample):.0%}) in {time.perf_counter() - start:.0f} s"
     )
 
 
