@@ -1,6 +1,7 @@
 """Mutation testing: change the source in one place, run the tests of its room, count the changes that no test notices.
 
     python benchmarks/mutation.py histograms --sample 80 --seed 1
+    python benchmarks/mutation.py forest/trees.py forest/tables.py --keyword "not depth"
 
 The operators are those of `replacements`. Code that Numba compiles is left out (kernels are tested against NumPy,
 compiled and not), and so are docstrings, annotations, messages and logging. The tests import a copy of the package in a
@@ -34,9 +35,10 @@ ARITHMETIC = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult, ast.Mod: ast.Mult,
     ast.Pow: ast.Mult, ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd,
 }  # fmt: skip
+COMPILED = ("kernel", "step", "intrinsic")  # decorators of what Numba compiles
 SKIPPED_CALLS = ("logger", "warnings")
 UNTOUCHED_FIELDS = ("annotation", "returns", "decorator_list", "exc", "msg", "bases")
-MINIMUM_TIMEOUT_S = 60.0
+MINIMUM_TIMEOUT_S = 30.0
 LIBRARIES = (
     "awkward",
     "hist",
@@ -116,7 +118,7 @@ def _is_skipped(node: ast.AST) -> bool:
     """Return whether nothing below a node is mutated."""
     match node:
         case ast.FunctionDef(decorator_list=decorators):
-            return any("kernel" in ast.unparse(decorator) for decorator in decorators)
+            return any(name in ast.unparse(decorator) for decorator in decorators for name in COMPILED)
         case ast.Call(func=ast.Attribute(value=ast.Name(id=name))):
             return name in SKIPPED_CALLS
         case ast.Expr(value=ast.Call() as call):
@@ -201,23 +203,29 @@ def survives(mutant: Mutant, tests: list[str], timeout_s: int) -> bool:
 def main() -> None:
     """Mutate a sample of the places of a room, and print the survivors and the kill rate."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("room", help="folder of the package, or a module in it")
+    parser.add_argument("room", nargs="+", help="folders of the package, or modules in them")
     parser.add_argument("--tests", nargs="+", help="arguments of pytest [tests/ROOM]")
+    parser.add_argument("--keyword", default="", help="of the tests, the option -k of pytest")
     parser.add_argument("--sample", type=int, default=80, help="mutants to try [80]; 0 for all")
     parser.add_argument("--seed", type=int, default=1, help="of the sample [1]")
+    parser.add_argument("--again", type=Path, help="file of survivors as printed: try these alone")
     options = parser.parse_args()
     for library in LIBRARIES:
         importlib.import_module(library)
-    path = PACKAGE / options.room
-    modules = sorted(path.glob("*.py")) if path.is_dir() else [path]
-    tests = options.tests or [f"tests/{options.room.split('/')[0]}"]
+    paths = [PACKAGE / room for room in options.room]
+    modules = [module for path in paths for module in (sorted(path.glob("*.py")) if path.is_dir() else [path])]
+    tests = options.tests or sorted({f"tests/{room.split('/')[0]}" for room in options.room})
+    tests = [f"-k={options.keyword}", *tests]
     population = [mutant for module in modules for mutant in mutants(module)]
     size = min(options.sample or len(population), len(population))
     sample = random.Random(options.seed).sample(population, size)
+    if options.again:
+        known = options.again.read_text().splitlines()
+        sample = [mutant for mutant in population if str(mutant) in known]
     start = time.perf_counter()
     if not run_tests(PACKAGE.parent, tests, 3600):
         sys.exit("the tests fail without any mutation")
-    timeout_s = round(max(MINIMUM_TIMEOUT_S, 5 * (time.perf_counter() - start)))
+    timeout_s = round(max(MINIMUM_TIMEOUT_S, 3 * (time.perf_counter() - start)))
     killed = 0
     for mutant in sample:
         if survives(mutant, tests, timeout_s):
@@ -225,8 +233,8 @@ def main() -> None:
         else:
             killed += 1
     print(
-        f"{options.room}: {len(population)} mutants, {size} tried with seed {options.seed}, {killed} killed "
-        f"({killed / size:.0%}) in {time.perf_counter() - start:.0f} s"
+        f"{' '.join(options.room)}: {len(population)} mutants, {len(sample)} tried with seed {options.seed}, "
+        f"{killed} killed ({killed / len(sample):.0%}) in {time.perf_counter() - start:.0f} s"
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pyhf
 import pytest
+import xgboost
 from click.testing import CliRunner, Result
 
 from cascadebdt.cli import main
@@ -133,6 +134,10 @@ def test_the_manifest_names_inputs_versions_and_configuration(blind: Path) -> No
     assert set(manifest["versions"]) >= {"python", "xgboost", "pyhf", "numba"}
     assert manifest["config"]["analysis"] == "tiny"
     assert len(manifest["config_hash"]) == 64
+
+
+def test_a_trained_cascade_names_the_version_of_xgboost_that_trained_it(blind: Path) -> None:
+    assert read(blind, "cascade/cascade")["provenance"]["versions"]["xgboost"] == xgboost.__version__
 
 
 @pytest.mark.parametrize(

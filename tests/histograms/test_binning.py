@@ -15,7 +15,7 @@ from cascadebdt.config import BinningConfig, RegionsConfig
 from cascadebdt.errors import ConfigError
 from cascadebdt.events import Events
 from cascadebdt.histograms import yields
-from cascadebdt.histograms.binning import Requirement, merge_bins, merge_edges
+from cascadebdt.histograms.binning import Requirement, merge_bins, merge_edges, quantile_edges
 from tiny_analysis import tiny_config, toy_cascade, toy_events
 
 
@@ -52,6 +52,11 @@ def test_bins_that_hold_enough_are_not_merged(bins: list[tuple[float, float]], m
     assert (np.diff(starts) > 0).all()
     if ((values > 0) & (values**2 >= minimum * squares)).all():
         np.testing.assert_array_equal(starts, np.arange(len(bins)))
+
+
+def test_quantiles_cut_events_into_parts_of_equal_weight() -> None:
+    values = np.linspace(0, 1, 1001, dtype=np.float32)
+    assert quantile_edges(values, np.ones(1001), 4) == pytest.approx([0.25, 0.5, 0.75], abs=1e-3)
 
 
 def test_every_process_asked_for_has_enough_in_every_bin(scored: tuple[Events, Scores]) -> None:

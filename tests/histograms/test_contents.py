@@ -69,3 +69,26 @@ def test_the_purity_is_the_share_of_what_a_region_is_made_for(scored: tuple[Even
     assert table["CR_zee"].purity == pytest.approx(values["zee"] / sum(values.values()))
     assert table["CR_zee"].data == int(np.sum(scored[0].is_data & (scored[1].region == 0)))
     assert set(values) == {"signal", "zee", "wjets"}
+
+
+def test_the_table_of_yields_sums_simulation_in_all_variations_and_data_in_the_nominal_one(
+    scored: tuple[Events, Scores],
+) -> None:
+    filled = yields.fill(*scored, RegionsConfig())
+    table = contents.YieldTable.of(filled).regions["CR_zee"]
+    variations = list(filled["CR_zee"].axes["variation"])
+    assert len(variations) > 1
+    assert {process: list(sums) for process, sums in table.items()} == {
+        "signal": variations,
+        "zee": variations,
+        "wjets": variations,
+        "data": ["nominal"],
+    }
+    assert table["zee"][variations[-1]] == yields.total(filled["CR_zee"], "zee", variations[-1])
+
+
+def test_histograms_survive_their_json(scored: tuple[Events, Scores]) -> None:
+    made = contents.Histograms(yields.fill(*scored, RegionsConfig()), contents.score_histograms(*scored))
+    read = contents.Histograms.from_json(made.to_json())
+    assert read.regions == made.regions
+    assert read.scores == made.scores

@@ -133,6 +133,18 @@ def test_edited_bins_are_noted_with_region_process_bin_and_effect(how: str) -> N
     assert notes[1].added == pytest.approx(0.5, rel=1e-2)
 
 
+def test_edges_that_differ_from_the_configured_ones_are_noted() -> None:
+    given = small_config()
+    control, signal = (
+        given.regions.binning(region).model_copy(update={"bins": bins})
+        for region, bins in (("CR_top", (0.0, 0.5, 1.0, 2.0)), ("SR", (0.0, 1.0, 2.0, 3.0)))
+    )
+    regions = given.regions.model_copy(update={"control": control, "signal": signal})
+    built = workspace.build(small_yields(), given.model_copy(update={"regions": regions}))
+    assert built.notes.merged == {"CR_top": (0, 1, 2)}
+    assert workspace.build(small_yields(), given).notes.merged == {}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

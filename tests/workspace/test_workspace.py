@@ -97,6 +97,21 @@ def test_mu_may_be_negative_only_as_far_as_rates_stay_positive() -> None:
     assert bounds[0][1] >= 100
 
 
+def test_mu_may_make_the_signal_outweigh_all_background_tenfold() -> None:
+    tiny = {("CR_top", "signal"): [0.0, 0.0], ("SR", "signal"): [0.25, 0.5, 0.25]}
+    built = workspace.build(small_yields(tiny), small_config())
+    background = 122 + 52
+    parameters = built["measurements"][0]["config"]["parameters"]
+    assert parameters[0]["bounds"][0][1] == pytest.approx(10 * (background + 10))
+
+
+def test_a_free_normalisation_may_be_up_to_ten_times_the_expectation() -> None:
+    built = workspace.build(small_yields(), small_config())
+    assert built["measurements"][0]["config"]["parameters"][1:] == [
+        {"name": "norm_top", "bounds": [[0, 10]], "inits": [1]}
+    ]
+
+
 def test_while_blind_the_signal_region_is_observed_to_be_the_nominal_background() -> None:
     built = workspace.build(small_yields(), small_config())
     assert built.blind == ("SR",)
@@ -127,6 +142,13 @@ def test_an_empty_bin_of_a_background_gets_a_tiny_yield_with_the_uncertainty_of_
     assert other["data"] == pytest.approx([9, 1e-3 * weight, 1e-3 * weight])
     assert modifiers(built, "SR", "other")["mcstat_SR", "staterror"][1:] == pytest.approx([weight / 2**0.5, 0.5])
     assert "region 'SR', process 'other', bins [1, 2]" in caplog.text
+
+
+def test_the_unseen_event_of_a_process_of_less_than_one_event_has_its_mean_weight() -> None:
+    small = {("SR", "top"): [0.2, 0.1, 0.1], ("SR", "other"): [0.3, 0.2, 0.0]}
+    built = workspace.build(small_yields(small, weight=0.1), small_config())
+    assert sample(built, "SR", "other")["data"] == pytest.approx([0.3, 0.2, 1e-3 * 0.1])
+    assert modifiers(built, "SR", "other")["mcstat_SR", "staterror"][2] == pytest.approx(0.1)
 
 
 def test_a_bin_without_any_background_gets_its_uncertainty_as_yield(caplog: pytest.LogCaptureFixture) -> None:
@@ -189,3 +211,14 @@ def test_a_systematic_that_was_not_filled_is_refused() -> None:
     systematics = [*SYSTEMATICS, {"name": "pileup", "kind": "weight", "up": "w", "down": "w"}]
     with pytest.raises(YieldError, match=r"process 'signal': the variation 'pileup_up' is empty in every region"):
         workspace.build(small_yields(), small_config(systematics=systematics))
+
+
+def test_yields_without_a_region_are_refused() -> None:
+    with pytest.raises(YieldError, match="yields: there is no region"):
+        workspace.build({}, small_config())
+
+
+def test_other_programs_read_the_workspace_alone() -> None:
+    built = workspace.build(small_yields(), small_config())
+    assert set(built.to_json()) == {"channels", "observations", "measurements", "version"}
+    assert workspace.Workspace.from_json(built.to_json()) == built

@@ -146,9 +146,8 @@ def _score_histogram(events: Events, scores: FeatureArray, simulated: BoolArray,
     reached = simulated & ~np.isnan(scores)
     for name in processes:
         rows = reached & events.of_process(name)
-        # hist counts a value on the last edge as overflow; a score of exactly 1 belongs in the last bin.
-        inside = np.minimum(scores[rows], np.nextafter(1.0, 0.0))
-        histogram.fill(name, inside, weight=events.weights[NOMINAL][rows])
+        # Without overflow, a score of exactly 1, on the last edge, is in the last bin.
+        histogram.fill(name, scores[rows], weight=events.weights[NOMINAL][rows])
     return histogram
 
 
