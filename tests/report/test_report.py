@@ -17,6 +17,7 @@ from cascadebdt.histograms.yields import Histogram
 from cascadebdt.inference import FitResult, Limits, Lint, Ranking, Scan, Validation
 from cascadebdt.products import Products
 from cascadebdt.products.cutflow import CutflowReport
+from cascadebdt.products.inventory import Inventory
 from cascadebdt.products.manifest import Manifest
 from cascadebdt.products.results import Answers, Applied, Inferred
 from cascadebdt.products.summary import Summary
@@ -498,7 +499,9 @@ def test_a_missing_product_is_named_with_the_command_that_makes_it(content: dict
 def write_products(content: dict[str, Any], directory: Path) -> Products:
     products = Products(directory)
     cascade_of(content).save(products.cascade)
-    applied_of(content).write(products)
+    applied = applied_of(content)
+    applied.write(products)
+    Inventory(products.directory, about=applied.manifest.to_json()).write()
     inferred_of(content).write(products)
     return products
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from cascadebdt.errors import InputError
 from cascadebdt.histograms.contents import Histograms, YieldTable
 from cascadebdt.histograms.migration import MigrationTable
 from cascadebdt.inference import FitResult, Limits, Lint, Ranking, Scan, Validation
@@ -63,8 +64,20 @@ class Applied(Filled):
             products.read(Histograms, "histograms", made_by="apply"),
             products.read(MigrationTable, "migration", made_by="apply"),
             products.read(CutflowReport, "cutflow", made_by="apply"),
-            Manifest.from_json(Inventory.read(products.directory).about),
+            _manifest(products),
         )
+
+
+def _manifest(products: Products) -> Manifest:
+    """Return what the manifest tells of a whole analysis."""
+    path = products.json("manifest")
+    about = Inventory.read(products.directory).about
+    if not about:
+        raise InputError(f"{path}: no such product; make it with 'cascadebdt apply'")
+    try:
+        return Manifest.from_json(about)
+    except InputError as error:
+        raise InputError(f"{path}: {error}; make it again: 'cascadebdt apply'") from None
 
 
 @dataclass(frozen=True, eq=False)
