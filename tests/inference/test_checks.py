@@ -159,23 +159,6 @@ JUNK: tuple[Any, ...] = (
     *(None, 5, -1, "x", [], {}, [1], {"a": 1}, True),
     *(math.nan, math.inf, [[1]], [None], 1e308, 0, "mu"),
 )
-    None,
-    5,
-    -1,
-    "x",
-    [],
-    {},
-    [1],
-    {"a": 1},
-    True,
-    math.nan,
-    math.inf,
-    [[1]],
-    [None],
-    1e308,
-    0,
-    "mu",
-)
 
 
 def places(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
