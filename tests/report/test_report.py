@@ -118,6 +118,7 @@ CONTENT: dict[str, Any] = {
     "manifest": {
         "analysis": "wh_dark_photon",
         "config": {"luminosity_fb": 139.0},
+        "directory": ".",
         "config_hash": "0123456789abcdef",
         "seed": 7,
         "unblind": None,
