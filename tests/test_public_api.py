@@ -19,8 +19,10 @@ from cascadebdt.events import Events
 from tiny_analysis import tiny_config
 
 PUBLIC = [
+    "BDTClassifier",
     "Cascade",
     "CascadeBDTError",
+    "CascadeClassifier",
     "Config",
     "Events",
     "FitResult",

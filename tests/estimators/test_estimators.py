@@ -3,6 +3,7 @@
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ SURVIVORS = dict.fromkeys(
     ("check_classifiers_train", "check_classifiers_classes"),
     "later stages train on what earlier ones pass, which is next to nothing of the three separate clusters here",
 )
+if tuple(map(int, version("scikit-learn").split(".")[:2])) < (1, 8):
+    SURVIVORS["check_dtype_object"] = "the first stage passes no event of one class, of 40 random ones in four classes"
 
 
 def expected_failed_checks(estimator: BDTClassifier) -> dict[str, str]:

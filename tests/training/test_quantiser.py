@@ -60,7 +60,8 @@ def test_xgboost_bins_by_these_borders_however_the_rows_come(monkeypatch: pytest
         data = binning.binned(rows)
         data.set_info(label=(x[rows] > 0.3).astype(np.float32))
         start, values = data.get_quantile_cut()
-        found = [values[start[k] + 1 : start[k + 1]] for k in range(2)]  # the first is below every value
+        first = start.astype(int)  # real numbers in XGBoost 3.0
+        found = [values[first[k] + 1 : first[k + 1]] for k in range(2)]  # the first is below every value
         return found, bytes(xgb.train({"max_depth": 3, "max_bin": 64, "nthread": 1}, data, 5).save_raw("ubj"))
 
     at_once, model = booster()

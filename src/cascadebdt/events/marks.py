@@ -17,7 +17,7 @@ MAX_ROWS_PER_EVENT = 20  # on average; a generated event may give a few rows, su
 MIN_WEIGHT_SHARE = 0.1  # of all weights, in one row
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Marks:
     """What is remembered of the rows of a sample.
 

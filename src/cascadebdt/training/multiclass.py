@@ -113,7 +113,7 @@ def train(
     return replace(model, summary=summary)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Sample:
     """The events of a lineage that train.
 
