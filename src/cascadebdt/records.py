@@ -101,6 +101,7 @@ def _field(record: str, name: str, kind: Any, content: Mapping[str, Any]) -> Any
 
 def _parsed(kind: Any, value: Any) -> Any:
     """Return plain JSON as a value of an annotated type."""
+    kind = _without_alias(kind)
     origin = get_origin(kind)
     if origin in (Union, types.UnionType):
         return _optional(kind, value)
@@ -114,6 +115,12 @@ def _parsed(kind: Any, value: Any) -> Any:
     if isinstance(kind, type) and issubclass(kind, Record):
         return kind.from_json(value)
     return _scalar(kind, value)
+
+
+def _without_alias(kind: Any) -> Any:
+    """Return what an alias of a type stands for: NumPy's NDArray is one since 2.5."""
+    origin = get_origin(kind)
+    return origin.__value__[get_args(kind)] if hasattr(origin, "__value__") else kind
 
 
 def _optional(kind: Any, value: Any) -> Any:
