@@ -22,9 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
+from cascadebdt.config import document
 from tiny_analysis import SAMPLES, tiny_config, write_ntuple
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
@@ -53,9 +52,9 @@ def prepare(folder: Path) -> Setting:
     raw = tiny_config()
     other = tiny_config()
     other["luminosity_fb"] = 2.0
-    other["cascade"]["stages"][0]["working_point"] = {"signal_efficiency": 0.8}
+    other["cascade"]["stages"][0]["working_point"] = {"signal_efficiency": 0.92}
     for name, content in (("config", raw), ("other", other)):
-        (folder / f"{name}.yaml").write_text(yaml.safe_dump(content))
+        (folder / f"{name}.yaml").write_text(document.write(content))
     start = time.monotonic()
     _run(folder / "config.yaml", folder / "reference")
     seconds = time.monotonic() - start
@@ -126,7 +125,7 @@ def _run(config: Path, output: Path) -> None:
     with _start("run", config, output) as process:
         faults = _judge("run", process)
     if faults or process.returncode:
-        raise RuntimeError(f"the undisturbed run failed: {faults}")
+        raise RuntimeError(f"the undisturbed run of {config} failed: {faults or process.returncode}")
 
 
 def main() -> None:
