@@ -232,3 +232,18 @@ def test_figures_that_are_not_drawn_any_more_go_and_others_stay(products: Path, 
     assert "VR_zee" not in (products / "report.html").read_text()
     assert not any("VR_zee" in name for name in read(products, "figures"))
     assert not list(products.glob("*validation.json"))
+
+
+def test_a_cascade_from_elsewhere_is_refused_where_events_would_change_their_folds(
+    run: Path, ntuples: Path, tmp_path: Path
+) -> None:
+    raw = raw_config(ntuples)
+    raw["ntuples"]["event_id"] = ["run", "event"]
+    result = call("apply", write(raw, tmp_path), "--cascade", run / "cascade", "--output", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "ntuples.event_id was ['run', 'luminosityBlock', 'event'] and is ['run', 'event']" in result.output
+    raw = raw_config(ntuples)
+    raw["samples"][1]["name"] = "renamed"
+    result = call("apply", write(raw, tmp_path), "--cascade", run / "cascade", "--output", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "the sample 'zee' is gone and 'renamed' is new" in result.output

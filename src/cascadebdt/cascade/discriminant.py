@@ -79,8 +79,8 @@ class Discriminant:
     @property
     def parts(self) -> tuple[str, ...]:
         """Names of the parts."""
-        found = {"binary": bool(self.binary), "multiclass": bool(self.ratios), "stages": self.stages is not None}
-        return tuple(name for name, is_part in found.items() if is_part)
+        parts = {"binary": bool(self.binary), "multiclass": bool(self.ratios), "stages": self.stages is not None}
+        return tuple(name for name, is_part in parts.items() if is_part)
 
     def margin(
         self,

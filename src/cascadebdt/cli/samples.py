@@ -43,7 +43,7 @@ def samples_make_command(
     from cascadebdt.simulation import production
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    made = production.make(
+    produced = production.make(
         output,
         scale=scale,
         jobs=jobs or available_cpus(),
@@ -52,6 +52,6 @@ def samples_make_command(
         processes=None if processes is None else [name.strip() for name in processes.split(",")],
         with_data=not no_data,
     )
-    for path in made.paths:
+    for path in produced.paths:
         click.echo(f"wrote {path}")
-    click.echo(made.table())
+    click.echo(produced.table())

@@ -10,7 +10,7 @@ from cascadebdt import ntuple
 from cascadebdt.config import Config
 from cascadebdt.errors import InputError
 from cascadebdt.events.variations import alternative_samples
-from cascadebdt.ntuple.fingerprints import Fingerprint, fingerprints
+from cascadebdt.ntuple.fingerprints import fingerprints
 from cascadebdt.pipeline import origins
 from cascadebdt.products.inventory import Inventory
 from cascadebdt.products.keys import Origin
@@ -106,8 +106,3 @@ class Plan:
 
 def _relative(location: str, directory: Path) -> str:
     return location if "://" in location else os.path.relpath(location, directory)
-
-
-def changed_inputs(before: Mapping[str, Fingerprint], now: Mapping[str, Fingerprint]) -> list[str]:
-    """Return the locations of files that are not what they were."""
-    return [name for name, found in now.items() if name in before and before[name].content != found.content]

@@ -26,13 +26,11 @@ from cascadebdt.products.results import Applied, Inferred
 from cascadebdt.products.summary import Summary
 from cascadebdt.progress import Progress, silent
 from cascadebdt.training.inputs import data_ranges, require_alive
-from cascadebdt.training.kept import Kept, Nothing
+from cascadebdt.training.kept import NOTHING, Kept
 
 if TYPE_CHECKING:
     from cascadebdt.inference import Validation
     from cascadebdt.workspace import Workspace
-
-NOTHING = Nothing()
 
 
 def train(
@@ -57,6 +55,8 @@ def train(
         "config_hash": config.hash,
         "seed": config.seed,
         "versions": versions(),
+        "event_id": list(config.ntuples.event_id),
+        "samples": [sample.name for sample in config.samples if not sample.is_data],
         "features": features.definition(cascade.features, features=config.features, objects=config.objects),
     }
     cascade.save(products.cascade, provenance=provenance)
@@ -69,11 +69,13 @@ def load_cascade(config: Config, folder: Path) -> Cascade:
     Raises
     ------
     InputError
-        If it is damaged, if a feature has another definition now, or if the configuration makes other regions.
+        If it is damaged, if a feature has another definition now, if the identity of events would give them other
+        folds, so that models score events that they trained on, or if the configuration makes other regions.
     """
     cascade = Cascade.load(folder)
     kept = cascade.provenance.get("features")
     change = features.difference(kept, features=config.features, objects=config.objects) if kept else None
+    change = change or _other_folds(cascade, config)
     if change is None and cascade.regions != config.cascade.regions:
         change = f"the regions were {', '.join(cascade.regions)} and are {', '.join(config.cascade.regions)}"
     if change is None and (cascade.sorter is not None) != config.cascade.is_sorted:
@@ -84,6 +86,20 @@ def load_cascade(config: Config, folder: Path) -> Cascade:
             "'cascadebdt train'"
         )
     return cascade
+
+
+def _other_folds(cascade: Cascade, config: Config) -> str | None:
+    """Return in words why events would be in other folds than in the training; None if they are not.
+
+    The fold follows from the branches that identify an event and, for simulation, the name of its sample.
+    """
+    before, now = cascade.provenance.get("event_id"), list(config.ntuples.event_id)
+    if before is not None and before != now:
+        return f"ntuples.event_id was {before} and is {now}"
+    trained = cascade.provenance.get("samples", ())
+    names = [sample.name for sample in config.samples if not sample.is_data]
+    gone, new = ([name for name in one if name not in other] for one, other in ((trained, names), (names, trained)))
+    return f"the sample '{gone[0]}' is gone and '{new[0]}' is new" if gone and new else None
 
 
 def apply(config: Config, products: Products, events: Events, cascade: Cascade, *, jobs: int = 1) -> Applied:

@@ -36,7 +36,7 @@ class KeptModels:
         self.inventory = inventory
         self.origins = origins
         self.drafts = inventory.folder / FOLDER
-        self._curves = _curves(inventory.folder / CASCADE / "cascade.json")
+        self._curves = _curves(inventory)
 
     def recall(self, place: Place) -> Fitted | None:
         """Return a model of the trained cascade or of an interrupted training; None if there is none to be trusted."""
@@ -68,7 +68,8 @@ class KeptModels:
             raw, about = path.read_bytes(), json.loads(path.with_suffix(".json").read_text())
         except (OSError, ValueError):
             return None
-        return Fitted(_booster(raw), about["curves"]) if _sha256(raw) == about["sha256"] else None
+        is_whole = isinstance(about, dict) and about.get("sha256") == _sha256(raw)
+        return Fitted(_booster(raw), about["curves"]) if is_whole else None
 
     def _finished(self, place: Place) -> Fitted | None:
         """Return a deployed model; those of other lineages are not part of a cascade."""
@@ -85,9 +86,13 @@ class KeptModels:
         return Fitted(_booster(raw), curves[place.fold]) if _sha256(raw) == made.sha256 else None
 
 
-def _curves(path: Path) -> dict[str, Sequence[Mapping[str, Sequence[float]]]]:
-    """Return the learning curves that a saved cascade tells: stage -> per fold; empty if there is none to be read."""
+def _curves(inventory: Inventory) -> dict[str, Sequence[Mapping[str, Sequence[float]]]]:
+    """Return the learning curves that the saved cascade tells: stage -> per fold; empty if it was altered."""
+    name = f"{CASCADE}/cascade.json"
+    path = inventory.folder / name
     try:
+        if name not in inventory.products or inventory.alteration(name):
+            return {}
         content: Any = json.loads(path.read_text())
         classifiers = [*content["stages"], *([content["final"]] if content["final"] else [])]
         return {entry["name"]: entry["training"].get("learning_curves", ()) for entry in classifiers}

@@ -37,3 +37,6 @@ class Nothing:
 
     def keep(self, place: Place, fitted: Fitted) -> None:
         """Do nothing."""
+
+
+NOTHING = Nothing()

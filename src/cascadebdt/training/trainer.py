@@ -20,14 +20,12 @@ from cascadebdt.training import boosting, fitting, likelihood, preparation, thre
 from cascadebdt.training.boosting import Runtime, resolve_device
 from cascadebdt.training.context import Context
 from cascadebdt.training.fitting import Trained
-from cascadebdt.training.kept import Kept, Nothing
+from cascadebdt.training.kept import NOTHING, Kept
 from cascadebdt.training.problem import Problem, problems
 from cascadebdt.training.summary import summarise, summarise_untrained
 from cascadebdt.training.survivors import Survivors
 
 log = logging.getLogger(__name__)
-
-NOTHING = Nothing()
 
 
 def train(
