@@ -54,6 +54,15 @@ def test_what_apply_returns_is_what_it_writes(
         assert getattr(read, name).to_json() == getattr(made, name).to_json()
 
 
+def test_the_manifest_tells_where_features_are_missing(
+    tiny: Config, tiny_events: Events, trained: Cascade, tmp_path: Path
+) -> None:
+    manifest = steps.apply(tiny, Products(tmp_path), tiny_events, trained).manifest
+    assert manifest.missing["met"] == {"signal": 0.0, "zee": 0.0, "wjets": 0.0}
+    assert all(0.3 < rate < 1 for rate in manifest.missing["second_pt"].values())
+    assert {file.selected for file in manifest.files if file.sample == "data"} == {None}
+
+
 def request_all(ntuples: Path, reference: Path, *, scores: bool = False) -> Request:
     return Request((str(ntuples / "*.root"),), None, reference, scores)
 
@@ -113,11 +122,11 @@ def test_score_files_hold_every_visible_event_once(
 def test_an_aborted_run_leaves_no_score_file_behind(
     tiny: Config, trained: Cascade, whole: Path, ntuples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(*_: object) -> None:
+    def fails(*_: object, **__: object) -> None:
         assert list((tmp_path / "scores").glob(".*"))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cascadebdt.pipeline.stream.contents.score_histograms", fails)
+    monkeypatch.setattr("cascadebdt.pipeline.filling.contents.score_histograms", fails)
     with pytest.raises(KeyboardInterrupt):
         pipeline.apply_files(tiny, Products(tmp_path), trained, request_all(ntuples, whole, scores=True))
     assert list((tmp_path / "scores").iterdir()) == []
