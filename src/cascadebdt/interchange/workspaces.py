@@ -59,15 +59,25 @@ def read_workspace(
 def _json(path: Path) -> Any:
     """Read a JSON file."""
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_without_repetition)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a readable text file ({error})") from None
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # a number may have too many digits, too
         raise InputError(f"{path}: not valid JSON, {error}") from None
     except RecursionError:
         raise InputError(f"{path}: nested too deeply for a workspace or a patch") from None
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; one that says two things of one key, of which readers take either, is refused."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {json.dumps(repeated)} appears twice in one object")
+    return content
 
 
 def _patched(content: dict[str, Any], patch: str) -> dict[str, Any]:
@@ -90,13 +100,27 @@ def _of_set(patches: Json, path: Path, name: str | None) -> Any:
     """Return the operations of a patch in a set."""
     if not isinstance(patches.get("patches"), list):
         raise InputError(f"{path}: neither a JSON patch, which is a list, nor a patch set")
-    found = {str(item.get("metadata", {}).get("name")): item for item in patches["patches"]}
+    found = _named(patches["patches"], path)
     if name is None:
         example = next(iter(found), "NAME")
         raise InputError(f"{path}: a set of {len(found)} patches; choose one of them, such as '{path}:{example}'")
     if name not in found:
         raise InputError(f"{path}: no patch '{name}'{did_you_mean(name, found)}")
-    return found[name]["patch"]
+    return found[name]
+
+
+def _named(patches: list[Any], path: Path) -> dict[str, list[Any]]:
+    """Return the operations of every patch of a set, by its name."""
+    found: dict[str, list[Any]] = {}
+    for number, item in enumerate(patches):
+        metadata = item.get("metadata") if isinstance(item, Mapping) else None
+        name = metadata.get("name") if isinstance(metadata, Mapping) else None
+        if not isinstance(name, str) or not isinstance(item.get("patch"), list):
+            raise InputError(f"{path}: patches[{number}]: expected an object with a 'patch' and 'metadata' with a name")
+        if name in found:
+            raise InputError(f"{path}: patches[{number}]: the name '{name}' appears twice")
+        found[name] = item["patch"]
+    return found
 
 
 def _measured(content: dict[str, Any], path: Path, name: str | None, poi: str | None) -> dict[str, Any]:
@@ -126,7 +150,9 @@ def _check(content: dict[str, Any], path: Path) -> None:
     except FitError as error:
         raise InputError(f"{path}: {error}") from None
     except pyhf.exceptions.InvalidSpecification as error:
-        raise InputError(f"{path}: not valid against the HistFactory schema, {' '.join(str(error).split())}") from None
+        # The message goes on with the content itself.
+        message, _, _ = " ".join(str(error).split()).partition(" Instance: ")
+        raise InputError(f"{path}: not valid against the HistFactory schema, {message}") from None
 
 
 def _require_data(workspace: Workspace, path: Path) -> None:
