@@ -13,6 +13,8 @@ from cascadebdt import config as configuration
 from cascadebdt import pipeline
 from cascadebdt.config import Config
 from cascadebdt.events import disk, loading
+from cascadebdt.pipeline import filling
+from cascadebdt.pipeline.provenance import load_cascade
 from cascadebdt.products import Products
 from cascadebdt.products.results import Applied
 from tiny_analysis import tiny_config, write_ntuple
@@ -21,7 +23,7 @@ Change = Callable[[dict[str, Any]], None]
 
 ANALYSES: dict[str, Change] = {
     "cross-fitted": lambda raw: None,
-    "holdout": lambda raw: raw["cascade"].update(mode="holdout"),
+    "holdout": lambda raw: raw["cascade"].update(mode="holdout", folds=4),
     "sorted": lambda raw: raw["cascade"].update(
         control={"assign": "sorter"}, final={**raw["cascade"]["final"], "kind": ["stages", "multiclass"]}
     ),
@@ -77,11 +79,11 @@ def test_memory_of_selecting_to_disk_and_filling_does_not_grow_with_the_events(
         write_ntuple(folder / "data.root", "zee", 500, seed=9, is_data=True)
         config = analysis(folder, lambda raw: None, memory="stream", chunk_entries=1000)
         pipeline.run(config, Products(folder / "once"))  # everything is compiled and imported
-        cascade = pipeline.load_cascade(config, folder / "once" / "cascade")
+        cascade = load_cascade(config, folder / "once" / "cascade")
         (folder / "store").mkdir()
         tracemalloc.start()
         stored = loading.select_to_disk(config, folder / "store")
-        pipeline.filling.fill(stored, cascade, config)
+        filling.fill(stored, cascade, config)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         selected.append(stored.account.cutflow.selected)

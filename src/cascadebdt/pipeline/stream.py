@@ -17,8 +17,10 @@ from cascadebdt.events.loading import select_each
 from cascadebdt.events.variations import alternative_samples
 from cascadebdt.histograms.contents import Histograms
 from cascadebdt.pipeline.filling import Block, Totals
+from cascadebdt.pipeline.provenance import remarks
 from cascadebdt.products import Products
 from cascadebdt.products.cutflow import CutflowTable
+from cascadebdt.products.manifest import Manifest
 from cascadebdt.products.results import Filled
 from cascadebdt.products.scores import ScoreFiles
 from cascadebdt.progress import Progress, silent
@@ -66,7 +68,7 @@ def apply_files(
     ConfigError
         If the bins of a region are neither configured nor known from an earlier `apply`.
     """
-    samples = _samples(config, request)
+    samples = requested(config, request)
     totals = Totals(config, cascade, _edges(config, cascade, request.reference))
     nominal = [sample.name for sample in samples if isinstance(sample, SampleConfig)]
     paths = {name: products.scores(name) for name in nominal if request.scores}
@@ -81,12 +83,23 @@ def apply_files(
         totals.add(Block.of(account, cascade, config))
         histograms = totals.histograms
     processes = {sample.name: sample.process for sample in config.samples}
-    filled = Filled(histograms, totals.migrations, CutflowTable.of(totals.visible, processes))
+    filled = Filled(
+        histograms,
+        totals.migrations,
+        CutflowTable.of(totals.visible, processes),
+        Manifest.of(
+            config,
+            account,
+            missing=totals.missing,
+            used_in_training=totals.cutflow.used_in_training,
+            warnings=remarks(cascade, config),
+        ),
+    )
     filled.write(products)
     return filled
 
 
-def _samples(config: Config, request: Request) -> list[SampleConfig | SampleSystematic]:
+def requested(config: Config, request: Request) -> list[SampleConfig | SampleSystematic]:
     """Return the samples, alternative ones included, that the files belong to, with these files only."""
     known: dict[str, SampleConfig | SampleSystematic] = {sample.name: sample for sample in config.samples}
     known |= {sample.name: sample for sample in alternative_samples(config).values()}

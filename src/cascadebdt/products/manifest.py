@@ -59,6 +59,8 @@ class Manifest(Record):
     missing : feature -> process -> fraction of selected events without a value
     used_in_training : sample -> selected events that only trained
     warnings : what is remarkable in the input, a sentence each
+    cascade : folder of the cascade if it was trained elsewhere
+    is_part : whether only chosen files were read
     """
 
     analysis: str
@@ -73,6 +75,8 @@ class Manifest(Record):
     missing: dict[str, dict[str, float]]
     used_in_training: dict[str, int]
     warnings: tuple[str, ...]
+    cascade: str | None = None
+    is_part: bool = False
 
     @classmethod
     def of(
@@ -82,8 +86,17 @@ class Manifest(Record):
         *,
         missing: Mapping[str, Mapping[str, float]],
         used_in_training: Mapping[str, int],
+        warnings: tuple[str, ...] = (),
     ) -> "Manifest":
-        """Describe the configuration, the versions and the input files of selected events."""
+        """Describe the configuration, the versions and the input files of selected events.
+
+        Parameters
+        ----------
+        config : the analysis
+        events : that were selected
+        missing, used_in_training : as for `Manifest`
+        warnings : besides those of the events
+        """
         return cls(
             analysis=config.analysis,
             config=config.model_dump(mode="json", by_alias=True),
@@ -96,7 +109,7 @@ class Manifest(Record):
             files=tuple(_input_file(record, config, events) for record in events.ledger),
             missing={feature: dict(fractions) for feature, fractions in missing.items()},
             used_in_training=dict(used_in_training),
-            warnings=events.warnings,
+            warnings=(*events.warnings, *warnings),
         )
 
 
