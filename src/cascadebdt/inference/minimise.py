@@ -179,23 +179,25 @@ def at_bounds(objective: Objective, theta: FloatArray, gradient: FloatArray) -> 
     return ((theta <= likelihood.lower) & (gradient > 0)) | ((theta >= likelihood.upper) & (gradient < 0))
 
 
-def newton(objective: Objective, *, fixed: Mapping[int, float], start: FloatArray) -> Minimum:
-    """Minimise with the damped Newton method inside the bounds.
+def newton(
+    objective: Objective, *, fixed: Mapping[int, float], start: FloatArray, precision: float = CONVERGED
+) -> Minimum:
+    """Minimise with the damped Newton method inside the bounds, until the expected decrease is below `precision`.
 
     Where empty bins would prefer negative rates, the minimum lies on the edge of the possible. It is then approached
     from inside, with fewer and fewer events in the empty bins (an interior-point method: Nocedal, Wright, Numerical
     Optimization, section 19.6). The result is +inf if the likelihood is impossible at the start.
     """
-    found = _newton(objective, fixed=fixed, start=start)
+    found = _newton(objective, fixed=fixed, start=start, precision=precision)
     if not objective.is_walled(found.theta):
         return found
     inside = _placed(objective, start, fixed)
     for events in BARRIERS:
-        inside = _newton(objective.softened(events), fixed=fixed, start=inside).theta
-    return _lower(found, _newton(objective, fixed=fixed, start=inside))
+        inside = _newton(objective.softened(events), fixed=fixed, start=inside, precision=precision).theta
+    return _lower(found, _newton(objective, fixed=fixed, start=inside, precision=precision))
 
 
-def _newton(objective: Objective, *, fixed: Mapping[int, float], start: FloatArray) -> Minimum:
+def _newton(objective: Objective, *, fixed: Mapping[int, float], start: FloatArray, precision: float) -> Minimum:
     """Take damped Newton steps until the expected decrease is negligible.
 
     A step solves (H + damping) step = -gradient in units in which the diagonal of H is one. Where H bends down in some
@@ -220,7 +222,7 @@ def _newton(objective: Objective, *, fixed: Mapping[int, float], start: FloatArr
             factor, least = damped(matrix, UNDAMPED)
         slope = scale * gradient[moving]
         decrease = 0.5 * slope @ solve(factor, slope)
-        if decrease < CONVERGED:
+        if decrease < precision:
             break
         rounding = objective.rounding(value)
         damping = max(damping, least)
@@ -276,7 +278,7 @@ def damped(matrix: FloatArray, damping: float) -> tuple[FloatArray, float]:
 
 def solve(factor: FloatArray, right: FloatArray) -> FloatArray:
     """Return the solution of a linear system whose matrix has this factor, for one or more right sides (columns)."""
-    return np.asarray(scipy.linalg.lapack.dpotrs(factor, right, lower=1)[0])
+    return np.asarray(scipy.linalg.lapack.dpotrs(factor, right, lower=1)[0]) if len(right) else right
 
 
 class _ForMinuit:

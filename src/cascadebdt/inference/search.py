@@ -56,6 +56,9 @@ MAX_STEPS = 12
 SMALL, SLOW = 0.5, 0.3
 """The Hessian is renewed when it promises a gain above these parts of the parabola, and of the last step's gain."""
 
+ROUGH = 1e-4
+"""Expected decrease of -2 ln L below which two minima can be told apart: parameters within 1 % of their uncertainty."""
+
 PRECISE = 0.05
 """The profile is known when the others gain less than this part of the parabola."""
 
@@ -183,13 +186,13 @@ class Valley:
             point, slopes, falls_back = self._followed(index, start, slopes)
             if falls_back:
                 continue
-            pushed = newton(self.objective, fixed={**self.fixed, index: value}, start=start)
+            pushed = newton(self.objective, fixed={**self.fixed, index: value}, start=start, precision=ROUGH)
             if np.isfinite(pushed.deviance):
                 point = pushed.theta
                 if not self._falls_back(index, pushed):
-                    released = newton(self.objective, fixed=self.fixed, start=pushed.theta)
+                    released = newton(self.objective, fixed=self.fixed, start=pushed.theta, precision=ROUGH)
                     if self.are_apart(released.theta, self.bottom.theta):
-                        yield released
+                        yield newton(self.objective, fixed=self.fixed, start=released.theta)
 
     def _followed(self, index: int, point: FloatArray, slopes: "Slopes") -> tuple[FloatArray, "Slopes", bool]:
         """Let the other parameters follow a push until it is known to fall back, or the profile at it.
