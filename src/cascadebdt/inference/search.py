@@ -158,7 +158,7 @@ class Valley:
         return bool(np.any(np.abs(first - second) > SAME * units + 1e-12 * np.abs(first)))
 
     def neighbours(self) -> Iterator[Minimum]:
-        """Yield the minima to which pushes of single parameters lead."""
+        """Yield the minima to which pushes of single parameters lead, as precise as `ROUGH`."""
         for index in map(int, np.flatnonzero(self._pushable())):
             for values in self._sides(index):
                 yield from self._along(index, values)
@@ -192,7 +192,7 @@ class Valley:
                 if not self._falls_back(index, pushed):
                     released = newton(self.objective, fixed=self.fixed, start=pushed.theta, precision=ROUGH)
                     if self.are_apart(released.theta, self.bottom.theta):
-                        yield newton(self.objective, fixed=self.fixed, start=released.theta)
+                        yield released
 
     def _followed(self, index: int, point: FloatArray, slopes: "Slopes") -> tuple[FloatArray, "Slopes", bool]:
         """Let the other parameters follow a push until it is known to fall back, or the profile at it.
