@@ -104,7 +104,7 @@ def toys(workspace: Mapping[str, Any], n: int, *, seed: int, mu: float | None = 
     shown = np.flatnonzero(~likelihood.constrained & ~likelihood.fixed)
     shown = np.array([likelihood.poi, *(index for index in shown if index != likelihood.poi)])
     rows, failures = [], []
-    for number, toy in enumerate(_drawn(likelihood, truth.theta, n, seed)):
+    for number, toy in enumerate(drawn(likelihood, truth.theta, n, seed)):
         try:
             rows.append(_fitted(toy, truth, shown))
         except FitError as error:
@@ -117,7 +117,7 @@ def toys(workspace: Mapping[str, Any], n: int, *, seed: int, mu: float | None = 
     return Toys(names, truth.theta[shown], values, uncertainties, covered, tuple(failures))
 
 
-def _drawn(likelihood: Likelihood, theta: FloatArray, n: int, seed: int) -> Iterator[Objective]:
+def drawn(likelihood: Likelihood, theta: FloatArray, n: int, seed: int) -> Iterator[Objective]:
     """Yield the -2 ln L of pseudo-experiments."""
     cells, rates = likelihood.cells, likelihood.totals(theta)
     weights = likelihood.fillable.astype(np.float64)
@@ -205,7 +205,7 @@ def _statistics(
     """Return the test statistic of pseudo-experiments with a signal strength."""
     truth = global_minimum(target.everything, fixed={target.likelihood.poi: mu})
     found, failures = [], []
-    for number, toy in enumerate(_drawn(target.likelihood, truth.theta, n, seed)):
+    for number, toy in enumerate(drawn(target.likelihood, truth.theta, n, seed)):
         try:
             found.append(statistic(toy))
         except FitError as error:
