@@ -54,7 +54,7 @@ def is_below_limit(toy: Objective, mu: float) -> bool:
     mu_hat = float(best.theta[poi])
     asimov, background = target.without_signal
     q = Profile(toy, poi, best if mu_hat > 0 else target.background)(mu) if mu > mu_hat else 0.0
-    return log_cls(q, Profile(asimov, poi, background)(mu)) > np.log(LEVEL)
+    return bool(log_cls(q, Profile(asimov, poi, background)(mu)) > np.log(LEVEL))
 
 
 def coverage_of_limits(content: dict[str, Any], n: int, *, seed: int, mu: float) -> str:
