@@ -47,14 +47,23 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
 def test_products_and_figures_are_written_and_the_headline_is_said(fitted: tuple[Path, Result]) -> None:
     folder, result = fitted
     assert result.exit_code == 0, result.output
-    names = {"fit", "limits", "ranking", "lint", "scan"}
+    names = {"fit", "limits", "ranking", "lint", "scan", "breakdown", "summary"}
     assert {path.stem for path in folder.glob("*.json")} == names
     assert {path.name for path in (folder / "plots").iterdir()} == {
-        f"{name}.{suffix}" for name in ("fit", "ranking", "correlations", "scan") for suffix in ("png", "pdf")
+        f"{name}.{suffix}"
+        for name in ("fit", "ranking", "breakdown", "correlations", "scan")
+        for suffix in ("png", "pdf")
     }
     expected = inference.limit(model())
     assert f"observed {expected.observed:.3g}" in result.output
-    assert "norm b            1.200 +- 0.155" in result.output
+    below, above = inference.breakdown(model()).total
+    assert (
+        f"signal strength  {inference.fit(model()).mu[0]:.3g} -{below:.3g} +{above:.3g}: statistical" in result.output
+    )
+    low, high = (end - 1.2 for end in inference.profile_interval(model(), "norm_b"))
+    assert f"norm b            1.200 {low:.3f} +{high:.3f}" in result.output
+    assert "second opinion   MINUIT agrees within" in result.output
+    assert read(folder, "summary")["fit"]["total"] == pytest.approx([below, above])
 
 
 def test_products_are_those_of_the_functions(fitted: tuple[Path, Result]) -> None:

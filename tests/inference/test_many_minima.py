@@ -134,3 +134,17 @@ def _increases(content: dict[str, Any], best: Minimum, mus: FloatArray) -> Float
     target = objective(content)
     profile = Profile(target, target.likelihood.poi, best)
     return np.array([profile(float(mu)) for mu in mus])
+
+
+def test_the_uncertainty_below_and_above_is_that_of_brute_force() -> None:
+    model, lowest = brute_force(coupled())
+    data = pyhf.Workspace(coupled()).data(model)
+    found = inference.breakdown(coupled())
+    mus = np.linspace(0, 3, 601)
+    values = np.array([lowest(mu, data)[0] for mu in mus])
+    inside = mus[values < values.min() + 1]
+    below, above = found.total
+    assert below is not None
+    assert above is not None
+    # the steps of the grids in mu and in the nuisance parameter
+    assert (found.value - below, found.value + above) == pytest.approx((inside[0], inside[-1]), abs=0.01)

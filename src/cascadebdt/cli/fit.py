@@ -1,15 +1,12 @@
 """The command that fits: the regions of an analysis, or any HistFactory workspace."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import Unpack
 
 import click
 
+from cascadebdt.cli.answers import headline
 from cascadebdt.cli.job import Job, Options, common, log_to_stderr
-
-if TYPE_CHECKING:
-    from cascadebdt.inference import FitResult, Limits
-    from cascadebdt.products.results import Answers
 
 
 @click.command("fit")
@@ -54,40 +51,3 @@ def _fit_file(
     if not options["quiet"]:
         click.echo(headline(answers))
         click.echo(f"wrote {products.directory}")
-
-
-def headline(answers: "Answers") -> str:
-    """Return the result in a few lines."""
-    fit = answers.fit
-    lines = [
-        f"signal strength  expected uncertainty {fit.mu[1]:.3g} (blind)"
-        if fit.blind
-        else f"signal strength  {fit.measured(fit.poi)}",
-        *_limits(answers.limits),
-        *([] if fit.goodness_of_fit is None else [f"goodness of fit  {fit.goodness_of_fit:.3g}"]),
-        *(f"norm {name:12s} {_normalisation(fit, name)}" for name in fit.normalisation),
-    ]
-    return "\n".join(lines)
-
-
-def _limits(limits: "Limits") -> list[str]:
-    """Return the lines of limit and significance."""
-    limit, significance = limits.limit, limits.significance
-    if limit is None or significance is None:
-        return [str(limits.undefined)]
-    return [
-        f"95 % CLs limit   expected {limit.expected[2]:.3g}{_observed(limit.observed)}",
-        f"significance     expected {significance.expected:.3g} for signal strength 1"
-        + _observed(significance.observed),
-    ]
-
-
-def _normalisation(fit: "FitResult", process: str) -> str:
-    """Return value and uncertainty of a normalisation."""
-    value, error = fit.normalisation[process]
-    name = process if process in fit.parameters else f"norm_{process}"
-    return fit.measured(name) if name in fit.at_bound else f"{value:.3f} +- {error:.3f}"
-
-
-def _observed(value: float | None) -> str:
-    return "" if value is None else f", observed {value:.3g}"

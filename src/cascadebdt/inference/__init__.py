@@ -5,6 +5,7 @@ place is taken by the background that the fit to the other regions predicts.
 """
 
 from cascadebdt.inference.blinding import conditioned
+from cascadebdt.inference.breakdown import Breakdown, breakdown
 from cascadebdt.inference.checks import check
 from cascadebdt.inference.fitting import FitResult, fit, fit_background
 from cascadebdt.inference.limits import (
@@ -22,6 +23,7 @@ from cascadebdt.inference.toys import Failure, Toys, ToyTest, toy_cls, toy_signi
 from cascadebdt.inference.validation import ValidatedRegion, Validation, validate
 
 __all__ = [
+    "Breakdown",
     "Failure",
     "Finding",
     "FitResult",
@@ -38,6 +40,7 @@ __all__ = [
     "UndefinedError",
     "ValidatedRegion",
     "Validation",
+    "breakdown",
     "check",
     "conditioned",
     "fit",

@@ -13,7 +13,7 @@ from cascadebdt.inference.likelihood import Likelihood, Objective
 from cascadebdt.inference.minimise import Minimum, newton
 from cascadebdt.inference.profile import Profile, crossing
 from cascadebdt.inference.threads import on_one_thread
-from cascadebdt.inference.uncertainty import spread, standard_deviation
+from cascadebdt.inference.uncertainty import Ends, spread, standard_deviation
 from cascadebdt.records import Json, Record
 
 SPAN = 3.0
@@ -104,12 +104,28 @@ def _movable(likelihood: Likelihood, parameter: str) -> int:
 
 def _interval(target: Objective, index: int, best: Minimum, increase: float) -> tuple[float, float]:
     """Return both ends, each confirmed by both minimisers."""
+    (low, _), (high, _) = _ends(target, index, best, increase)
+    return low, high
+
+
+def distances(target: Objective, index: int, best: Minimum) -> Ends:
+    """Return how far below and above the best value -2 ln L has risen by 1; None where no bound allows that."""
+    value = float(best.theta[index])
+    (low, is_low_found), (high, is_high_found) = _ends(target, index, best, 1.0)
+    return value - low if is_low_found else None, high - value if is_high_found else None
+
+
+def _ends(target: Objective, index: int, best: Minimum, increase: float) -> tuple[tuple[float, bool], ...]:
+    """Return both ends, and of each whether the profile has risen there; if not, it is the bound."""
     step = _step(target, index, best) * np.sqrt(increase)
     value, farthest = float(best.theta[index]), FARTHEST * step
     low = max(float(target.likelihood.lower[index]), value - farthest)
     high = min(float(target.likelihood.upper[index]), value + farthest)
-    profile = Profile(target, index, best)
-    return _end(profile, best, index, increase, -step, low), _end(profile, best, index, increase, step, high)
+    profile, ends = Profile(target, index, best), []
+    for distance, bound in ((-step, low), (step, high)):
+        end = _end(profile, best, index, increase, distance, bound)
+        ends.append((end, end != bound))
+    return tuple(ends)
 
 
 def _step(target: Objective, index: int, best: Minimum) -> float:

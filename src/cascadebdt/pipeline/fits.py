@@ -7,18 +7,21 @@ from pathlib import Path
 from cascadebdt import inference
 from cascadebdt.config.region_names import SIGNAL_REGION
 from cascadebdt.inference import Limits, Lint
+from cascadebdt.inference.breakdown import Groups
 from cascadebdt.interchange import read_workspace
 from cascadebdt.products import Products
 from cascadebdt.products.results import Answers
+from cascadebdt.products.summary import FileSummary
 from cascadebdt.workspace import Workspace
 
 
-def fit_workspace(model: Workspace) -> Answers:
-    """Lint and fit a workspace, and ask it for limits, ranking and scan.
+def fit_workspace(model: Workspace, *, groups: Groups | None = None) -> Answers:
+    """Lint and fit a workspace, and ask it for limits, ranking, scan and the parts of the uncertainty.
 
     Parameters
     ----------
     model : any HistFactory workspace; its blind regions are not looked at
+    groups : of parameters; see `inference.breakdown`
 
     Raises
     ------
@@ -33,6 +36,7 @@ def fit_workspace(model: Workspace) -> Answers:
         limits=Limits.of(model),
         ranking=inference.ranking(model),
         scan=inference.scan(model, fit.poi),
+        breakdown=inference.breakdown(model, groups),
     )
 
 
@@ -69,7 +73,8 @@ def fit_file(path: Path, products: Products, question: Question) -> Answers:
     model = read_workspace(path, patch=question.patch, measurement=question.measurement, poi=question.poi, blind=blind)
     answers = fit_workspace(model)
     answers.write(products)
-    for name, figure in plots.fitted(answers.fit, answers.ranking, answers.scan):
+    products.write("summary", FileSummary.of(answers.fit, answers.limits, answers.breakdown))
+    for name, figure in plots.fitted(answers.fit, answers.ranking, answers.scan, parts=answers.breakdown):
         plots.save(figure, products.plots / name)
     return answers
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from cascadebdt import features, training
 from cascadebdt.cascade import BLINDED, Cascade, Scores
 from cascadebdt.config import Config
 from cascadebdt.config.region_names import SIGNAL_REGION, is_validation
+from cascadebdt.config.systematics import groups
 from cascadebdt.errors import InputError
 from cascadebdt.events import Events
 from cascadebdt.events.loading import require_trainable
@@ -168,17 +170,30 @@ def fit(config: Config, products: Products, applied: Applied | None = None) -> I
     yields_of_regions = applied.histograms.regions
     everything = workspace.build(yields_of_regions, config, with_validation=True)
     model = inference.conditioned(everything.fitted())
-    answers = fit_workspace(model)
+    answers = fit_workspace(model, groups=_groups(config, model))
     regions = _region_summaries(yields_of_regions, config)
     inferred = Inferred(
         answers=answers,
         treatment=everything.notes,
         validation=_validated(everything.observing(model), products),
-        summary=Summary.of(config.analysis, applied.cutflow.events, regions, answers.fit, answers.limits),
+        summary=Summary.of(
+            config.analysis, applied.cutflow.events, regions, answers.fit, answers.limits, answers.breakdown
+        ),
     )
     products.write("workspace", model)
     inferred.write(products)
     return inferred
+
+
+def _groups(config: Config, model: "Workspace") -> dict[str, list[str]]:
+    """Return the groups of systematics that have a parameter in the model; effects that are too small are pruned."""
+    samples = [sample for channel in model["channels"] for sample in channel["samples"]]
+    names = {modifier["name"] for sample in samples for modifier in sample["modifiers"]}
+    return {
+        group: patterns
+        for group, patterns in groups(config.systematics).items()
+        if any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
+    }
 
 
 def _region_summaries(regions: Yields, config: Config) -> dict[str, RegionSummary]:

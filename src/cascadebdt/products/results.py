@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from cascadebdt.errors import InputError
 from cascadebdt.histograms.contents import Histograms, YieldTable
 from cascadebdt.histograms.migration import MigrationTable
-from cascadebdt.inference import FitResult, Limits, Lint, Ranking, Scan, Validation
+from cascadebdt.inference import Breakdown, FitResult, Limits, Lint, Ranking, Scan, Validation
 from cascadebdt.products.cutflow import CutflowReport, CutflowTable
 from cascadebdt.products.inventory import Inventory
 from cascadebdt.products.layout import Products
@@ -91,6 +91,7 @@ class Answers:
     limits : upper limit and significance
     ranking : of all nuisance parameters
     scan : of the parameter of interest
+    breakdown : of the uncertainty of the parameter of interest
     """
 
     lint: Lint
@@ -98,6 +99,7 @@ class Answers:
     limits: Limits
     ranking: Ranking
     scan: Scan
+    breakdown: Breakdown
 
     def write(self, products: Products) -> None:
         """Write a product for each."""
@@ -106,6 +108,7 @@ class Answers:
         products.write("limits", self.limits)
         products.write("ranking", self.ranking)
         products.write("scan", self.scan)
+        products.write("breakdown", self.breakdown)
 
     @classmethod
     def read(cls, products: Products) -> "Answers":
@@ -122,6 +125,7 @@ class Answers:
             products.read(Limits, "limits", made_by="fit"),
             products.read(Ranking, "ranking", made_by="fit"),
             products.read(Scan, "scan", made_by="fit"),
+            products.read(Breakdown, "breakdown", made_by="fit"),
         )
 
 

@@ -1,0 +1,106 @@
+"""The answers of a fit as a few lines of text."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cascadebdt.inference import FitResult, Limits, Lint
+    from cascadebdt.products.results import Answers
+
+Ends = tuple[float | None, float | None]
+
+N_SHOWN = 8
+"""Parameters or groups that a line names."""
+
+
+def headline(answers: "Answers") -> str:
+    """Return the result in a few lines."""
+    fit = answers.fit
+    return "\n".join(
+        [
+            *_strength(answers),
+            *_limits(answers.limits),
+            *([] if fit.goodness_of_fit is None else [f"goodness of fit  {fit.goodness_of_fit:.3g}"]),
+            *(f"norm {name:12s} {_normalisation(fit, name)}" for name in fit.normalisation),
+            *_parameters(fit),
+            f"second opinion   MINUIT agrees within {abs(fit.agreement):.1g} in -2 ln L",
+            *_warnings(answers.lint),
+        ]
+    )
+
+
+def _strength(answers: "Answers") -> Iterator[str]:
+    """Yield the lines of the parameter of interest."""
+    fit, parts = answers.fit, answers.breakdown
+    split = f"statistical {_ends(parts.statistical)}, systematic {_ends(parts.systematic)}"
+    if fit.blind:
+        yield f"signal strength  expected uncertainty {_ends(parts.total)} (blind): {split}"
+    elif fit.poi in fit.at_bound:
+        yield f"signal strength  {fit.measured(fit.poi)}: {split}"
+    else:
+        yield f"signal strength  {fit.mu[0]:.3g} {_ends(parts.total)}: {split}"
+    largest = sorted(parts.groups.items(), key=lambda item: -max(end or 0.0 for end in item[1]))
+    shown = [f"{name} {_ends(ends)}" for name, ends in largest[:3]]
+    if shown:
+        yield f"largest parts    {', '.join(shown)}"
+
+
+def _ends(ends: Ends) -> str:
+    """Return distances below and above."""
+    if ends == (None, None):
+        return "not limited by the data"
+    return " ".join(
+        "(to its bound)" if end is None else f"{sign}{end:.3g}" for sign, end in zip("-+", ends, strict=True)
+    )
+
+
+def _limits(limits: "Limits") -> list[str]:
+    """Return the lines of limit and significance."""
+    limit, significance = limits.limit, limits.significance
+    if limit is None or significance is None:
+        return [str(limits.undefined)]
+    low, lower, median, higher, high = limit.expected
+    band = f"68 %: {lower:.3g} to {higher:.3g}, 95 %: {low:.3g} to {high:.3g}"
+    return [
+        f"{100 * (1 - limit.level):g} % CLs limit   expected {median:.3g} ({band}){_observed(limit.observed)}",
+        f"significance     expected {significance.expected:.3g} for signal strength 1"
+        + _observed(significance.observed),
+    ]
+
+
+def _normalisation(fit: "FitResult", process: str) -> str:
+    """Return value and uncertainty of a normalisation, from its profile if that is known."""
+    value, error = fit.normalisation[process]
+    name = process if process in fit.parameters else f"norm_{process}"
+    if name in fit.at_bound:
+        return fit.measured(name)
+    low, high = (fit.intervals or {}).get(name, (value - error, value + error))
+    return f"{value:.3f} -{value - low:.3f} +{high - value:.3f}"
+
+
+def _parameters(fit: "FitResult") -> Iterator[str]:
+    """Yield what is noticeable of the parameters: beyond one sigma, below one half of the constraint, at bounds."""
+    from cascadebdt.inference.likelihood import MC_STATISTICS, is_of_bin
+
+    pulled = {name: f"by {pull:+.2f}" for name, pull in fit.pulled().items()}
+    constrained = {name: f"to {part:.2f}" for name, part in fit.constrained().items()}
+    for title, found in (("pulled", pulled), ("constrained", constrained)):
+        of_bin = [name for name in found if is_of_bin(name)]
+        shown = [f"{name} {text}" for name, text in found.items() if name not in of_bin]
+        more = [f"{len(shown) - N_SHOWN} more"] if len(shown) > N_SHOWN else []
+        words = [*shown[:N_SHOWN], *more, *([f"{len(of_bin)} of the {MC_STATISTICS}"] if of_bin else [])]
+        if words:
+            yield f"{title:16s} {', '.join(words)}"
+    for name in fit.at_bound:
+        if name != fit.poi:
+            yield f"at bound         {name} {fit.measured(name)}"
+
+
+def _warnings(lint: "Lint") -> Iterator[str]:
+    """Yield how many findings of each kind there are."""
+    if lint.counts:
+        yield f"warnings         {', '.join(f'{kind} ({n})' for kind, n in lint.counts.items())}; see lint.json"
+
+
+def _observed(value: float | None) -> str:
+    return "" if value is None else f", observed {value:.3g}"
