@@ -109,7 +109,7 @@ RESULTS: list[Result] = [
     LIMITS,
     Lint.of([FINDING, FINDING]),
     PARTS,
-    FileSummary.of(FIT, LIMITS, PARTS),
+    FileSummary.of(FIT, LIMITS, PARTS, {"fixed": {"lumi": 1.0}}),
     Ranking(PAIR, (Impact("mcstat_SR[0]", PAIR, PAIR, PAIR, PAIR),), 0.25),
     Ranking(PAIR, (Impact("lumi", PAIR, PAIR, (0.1, None), (None, 0.2)), Impact("norm_zee", PAIR, None, PAIR, None))),
     Scan(("mu",), (BINS,), np.array([math.inf, 0.0, 3.5]), (0.0,)),

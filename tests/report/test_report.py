@@ -226,6 +226,7 @@ CONTENT: dict[str, Any] = {
     "limits": {
         "limit": {"level": 0.05, "expected": [1.61, 2.21, 3.12, 4.52, 6.33], "observed": None},
         "significance": {"expected": 0.664, "observed": None},
+        "exclusions": [{"mu": 1.0, "expected": [0.03, 0.1, 0.28, 0.56, 0.81], "observed": None}],
     },
     "validation": None,
     "treatment": {
@@ -337,6 +338,7 @@ def findings(content: dict[str, Any]) -> list[str]:
         '<td>MC statistics</td><td>−0.81</td><td>+0.83</td><td class="text">2 parameters</td>',
         "Pulled by more than one standard deviation of the constraint: mcstat_SR[0] (+3.00).",
         "agrees within 0 in −2 ln L",
+        '<td>1</td><td>0.28</td><td class="text">68 %: 0.1 – 0.56, 95 %: 0.03 – 0.81</td><td>–</td>',
         "<b>3.12</b>",
         "68 %: 2.21 – 4.52, 95 %: 1.61 – 6.33",
         "<b>0.66 σ</b>",

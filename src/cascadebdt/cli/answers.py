@@ -1,10 +1,10 @@
 """The answers of a fit as a few lines of text."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cascadebdt.inference import FitResult, Limits, Lint
+    from cascadebdt.inference import Exclusion, FitResult, Limits, Lint, Projection
     from cascadebdt.products.results import Answers
 
 Ends = tuple[float | None, float | None]
@@ -34,11 +34,11 @@ def _strength(answers: "Answers") -> Iterator[str]:
     fit, parts = answers.fit, answers.breakdown
     split = f"statistical {_ends(parts.statistical)}, systematic {_ends(parts.systematic)}"
     if fit.blind:
-        yield f"signal strength  expected uncertainty {_ends(parts.total)} (blind): {split}"
+        yield f"{fit.poi:16s} expected uncertainty {_ends(parts.total)} (blind): {split}"
     elif fit.poi in fit.at_bound:
-        yield f"signal strength  {fit.measured(fit.poi)}: {split}"
+        yield f"{fit.poi:16s} {fit.measured(fit.poi)}: {split}"
     else:
-        yield f"signal strength  {fit.mu[0]:.3g} {_ends(parts.total)}: {split}"
+        yield f"{fit.poi:16s} {fit.mu[0]:.3g} {_ends(parts.total)}: {split}"
     largest = sorted(parts.groups.items(), key=lambda item: -max(end or 0.0 for end in item[1]))
     shown = [f"{name} {_ends(ends)}" for name, ends in largest[:3]]
     if shown:
@@ -54,8 +54,34 @@ def _ends(ends: Ends) -> str:
     )
 
 
+def changed(changes: Mapping[str, Any]) -> list[str]:
+    """Return the lines about a model, or data, that are not those of the file."""
+    return [f"changed          {name} {_shown(value)}" for name, value in changes.items()]
+
+
+def _shown(value: Any) -> str:
+    """Return the value of a change as text."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} = {_shown(inner)}" for name, inner in value.items()) or "at the start of the model"
+    if isinstance(value, list):
+        return ", ".join(_shown(inner) for inner in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def projected(projection: "Projection") -> str:
+    """Return the prediction of a fit to some regions in a few lines."""
+    width = max(len(name) for name in projection.regions)
+    lines = [f"{'region':{width}s}  {'predicted':>12s}  {'uncertainty':>12s}  {'data':>8s}"]
+    for name, region in projection.regions.items():
+        data = "blind" if region.data is None else f"{region.data.sum():g}"
+        numbers = f"{region.total:12.5g}  {region.total_uncertainty:12.3g}  {data:>8s}"
+        lines.append(f"{name:{width}s}  {numbers}{'  fitted' if region.is_fitted else ''}")
+    probability = projection.goodness_of_fit
+    return "\n".join(lines if probability is None else [*lines, f"goodness of fit  {probability:.3g}"])
+
+
 def _limits(limits: "Limits") -> list[str]:
-    """Return the lines of limit and significance."""
+    """Return the lines of limit, significance and exclusions."""
     limit, significance = limits.limit, limits.significance
     if limit is None or significance is None:
         return [str(limits.undefined)]
@@ -65,7 +91,17 @@ def _limits(limits: "Limits") -> list[str]:
         f"{100 * (1 - limit.level):g} % CLs limit   expected {median:.3g} ({band}){_observed(limit.observed)}",
         f"significance     expected {significance.expected:.3g} for signal strength 1"
         + _observed(significance.observed),
+        *(_exclusion(found) for found in limits.exclusions or ()),
     ]
+
+
+def _exclusion(found: "Exclusion") -> str:
+    """Return the line of a tested signal strength."""
+    low, lower, median, higher, high = found.expected
+    band = f"68 %: {lower:.3g} to {higher:.3g}, 95 %: {low:.3g} to {high:.3g}"
+    text = f"CLs at {found.mu:<9.4g} expected {median:.3g} ({band})"
+    seen = found.observed
+    return text if seen is None else f"{text}, observed {seen.cls:.3g} (CLsb {seen.cl_sb:.3g}, CLb {seen.cl_b:.3g})"
 
 
 def _normalisation(fit: "FitResult", process: str) -> str:

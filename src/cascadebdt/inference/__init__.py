@@ -4,19 +4,24 @@ Any workspace will do, of this package or not. Regions that a `Workspace` names 
 place is taken by the background that the fit to the other regions predicts.
 """
 
+from cascadebdt.inference.adjust import adjusted
 from cascadebdt.inference.blinding import conditioned
 from cascadebdt.inference.breakdown import Breakdown, breakdown
 from cascadebdt.inference.checks import check
 from cascadebdt.inference.fitting import FitResult, fit, fit_background
 from cascadebdt.inference.limits import (
+    Exclusion,
     LimitResult,
     Limits,
+    PValues,
     SignificanceResult,
     UndefinedError,
+    exclusion,
     limit,
     significance,
 )
 from cascadebdt.inference.lint import Finding, Lint, Thresholds, lint
+from cascadebdt.inference.projection import ProjectedRegion, Projection, project
 from cascadebdt.inference.ranking import Impact, Ranking, ranking
 from cascadebdt.inference.scan import Scan, intervals, profile_interval, scan, scan_2d
 from cascadebdt.inference.toys import Failure, Toys, ToyTest, toy_cls, toy_significance, toys
@@ -24,6 +29,7 @@ from cascadebdt.inference.validation import ValidatedRegion, Validation, validat
 
 __all__ = [
     "Breakdown",
+    "Exclusion",
     "Failure",
     "Finding",
     "FitResult",
@@ -31,6 +37,9 @@ __all__ = [
     "LimitResult",
     "Limits",
     "Lint",
+    "PValues",
+    "ProjectedRegion",
+    "Projection",
     "Ranking",
     "Scan",
     "SignificanceResult",
@@ -40,15 +49,18 @@ __all__ = [
     "UndefinedError",
     "ValidatedRegion",
     "Validation",
+    "adjusted",
     "breakdown",
     "check",
     "conditioned",
+    "exclusion",
     "fit",
     "fit_background",
     "intervals",
     "limit",
     "lint",
     "profile_interval",
+    "project",
     "ranking",
     "scan",
     "scan_2d",

@@ -179,7 +179,7 @@ def _result(objective: Objective, best: Minimum, *, fixed: tuple[int, ...], targ
         covariance=_without(spread.covariance, blurred),
         correlation=_without(spread.correlation, blurred),
         twice_nll=best.deviance + objective.saturated(),
-        goodness_of_fit=_goodness_of_fit(*seen),
+        goodness_of_fit=goodness_of_fit(*seen),
         blind=target.is_blind,
         poi=likelihood.names[likelihood.poi],
         mu=pairs[likelihood.poi],
@@ -242,7 +242,7 @@ def _pulls(likelihood: Likelihood, theta: FloatArray, errors: FloatArray) -> dic
     }
 
 
-def _goodness_of_fit(objective: Objective, best: Minimum, fixed: tuple[int, ...]) -> float | None:
+def goodness_of_fit(objective: Objective, best: Minimum, fixed: tuple[int, ...]) -> float | None:
     """Return the p-value of a fit against the saturated model.
 
     References

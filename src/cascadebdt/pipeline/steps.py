@@ -164,13 +164,19 @@ def fit(config: Config, products: Products, applied: Applied | None = None) -> I
     applied : what `apply` made; read from disk if not given
     """
     from cascadebdt import inference, workspace
-    from cascadebdt.pipeline.fits import fit_workspace
+    from cascadebdt.pipeline.fits import Asked, fit_workspace
 
     applied = applied or Applied.read(products)
     yields_of_regions = applied.histograms.regions
     everything = workspace.build(yields_of_regions, config, with_validation=True)
     model = inference.conditioned(everything.fitted())
-    answers = fit_workspace(model, groups=_groups(config, model))
+    asked = Asked(
+        level=round(1 - config.fit.confidence_level, 12),
+        mus=config.fit.test_mu,
+        contours=config.fit.contours,
+        groups=_groups(config, model),
+    )
+    answers = fit_workspace(model, asked)
     regions = _region_summaries(yields_of_regions, config)
     inferred = Inferred(
         answers=answers,

@@ -10,6 +10,7 @@ from cascadebdt.plots.breakdown import breakdown
 from cascadebdt.plots.fitted import fitted
 from cascadebdt.plots.inference import fit
 from cascadebdt.plots.profiles import correlations, scan
+from cascadebdt.plots.projection import projection
 from cascadebdt.plots.purity import purity
 from cascadebdt.plots.quality import quality
 from cascadebdt.plots.ranking import ranking
@@ -24,6 +25,7 @@ __all__ = [
     "fit",
     "fitted",
     "flow",
+    "projection",
     "purity",
     "quality",
     "ranking",

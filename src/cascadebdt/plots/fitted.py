@@ -1,6 +1,6 @@
 """Every figure of a fit."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from matplotlib.figure import Figure
 
@@ -19,6 +19,7 @@ def fitted(
     validated: Validation | None = None,
     *,
     parts: Breakdown | None = None,
+    contours: Sequence[Scan] = (),
 ) -> Iterator[tuple[str, Figure]]:
     """Yield name and figure, one at a time.
 
@@ -29,6 +30,7 @@ def fitted(
     profile : of the signal strength
     validated : the validation regions, if there are any
     parts : of the uncertainty of the signal strength
+    contours : profiles in two parameters
     """
     yield "fit", fit(result)
     if impacts.impacts:
@@ -37,5 +39,7 @@ def fitted(
         yield "breakdown", breakdown(parts)
     yield "correlations", correlations(*result.grouped_correlation())
     yield "scan", scan(profile, uncertainty=result.mu[1])
+    for plane in contours:
+        yield f"contour_{'_'.join(plane.parameters)}", scan(plane)
     if validated is not None and validated.regions:
         yield "validation", validation(validated)

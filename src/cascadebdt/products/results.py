@@ -11,6 +11,7 @@ from cascadebdt.products.inventory import Inventory
 from cascadebdt.products.layout import Products
 from cascadebdt.products.manifest import Manifest
 from cascadebdt.products.summary import Summary
+from cascadebdt.records import Record
 from cascadebdt.workspace.assembly import Notes
 
 
@@ -81,6 +82,18 @@ def _manifest(products: Products) -> Manifest:
 
 
 @dataclass(frozen=True, eq=False)
+class Contours(Record):
+    """Profiles of -2 ln L in two parameters: ``contours.json``.
+
+    Attributes
+    ----------
+    scans : one for each pair of parameters that was asked for
+    """
+
+    scans: tuple[Scan, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
 class Answers:
     """Everything that is asked of a workspace.
 
@@ -92,6 +105,7 @@ class Answers:
     ranking : of all nuisance parameters
     scan : of the parameter of interest
     breakdown : of the uncertainty of the parameter of interest
+    contours : profiles in two parameters
     """
 
     lint: Lint
@@ -100,6 +114,7 @@ class Answers:
     ranking: Ranking
     scan: Scan
     breakdown: Breakdown
+    contours: Contours = Contours()
 
     def write(self, products: Products) -> None:
         """Write a product for each."""
@@ -109,6 +124,10 @@ class Answers:
         products.write("ranking", self.ranking)
         products.write("scan", self.scan)
         products.write("breakdown", self.breakdown)
+        if self.contours.scans:
+            products.write("contours", self.contours)
+        else:
+            products.discard("contours")
 
     @classmethod
     def read(cls, products: Products) -> "Answers":
@@ -126,6 +145,7 @@ class Answers:
             products.read(Ranking, "ranking", made_by="fit"),
             products.read(Scan, "scan", made_by="fit"),
             products.read(Breakdown, "breakdown", made_by="fit"),
+            products.read(Contours, "contours", made_by="fit") if products.has("contours") else Contours(),
         )
 
 

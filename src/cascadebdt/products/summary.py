@@ -1,6 +1,7 @@
 """The summary: the result of a run in one small file."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from cascadebdt.errors import FitError
 from cascadebdt.histograms.contents import RegionSummary, purity_matrix
@@ -60,21 +61,23 @@ class FitSummary(Record):
 
 @dataclass(frozen=True)
 class LimitSummary(Record):
-    """The upper limit at 95 % confidence level.
+    """The upper limit.
 
     Attributes
     ----------
+    level : it excludes at confidence level 1 - level
     expected : at -2, -1, 0, +1, +2 standard deviations of the background
     observed : None while blind
     """
 
     expected: tuple[float, float, float, float, float]
     observed: float | None
+    level: float = 0.05
 
     @classmethod
     def of(cls, limit: LimitResult) -> "LimitSummary":
         """Take the numbers from a limit."""
-        return cls(limit.expected, limit.observed)
+        return cls(limit.expected, limit.observed, limit.level)
 
 
 @dataclass(frozen=True)
@@ -85,17 +88,19 @@ class FileSummary(Record):
     ----------
     fit : of all parameters
     limit, significance : of the signal; None if undefined
+    changes : options with which the model or its data are not those of the file
     """
 
     fit: FitSummary
     limit: LimitSummary | None
     significance: SignificanceResult | None
+    changes: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, fit: FitResult, limits: Limits, parts: Breakdown) -> "FileSummary":
+    def of(cls, fit: FitResult, limits: Limits, parts: Breakdown, changes: dict[str, Any]) -> "FileSummary":
         """Take the numbers from the answers."""
         limit = None if limits.limit is None else LimitSummary.of(limits.limit)
-        return cls(FitSummary.of(fit, parts), limit, limits.significance)
+        return cls(FitSummary.of(fit, parts), limit, limits.significance, changes)
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,7 @@ def build(
         figures=_placed(figures),
         normalisations=tables.normalisations(inferred.answers.fit),
         parts=tables.parts(inferred.answers.breakdown),
+        exclusions=tables.exclusions(inferred.answers.limits),
         noticeable=tables.noticeable(inferred.answers.fit),
         agreement=abs(inferred.answers.fit.agreement),
         lint=inferred.answers.lint,
@@ -179,7 +180,14 @@ def _figures(cascade: Cascade, applied: Applied, inferred: Inferred, signal: str
         fitted = fit if name in fit.postfit else None  # a validation region may be left out of the validation
         yield f"region_{name}", plots.region(histogram, name, fitted, signal=signal)
     yield "purity", plots.purity(purity_matrix(inferred.summary.regions))
-    yield from plots.fitted(answers.fit, answers.ranking, answers.scan, inferred.validation, parts=answers.breakdown)
+    yield from plots.fitted(
+        answers.fit,
+        answers.ranking,
+        answers.scan,
+        inferred.validation,
+        parts=answers.breakdown,
+        contours=answers.contours.scans,
+    )
     yield "flow", plots.flow(applied.cutflow.cascade, signal=signal)
     classifiers = {classifier.name: (classifier, point) for classifier, point in training.classifiers(cascade)}
     for name, (classifier, _) in classifiers.items():
@@ -221,7 +229,7 @@ def _cards(summary: Summary) -> list[dict[str, str]]:
             f"statistical {statistical}, systematic {systematic}",
         },
         {
-            "title": "95 % CL upper limit on the signal strength",
+            "title": f"{100 * (1 - limit.level):g} % CL upper limit on the signal strength",
             "number": median if limit.observed is None else significant(limit.observed),
             "note": f"{observed}68 %: {one_down} – {one_up}, 95 %: {two_down} – {two_up}",
         },
@@ -284,6 +292,7 @@ def _place(name: str) -> tuple[str, str]:
         ("region_", "regions", "Region"),
         ("scores_", "scores", "Scores of stage"),
         ("quality_", "quality", "Training of stage"),
+        ("contour_", "profiles", "68 % and 95 % contours of"),
     )
     for prefix, section, text in sections:
         if name.startswith(prefix):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from cascadebdt.histograms.migration import Migration, MigrationTable
-from cascadebdt.inference import Breakdown, FitResult, Validation
+from cascadebdt.inference import Breakdown, FitResult, Limits, Validation
 from cascadebdt.plots.style import significant
 from cascadebdt.workspace.assembly import Notes
 from cascadebdt.workspace.treatment import VariationNote
@@ -155,6 +155,27 @@ def ends(sides: tuple[float | None, float | None]) -> tuple[str, str]:
 
 def _count(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{len(names)} parameters"
+
+
+@dataclass(frozen=True)
+class ExclusionRow:
+    """A tested signal strength: CLs expected with its bands, and observed with its p-values."""
+
+    mu: str
+    expected: str
+    band: str
+    observed: str
+
+
+def exclusions(limits: Limits) -> list[ExclusionRow]:
+    """Return a row per signal strength that was tested."""
+    rows = []
+    for found in limits.exclusions or ():
+        low, lower, median, higher, high = (f"{value:.3g}" for value in found.expected)
+        seen = found.observed
+        observed = "–" if seen is None else f"{seen.cls:.3g} (CLsb {seen.cl_sb:.3g}, CLb {seen.cl_b:.3g})"
+        rows.append(ExclusionRow(f"{found.mu:g}", median, f"68 %: {lower} – {higher}, 95 %: {low} – {high}", observed))
+    return rows
 
 
 def noticeable(fit: FitResult) -> list[str]:
