@@ -81,7 +81,7 @@ def test_some_regions_alone_are_the_workspace_that_pyhf_prunes(small: Workspace)
 
 def test_asimov_data_are_the_expectation_of_pyhf_and_are_fitted_back(small: Workspace) -> None:
     values = {"mu": 1.5, "norm_top": 1.2, "mcstat_SR": 1.0}
-    content = adjusted(Workspace(small, blind=("SR",)), asimov=values)
+    content = adjusted(small.blinded("SR"), asimov=values)
     model = pyhf.Workspace(small).model()
     theta = np.array(model.config.suggested_init())
     for name in ("mu", "norm_top"):

@@ -59,7 +59,7 @@ def test_the_signal_may_float_or_have_a_strength(small: Workspace) -> None:
 
 
 def test_blind_data_are_not_shown_and_not_fitted(small: Workspace) -> None:
-    blind = Workspace(small, blind=("SR",))
+    blind = small.blinded("SR")
     assert inference.project(blind, ["CR_top"]).regions["SR"].data is None
     with pytest.raises(FitError, match="region 'SR' is blind"):
         inference.project(blind, ["SR"])

@@ -1,7 +1,7 @@
 """Variants of a workspace: constant or bounded parameters, some regions alone, Asimov data."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -9,9 +9,7 @@ from cascadebdt.arrays import FloatArray
 from cascadebdt.errors import FitError, did_you_mean
 from cascadebdt.inference.checks import check_parts
 from cascadebdt.inference.likelihood import Likelihood, objective
-
-if TYPE_CHECKING:
-    from cascadebdt.workspace import Workspace
+from cascadebdt.workspace import Workspace
 
 
 def adjusted(
@@ -22,7 +20,7 @@ def adjusted(
     bounds: Mapping[str, tuple[float, float]] | None = None,
     regions: Sequence[str] = (),
     asimov: Mapping[str, float] | None = None,
-) -> "Workspace":
+) -> Workspace:
     """Return a variant of a workspace, of which everything can be asked that can be asked of a workspace.
 
     Parameters
@@ -46,21 +44,17 @@ def adjusted(
     >>> cb.fit(expected).mu[0]
     1.0...
     """
-    from cascadebdt.workspace import Workspace
-
-    blind: tuple[str, ...] = getattr(workspace, "blind", ())
     content = dict(workspace)
     if regions:
         content = _of_regions(content, regions)
-        blind = tuple(region for region in blind if region in regions)
     if poi is not None:
         content = _with_config(content, {"poi": poi})
     if fixed or bounds:
         content = _with_settings(content, fixed or {}, bounds or {})
     if asimov is not None:
-        content, blind = _with_asimov_data(content, asimov), ()
+        content = _with_asimov_data(content, asimov)
     notes = workspace.notes if isinstance(workspace, Workspace) else None
-    return Workspace(content, blind=blind, notes=notes)
+    return Workspace(content, notes=notes)
 
 
 def _with_config(content: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from cascadebdt.inference.search import global_minimum
 from cascadebdt.inference.threads import on_one_thread
 from cascadebdt.inference.uncertainty import spread
 from cascadebdt.records import Record
+from cascadebdt.workspace import blind_regions
 
 Pair = tuple[float, float]
 
@@ -82,8 +83,7 @@ def project(workspace: Mapping[str, Any], regions: Sequence[str], *, mu: float |
     >>> controls = [channel["name"] for channel in workspace["channels"] if channel["name"] != "SR"]
     >>> predicted = inference.project(workspace, controls).regions["SR"].total
     """
-    blind: tuple[str, ...] = getattr(workspace, "blind", ())
-    known = [channel["name"] for channel in workspace.get("channels", [])]
+    blind, known = blind_regions(workspace), [channel["name"] for channel in workspace["channels"]]
     if not regions:
         raise FitError("projection: no region to fit")
     for region in regions:

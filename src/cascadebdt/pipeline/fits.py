@@ -1,13 +1,11 @@
 """Everything that is asked of a workspace, and the products with the answers."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from cascadebdt import inference
-from cascadebdt.config.region_names import SIGNAL_REGION
 from cascadebdt.inference import Limits, Lint, Projection
 from cascadebdt.inference.breakdown import Groups
 from cascadebdt.interchange import read_workspace
@@ -105,8 +103,6 @@ class Question:
 def fit_file(path: Path, products: Products, question: Question) -> Answers:
     """Fit a workspace file of any program; write the answers and their figures.
 
-    The workspace of a blind run of this package stays blind.
-
     Raises
     ------
     InputError, FitError
@@ -152,15 +148,7 @@ def project_file(path: Path, products: Products, question: Question) -> Projecti
 
 
 def _read(path: Path, question: Question) -> Workspace:
-    """Read a workspace, with what is blind in it."""
-    blind = question.blind or ((SIGNAL_REGION,) if _is_of_blind_run(path) else ())
-    return read_workspace(path, patch=question.patch, measurement=question.measurement, poi=question.poi, blind=blind)
-
-
-def _is_of_blind_run(path: Path) -> bool:
-    """Return whether a workspace lies beside the manifest of a blind run, whose signal region holds no data."""
-    manifest = path.with_name("manifest.json")
-    if path.name not in ("workspace.json", "workspace_validation.json") or not manifest.exists():
-        return False
-    content = json.loads(manifest.read_text())  # of any version, or of another program
-    return "unblind" in content and content["unblind"] is None
+    """Read a workspace, without what is blind in it."""
+    return read_workspace(
+        path, patch=question.patch, measurement=question.measurement, poi=question.poi, blind=question.blind
+    )

@@ -14,6 +14,7 @@ from cascadebdt.events import Events
 from cascadebdt.events.loading import select, select_for_training
 from cascadebdt.pipeline import steps
 from cascadebdt.pipeline.plan import STEPS, Plan
+from cascadebdt.pipeline.provenance import load_cascade
 from cascadebdt.products import Products, figures
 from cascadebdt.products.inventory import Inventory, sha256
 from cascadebdt.products.lock import locked
@@ -108,7 +109,7 @@ def apply(
         plan = Plan.of(config, products.directory, cascade=key, jobs=jobs)
         if cascade is None:
             plan.require("train")
-        model = steps.load_cascade(config, folder)
+        model = load_cascade(config, folder)
         events = select(config, jobs=jobs, progress=progress)
         _apply(config, products, plan, events, model, jobs=jobs)
 
@@ -162,7 +163,7 @@ def _train(
 ) -> tuple[Plan, Cascade]:
     """Return the cascade, trained where it is not there already, and the plan after it."""
     if plan.fault("train") is None:
-        return plan, steps.load_cascade(config, products.cascade)
+        return plan, load_cascade(config, products.cascade)
     kept = KeptModels(plan.inventory, plan.models)
     model = steps.train(config, products, events(), kept=kept, jobs=jobs, progress=progress)
     about = {"config": config.model_dump(mode="json", by_alias=True), "directory": str(config.directory)}

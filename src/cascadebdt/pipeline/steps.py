@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cascadebdt import features, training
+from cascadebdt import training
 from cascadebdt.cascade import BLINDED, Cascade, Scores
 from cascadebdt.config import Config
 from cascadebdt.config.region_names import SIGNAL_REGION, is_validation
 from cascadebdt.config.systematics import groups
-from cascadebdt.errors import InputError
 from cascadebdt.events import Events
 from cascadebdt.events.loading import require_trainable
 from cascadebdt.events.selection import Cutflow
@@ -21,9 +20,10 @@ from cascadebdt.histograms import contents, migration, yields
 from cascadebdt.histograms.contents import Histograms, RegionSummary
 from cascadebdt.histograms.migration import MigrationTable
 from cascadebdt.histograms.yields import Yields
+from cascadebdt.pipeline.provenance import provenance, remarks
 from cascadebdt.products import Products
 from cascadebdt.products.cutflow import CutflowReport
-from cascadebdt.products.manifest import Manifest, versions
+from cascadebdt.products.manifest import Manifest
 from cascadebdt.products.results import Applied, Inferred
 from cascadebdt.products.summary import Summary
 from cascadebdt.progress import Progress, silent
@@ -53,55 +53,8 @@ def train(
     """
     require_trainable(events, config)
     cascade = training.train(events, config.cascade, seed=config.seed, jobs=jobs, kept=kept, progress=progress)
-    provenance = {
-        "config_hash": config.hash,
-        "seed": config.seed,
-        "versions": versions(),
-        "event_id": list(config.ntuples.event_id),
-        "samples": [sample.name for sample in config.samples if not sample.is_data],
-        "features": features.definition(cascade.features, features=config.features, objects=config.objects),
-    }
-    cascade.save(products.cascade, provenance=provenance)
+    cascade.save(products.cascade, provenance=provenance(config, cascade))
     return cascade
-
-
-def load_cascade(config: Config, folder: Path) -> Cascade:
-    """Read a trained cascade for events that this configuration selects.
-
-    Raises
-    ------
-    InputError
-        If it is damaged, if a feature has another definition now, if the identity of events would give them other
-        folds, so that models score events that they trained on, or if the configuration makes other regions.
-    """
-    cascade = Cascade.load(folder)
-    kept = cascade.provenance.get("features")
-    change = features.difference(kept, features=config.features, objects=config.objects) if kept else None
-    change = change or _other_folds(cascade, config)
-    if change is None and cascade.regions != config.cascade.regions:
-        change = f"the regions were {', '.join(cascade.regions)} and are {', '.join(config.cascade.regions)}"
-    if change is None and (cascade.sorter is not None) != config.cascade.is_sorted:
-        change = f"cascade.control.assign has become '{config.cascade.control.assign}'"
-    if change is not None:
-        raise InputError(
-            f"{folder / 'cascade.json'}: {change} since the cascade was trained; undo that, or train it again: "
-            "'cascadebdt train'"
-        )
-    return cascade
-
-
-def _other_folds(cascade: Cascade, config: Config) -> str | None:
-    """Return in words why events would be in other folds than in the training; None if they are not.
-
-    The fold follows from the branches that identify an event and, for simulation, the name of its sample.
-    """
-    before, now = cascade.provenance.get("event_id"), list(config.ntuples.event_id)
-    if before is not None and before != now:
-        return f"ntuples.event_id was {before} and is {now}"
-    trained = cascade.provenance.get("samples", ())
-    names = [sample.name for sample in config.samples if not sample.is_data]
-    gone, new = ([name for name in one if name not in other] for one, other in ((trained, names), (names, trained)))
-    return f"the sample '{gone[0]}' is gone and '{new[0]}' is new" if gone and new else None
 
 
 def apply(config: Config, products: Products, events: Events, cascade: Cascade, *, jobs: int = 1) -> Applied:
@@ -130,7 +83,7 @@ def apply(config: Config, products: Products, events: Events, cascade: Cascade, 
             processes={sample.name: sample.process for sample in config.samples},
             has_holdout=bool(cascade.cuts),
         ),
-        manifest=Manifest.of(config, events),
+        manifest=Manifest.of(config, events, warnings=remarks(cascade, config)),
     )
     applied.write(products)
     return applied
@@ -163,13 +116,13 @@ def fit(config: Config, products: Products, applied: Applied | None = None) -> I
     ----------
     applied : what `apply` made; read from disk if not given
     """
-    from cascadebdt import inference, workspace
+    from cascadebdt import workspace
     from cascadebdt.pipeline.fits import Asked, fit_workspace
 
     applied = applied or Applied.read(products)
     yields_of_regions = applied.histograms.regions
     everything = workspace.build(yields_of_regions, config, with_validation=True)
-    model = inference.conditioned(everything.fitted())
+    model = everything.fitted()
     asked = Asked(
         level=round(1 - config.fit.confidence_level, 12),
         mus=config.fit.test_mu,
@@ -181,7 +134,7 @@ def fit(config: Config, products: Products, applied: Applied | None = None) -> I
     inferred = Inferred(
         answers=answers,
         treatment=everything.notes,
-        validation=_validated(everything.observing(model), products),
+        validation=_validated(everything, products),
         summary=Summary.of(
             config.analysis, applied.cutflow.events, regions, answers.fit, answers.limits, answers.breakdown
         ),
@@ -213,14 +166,14 @@ def _region_summaries(regions: Yields, config: Config) -> dict[str, RegionSummar
 
 def _validated(everything: "Workspace", products: Products) -> "Validation | None":
     """Return what the control regions predict in the validation regions, and keep the workspace with the data there."""
-    from cascadebdt import inference, workspace
+    from cascadebdt import inference
 
     products.discard("workspace_validation")
     regions = [channel["name"] for channel in everything["channels"] if is_validation(channel["name"])]
     if not regions:
         return None
     products.write("workspace_validation", everything)
-    return inference.validate(workspace.Workspace(everything, blind=(SIGNAL_REGION,)), regions)
+    return inference.validate(everything.blinded(SIGNAL_REGION), regions)
 
 
 def report(

@@ -76,8 +76,15 @@ class Manifest(Record):
     warnings: tuple[str, ...]
 
     @classmethod
-    def of(cls, config: Config, events: Events) -> "Manifest":
-        """Describe the configuration, the versions and the input files of selected events."""
+    def of(cls, config: Config, events: Events, *, warnings: tuple[str, ...] = ()) -> "Manifest":
+        """Describe the configuration, the versions and the input files of selected events.
+
+        Parameters
+        ----------
+        config : the analysis
+        events : that were selected
+        warnings : besides those of the events
+        """
         return cls(
             analysis=config.analysis,
             config=config.model_dump(mode="json", by_alias=True),
@@ -90,7 +97,7 @@ class Manifest(Record):
             files=tuple(_input_file(record, config, events) for record in events.ledger),
             missing=_missing(config, events),
             used_in_training=events.cutflow.used_in_training,
-            warnings=events.warnings,
+            warnings=(*events.warnings, *warnings),
         )
 
 
