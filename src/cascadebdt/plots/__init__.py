@@ -6,9 +6,11 @@ Examples
 >>> png, pdf = cb.plots.save(figure, "plots/regions")
 """
 
+from cascadebdt.plots.breakdown import breakdown
 from cascadebdt.plots.fitted import fitted
 from cascadebdt.plots.inference import fit
 from cascadebdt.plots.profiles import correlations, scan
+from cascadebdt.plots.projection import projection
 from cascadebdt.plots.purity import purity
 from cascadebdt.plots.quality import quality
 from cascadebdt.plots.ranking import ranking
@@ -18,10 +20,12 @@ from cascadebdt.plots.validation import validation
 from cascadebdt.plots.yields import region, regions
 
 __all__ = [
+    "breakdown",
     "correlations",
     "fit",
     "fitted",
     "flow",
+    "projection",
     "purity",
     "quality",
     "ranking",
