@@ -1,4 +1,4 @@
-"""HistFactory workspaces and their patches, from JSON files of any program."""
+"""HistFactory workspaces of any program, and their patches: JSON of pyhf or HS3, or Combine data cards."""
 
 import json
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ import pyhf
 
 from cascadebdt import inference
 from cascadebdt.errors import FitError, InputError, did_you_mean
+from cascadebdt.interchange import card_model, hs3_model
 from cascadebdt.workspace import Workspace
 
 Json = Mapping[str, Any]
@@ -22,30 +23,42 @@ def read_workspace(
     measurement: str | None = None,
     poi: str | None = None,
     blind: tuple[str, ...] = (),
+    mass: str = card_model.MASS,
 ) -> Workspace:
     """Read a workspace, ready to be fitted.
 
     Parameters
     ----------
-    path : JSON file
+    path : JSON file in the formats of pyhf or HS3, or a Combine data card, whose name ends otherwise
     patch : JSON patch to apply, or ``FILE:NAME`` for one of a patch set
     measurement : name of the one to use; the first if not given
     poi : parameter of interest; that of the measurement if not given
     blind : regions whose data are not to be looked at
+    mass : what takes the place of ``$MASS`` in a data card
 
     Raises
     ------
     InputError
-        If a file is missing, is not JSON, cannot be fitted, or has no such patch or measurement.
+        If a file is missing, has another format, cannot be fitted, or has no such patch or measurement.
     """
-    content = _json(path)
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: expected a JSON object with a HistFactory workspace, got {type(content).__name__}")
+    content = _content(path, mass, measurement)
     if patch is not None:
         content = _patched(content, patch)
     content = _measured(content, path, measurement, poi)
     _check(content, path)
     return Workspace(content, blind=blind)
+
+
+def _content(path: Path, mass: str, measurement: str | None) -> dict[str, Any]:
+    """Read a file of any format as a workspace that is not checked yet."""
+    if path.suffix != ".json":
+        return card_model.read_card(path, mass=mass)
+    content = _json(path)
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected a JSON object with a HistFactory workspace, got {type(content).__name__}")
+    if hs3_model.is_hs3(content):
+        return hs3_model.from_hs3(content, where=str(path), analysis=measurement)
+    return content
 
 
 def _json(path: Path) -> Any:
