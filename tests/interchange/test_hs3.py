@@ -13,6 +13,7 @@ from cascadebdt.cli import main
 from cascadebdt.errors import FitError, InputError
 from cascadebdt.inference.likelihood import objective
 from cascadebdt.interchange import from_hs3, read_workspace, to_hs3
+from cascadebdt.workspace import Workspace
 from inference.published import COMBINE
 from interchange.test_cards import point, same_likelihood
 from interchange.test_combine import model
@@ -165,6 +166,14 @@ def test_distributions_that_histfactory_lacks_are_refused() -> None:
     content["distributions"][1]["type"] = "crystalball_dist"
     with pytest.raises(InputError, match="distribution 'lumiConstraint': HistFactory has no 'crystalball_dist'"):
         from_hs3(content, where="w.json")
+
+
+def test_the_expected_background_stands_for_the_data_of_a_blind_region() -> None:
+    content = to_hs3(Workspace(model()).blinded("SR"))
+    assert content["metadata"]["description"].endswith("stands for the data of SR")
+    observed = {item["name"]: item["contents"] for item in content["data"]}
+    assert observed["observed_SR"] == pytest.approx([20.0], rel=0.1)
+    assert observed["observed_CR"] == [60.0]
 
 
 def test_names_that_become_equal_are_refused() -> None:

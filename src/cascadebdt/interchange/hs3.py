@@ -21,6 +21,7 @@ References
 HS3 0.2, https://hep-statistics-serialization-standard.github.io
 """
 
+import importlib.metadata
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,8 +32,9 @@ import numpy as np
 
 from cascadebdt.atomic import write_text
 from cascadebdt.errors import FitError
-from cascadebdt.inference import check
+from cascadebdt.inference import check, with_expectation
 from cascadebdt.inference.likelihood import Likelihood, objective
+from cascadebdt.workspace import blind_regions
 
 VERSION = "0.2"
 PER_BIN = ("staterror", "shapesys", "shapefactor")
@@ -83,12 +85,19 @@ def write_hs3(workspace: Json, path: Path) -> Path:
 def to_hs3(workspace: Json) -> dict[str, Any]:
     """Return a workspace, its first measurement, as an HS3 document.
 
+    What the open regions predict stands for the data of blind ones.
+
     Raises
     ------
     FitError
         If the workspace is wrong, or a normsys or histosys has a constraint that is not a unit Gaussian.
     """
     check(workspace)
+    metadata: dict[str, Any] = {"hs3_version": VERSION, "packages": [{"name": "cascadebdt", "version": _version()}]}
+    if blind := blind_regions(workspace):
+        workspace = with_expectation(workspace)
+        text = f"the background that the other regions predict stands for the data of {', '.join(blind)}"
+        metadata["description"] = f"blind: {text}"
     likelihood = objective(workspace).likelihood
     document = _Document(likelihood, _names(workspace, likelihood))
     channels = [_channel(document, channel) for channel in workspace["channels"]]
@@ -96,7 +105,7 @@ def to_hs3(workspace: Json) -> dict[str, Any]:
     observed = {item["name"]: item["data"] for item in workspace["observations"]}
     measurement = workspace["measurements"][0]
     return {
-        "metadata": {"hs3_version": VERSION, "packages": [{"name": "cascadebdt", "version": _version()}]},
+        "metadata": metadata,
         "distributions": [*channels, *document.constraints],
         "functions": document.functions,
         "data": [
@@ -118,9 +127,7 @@ def to_hs3(workspace: Json) -> dict[str, Any]:
 
 
 def _version() -> str:
-    from importlib import metadata
-
-    return metadata.version("cascadebdt")
+    return importlib.metadata.version("cascadebdt")
 
 
 def _names(workspace: Json, likelihood: Likelihood) -> dict[str, str]:

@@ -161,19 +161,19 @@ def fit(config: Config, products: Products, applied: Applied | None = None) -> I
     ----------
     applied : what `apply` made; read from disk if not given
     """
-    from cascadebdt import inference, workspace
+    from cascadebdt import workspace
     from cascadebdt.pipeline.fits import fit_workspace
 
     applied = applied or Applied.read(products)
     yields_of_regions = applied.histograms.regions
     everything = workspace.build(yields_of_regions, config, with_validation=True)
-    model = inference.conditioned(everything.fitted())
+    model = everything.fitted()
     answers = fit_workspace(model)
     regions = _region_summaries(yields_of_regions, config)
     inferred = Inferred(
         answers=answers,
         treatment=everything.notes,
-        validation=_validated(everything.observing(model), products),
+        validation=_validated(everything, products),
         summary=Summary.of(config.analysis, applied.cutflow.events, regions, answers.fit, answers.limits),
     )
     products.write("workspace", model)
@@ -192,14 +192,14 @@ def _region_summaries(regions: Yields, config: Config) -> dict[str, RegionSummar
 
 def _validated(everything: "Workspace", products: Products) -> "Validation | None":
     """Return what the control regions predict in the validation regions, and keep the workspace with the data there."""
-    from cascadebdt import inference, workspace
+    from cascadebdt import inference
 
     products.discard("workspace_validation")
     regions = [channel["name"] for channel in everything["channels"] if is_validation(channel["name"])]
     if not regions:
         return None
     products.write("workspace_validation", everything)
-    return inference.validate(workspace.Workspace(everything, blind=(SIGNAL_REGION,)), regions)
+    return inference.validate(everything.blinded(SIGNAL_REGION), regions)
 
 
 def report(
