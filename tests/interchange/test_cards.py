@@ -118,7 +118,7 @@ def control_region_card(folder: Path) -> Path:
         name: (COMBINE / f"datacard_part3{name}.txt").read_text().splitlines() for name in ("", "_ttbar_cr", "_DY_cr")
     }
     columns: list[tuple[str, str, str, str]] = []
-    rows_of: dict[str, dict[str, list[str]]] = {}
+    terms: dict[str, dict[str, list[str]]] = {}
     shapes, observed = [], []
     for lines in cards.values():
         words = [line.split() for line in lines]
@@ -128,7 +128,7 @@ def control_region_card(folder: Path) -> Path:
             if w[:1] == ["shapes"]:
                 shapes.append(" ".join([*w[:3], str((COMBINE / w[3]).resolve()), *w[4:]]))
             if w[1:2] in (["lnN"], ["shape"]):
-                rows_of.setdefault(f"{w[0]} {w[1]}", {})[own[0][0]] = w[2:]
+                terms.setdefault(f"{w[0]} {w[1]}", {})[own[0][0]] = w[2:]
         observed.append((heads["bin"][0][0], heads["observation"][0][0]))
         columns += own
     numbers = {name: str(n) for n, name in enumerate(dict.fromkeys(c[1] for c in columns if c[1] != "bbHtautau"), 1)}
@@ -139,7 +139,7 @@ def control_region_card(folder: Path) -> Path:
         "bin " + " ".join(regions), "observation " + " ".join(events for _, events in observed),
         "bin " + " ".join(c[0] for c in columns), "process " + " ".join(c[1] for c in columns),
         "process " + " ".join(numbers.get(c[1], "0") for c in columns), "rate " + " ".join(c[3] for c in columns),
-        *(" ".join([name, *(w for r in regions for w in own.get(r, ["-"] * sizes[r]))]) for name, own in rows_of.items()),
+        *(" ".join([name, *(w for r in regions for w in own.get(r, ["-"] * sizes[r]))]) for name, own in terms.items()),
         "rate_ttbar rateParam * ttbar 1 [0,10]", "rate_Zll rateParam * Ztautau 1 [0,10]",
         "rate_Zll rateParam * Zmumu 1 [0,10]", "* autoMCStats 0",
     ]  # fmt: skip
