@@ -81,6 +81,17 @@ def export_pyhf_command(output: Path, **options: Unpack[Options]) -> None:
     click.echo(f"wrote {write_text(output, json.dumps(_read(options), indent=1) + chr(10))}")
 
 
+@export_group.command("tables")
+@model
+@output("tables")
+def export_tables_command(output: Path, **options: Unpack[Options]) -> None:
+    """Write the yields of WORKSPACE before and after a fit, with covariances, as CSV, LaTeX and for HEPData."""
+    from cascadebdt import inference, interchange
+
+    interchange.write_tables(inference.predictions(_read(options)), output)
+    click.echo(f"wrote {output}")
+
+
 def _read(options: Options) -> "Workspace":
     """Read the workspace to export."""
     from cascadebdt import interchange

@@ -16,6 +16,7 @@ from cascadebdt.inference.limits import (
     significance,
 )
 from cascadebdt.inference.lint import Finding, Lint, Thresholds, lint
+from cascadebdt.inference.prediction import Prediction, Predictions, RegionYields, predictions
 from cascadebdt.inference.ranking import Impact, Ranking, ranking
 from cascadebdt.inference.scan import Scan, intervals, profile_interval, scan, scan_2d
 from cascadebdt.inference.toys import Failure, Toys, ToyTest, toy_cls, toy_significance, toys
@@ -29,7 +30,10 @@ __all__ = [
     "LimitResult",
     "Limits",
     "Lint",
+    "Prediction",
+    "Predictions",
     "Ranking",
+    "RegionYields",
     "Scan",
     "SignificanceResult",
     "Thresholds",
@@ -44,6 +48,7 @@ __all__ = [
     "intervals",
     "limit",
     "lint",
+    "predictions",
     "profile_interval",
     "ranking",
     "scan",
