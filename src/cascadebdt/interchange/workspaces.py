@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,21 @@ def read_workspace(
     InputError
         If a file is missing, has another format, cannot be fitted, or has no such patch or measurement.
     """
-    content = _content(path, mass, measurement)
+    content = load(path, measurement=measurement, mass=mass)
     if patch is not None:
-        content = _patched(content, patch)
+        content = patched(content, *_operations(patch))
+    return ready(content, path, measurement=measurement, poi=poi, blind=blind)
+
+
+def ready(
+    content: dict[str, Any],
+    path: Path,
+    *,
+    measurement: str | None = None,
+    poi: str | None = None,
+    blind: tuple[str, ...] = (),
+) -> Workspace:
+    """Return the content of a file as a workspace, ready to be fitted; see `read_workspace`."""
     content = _measured(content, path, measurement, poi)
     _check(content, path)
     workspace = Workspace(content).blinded(*blind)
@@ -57,8 +70,8 @@ def read_workspace(
     return workspace
 
 
-def _content(path: Path, mass: str, measurement: str | None) -> dict[str, Any]:
-    """Read a file of any format as a workspace that is not checked yet."""
+def load(path: Path, *, measurement: str | None = None, mass: str = card_model.MASS) -> dict[str, Any]:
+    """Read a file of any format as a workspace that is not checked yet; see `read_workspace`."""
     if path.suffix != ".json":
         return card_model.read_card(path, mass=mass)
     content = _json(path)
@@ -83,33 +96,76 @@ def _json(path: Path) -> Any:
         raise InputError(f"{path}: nested too deeply for a workspace or a patch") from None
 
 
-def _patched(content: dict[str, Any], patch: str) -> dict[str, Any]:
-    """Apply a JSON patch, or one of a patch set."""
+@dataclass(frozen=True)
+class PatchSet:
+    """The patches of a set.
+
+    Attributes
+    ----------
+    path : of the file
+    labels : what the values of a patch are, such as masses
+    values : of each patch, one per label
+    operations : of each patch
+    """
+
+    path: Path
+    labels: tuple[str, ...]
+    values: Mapping[str, tuple[Any, ...]]
+    operations: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, path: Path) -> "PatchSet":
+        """Read a patch set.
+
+        Raises
+        ------
+        InputError
+            If the file is missing or no patch set.
+        """
+        content = _json(path)
+        if not isinstance(content, Mapping) or not isinstance(content.get("patches"), list):
+            raise InputError(f"{path}: neither a JSON patch, which is a list, nor a patch set")
+        about = {str(item.get("metadata", {}).get("name")): item for item in content["patches"]}
+        labels = tuple(str(label) for label in content.get("metadata", {}).get("labels", ()))
+        values = {name: tuple(item.get("metadata", {}).get("values", ())) for name, item in about.items()}
+        if wrong := [name for name, numbers in values.items() if len(numbers) != len(labels)]:
+            raise InputError(f"{path}: patch '{wrong[0]}' has {len(values[wrong[0]])} values for {len(labels)} labels")
+        return cls(path, labels, values, {name: item.get("patch") for name, item in about.items()})
+
+    def find(self, name: str | None) -> Any:
+        """Return the operations of a patch.
+
+        Raises
+        ------
+        InputError
+            If there is none of that name, or no name.
+        """
+        if name is None:
+            example = next(iter(self.operations), "NAME")
+            text = f"a set of {len(self.operations)} patches; choose one of them, such as '{self.path}:{example}'"
+            raise InputError(f"{self.path}: {text}, or --all")
+        if name not in self.operations:
+            raise InputError(f"{self.path}: no patch '{name}'{did_you_mean(name, self.operations)}")
+        return self.operations[name]
+
+
+def _operations(patch: str) -> tuple[Any, Path]:
+    """Return the operations of a JSON patch, or of one of a patch set, and their file."""
     path, name = Path(patch), None
     if not path.exists() and ":" in patch:
         before, _, name = patch.rpartition(":")
         path = Path(before)
-    operations = _json(path)
-    if isinstance(operations, Mapping):
-        operations = _of_set(operations, path, name)
+    content = _json(path)
+    return (PatchSet.read(path).find(name) if isinstance(content, Mapping) else content), path
+
+
+def patched(content: Json, operations: Any, path: Path) -> dict[str, Any]:
+    """Return a workspace with the operations of a JSON patch, which come from a file, applied."""
     try:
-        patched: dict[str, Any] = jsonpatch.JsonPatch(operations).apply(content)
+        result: dict[str, Any] = jsonpatch.JsonPatch(operations).apply(content)
     except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError) as error:
         raise InputError(f"{path}: the patch does not fit the workspace, {error}") from None
-    return patched
-
-
-def _of_set(patches: Json, path: Path, name: str | None) -> Any:
-    """Return the operations of a patch in a set."""
-    if not isinstance(patches.get("patches"), list):
-        raise InputError(f"{path}: neither a JSON patch, which is a list, nor a patch set")
-    found = {str(item.get("metadata", {}).get("name")): item for item in patches["patches"]}
-    if name is None:
-        example = next(iter(found), "NAME")
-        raise InputError(f"{path}: a set of {len(found)} patches; choose one of them, such as '{path}:{example}'")
-    if name not in found:
-        raise InputError(f"{path}: no patch '{name}'{did_you_mean(name, found)}")
-    return found[name]["patch"]
+    return result
 
 
 def _measured(content: dict[str, Any], path: Path, name: str | None, poi: str | None) -> dict[str, Any]:

@@ -6,8 +6,10 @@ Examples
 >>> png, pdf = cb.plots.save(figure, "plots/regions")
 """
 
+from cascadebdt.plots.exclusion import exclusion
 from cascadebdt.plots.fitted import fitted
 from cascadebdt.plots.inference import fit
+from cascadebdt.plots.predicted import predicted
 from cascadebdt.plots.profiles import correlations, scan
 from cascadebdt.plots.purity import purity
 from cascadebdt.plots.quality import quality
@@ -19,9 +21,11 @@ from cascadebdt.plots.yields import region, regions
 
 __all__ = [
     "correlations",
+    "exclusion",
     "fit",
     "fitted",
     "flow",
+    "predicted",
     "purity",
     "quality",
     "ranking",
