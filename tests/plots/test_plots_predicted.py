@@ -29,7 +29,7 @@ def test_regions_are_drawn_before_and_after_the_fit() -> None:
     assert list(figures) == ["regions_prefit", "regions_postfit"]
     panels = [ax for ax in figures["regions_postfit"].axes if ax.get_title()]
     assert [ax.get_title() for ax in panels] == ["CR", "SR"]
-    tops = [max(np.max(p.get_data().values) for p in ax.patches if isinstance(p, StepPatch)) for ax in panels]
+    tops = [max(np.max(p.get_data()[0]) for p in ax.patches if isinstance(p, StepPatch)) for ax in panels]
     assert tops == pytest.approx([60 + np.sqrt(60), 25 + 5], rel=0.001)  # of the band of uncertainty
 
 
