@@ -15,12 +15,14 @@ LABEL_SIZE = 10  # points
 def ranking(ranking: Ranking, *, n_shown: int = 25) -> Figure:
     """Draw the largest impacts on the signal strength with the pulls of their parameters.
 
+    The parameters of the statistics of simulation, one per bin, are one row.
+
     Parameters
     ----------
     ranking : result of `inference.ranking`
     n_shown : how many parameters; a line says what bounds the others
     """
-    everything = list(ranking.impacts)
+    everything = list(ranking.rows())
     impacts = everything[:n_shown]
     labels = style.label_width([row.parameter for row in impacts], LABEL_SIZE)
     figure = style.figure(max(8.6, 6.8 + labels), 2.1 + 0.33 * max(len(impacts), 2))
@@ -71,7 +73,7 @@ def _pulls_of_impacts(ax: Axes, impacts: Sequence[Impact]) -> None:
         ax.axvline(position, color="0.5", linewidth=0.9, linestyle="-" if position == 0 else ":")
     ax.errorbar(pulls[:, 0], rows, xerr=pulls[:, 1], fmt="o", color="black", markersize=4.5, elinewidth=1.4)
     for row, impact in enumerate(impacts):
-        if impact.pull is None:
+        if impact.pull is None and impact.value is not None:
             value, error = impact.value
             text = f"{style.significant(value, error)} ± {style.significant(error, error)}"
             ax.text(0.985, row, text, transform=ax.get_yaxis_transform(), ha="right", va="center", fontsize=9)

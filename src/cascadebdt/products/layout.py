@@ -70,7 +70,18 @@ class Products:
 
     def of_fit(self) -> list[Path]:
         """Return the products of the fit that are there."""
-        names = ("workspace", "treatment", "lint", "fit", "limits", "ranking", "scan", "summary")
+        names = (
+            "workspace",
+            "treatment",
+            "lint",
+            "fit",
+            "limits",
+            "ranking",
+            "scan",
+            "breakdown",
+            "contours",
+            "summary",
+        )
         return self._present(*names, "workspace_validation", "validation")
 
     def _present(self, *names: str) -> list[Path]:
