@@ -21,6 +21,7 @@ from cascadebdt.inference.limits import (
     significance,
 )
 from cascadebdt.inference.lint import Finding, Lint, Thresholds, lint
+from cascadebdt.inference.prediction import Prediction, Predictions, RegionYields, predictions
 from cascadebdt.inference.projection import ProjectedRegion, Projection, project
 from cascadebdt.inference.ranking import Impact, Ranking, ranking
 from cascadebdt.inference.scan import Scan, intervals, profile_interval, scan, scan_2d
@@ -38,9 +39,12 @@ __all__ = [
     "Limits",
     "Lint",
     "PValues",
+    "Prediction",
+    "Predictions",
     "ProjectedRegion",
     "Projection",
     "Ranking",
+    "RegionYields",
     "Scan",
     "SignificanceResult",
     "Thresholds",
@@ -58,6 +62,7 @@ __all__ = [
     "intervals",
     "limit",
     "lint",
+    "predictions",
     "profile_interval",
     "project",
     "ranking",

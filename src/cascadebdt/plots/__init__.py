@@ -7,8 +7,10 @@ Examples
 """
 
 from cascadebdt.plots.breakdown import breakdown
+from cascadebdt.plots.exclusion import exclusion
 from cascadebdt.plots.fitted import fitted
 from cascadebdt.plots.inference import fit
+from cascadebdt.plots.predicted import predicted
 from cascadebdt.plots.profiles import correlations, scan
 from cascadebdt.plots.projection import projection
 from cascadebdt.plots.purity import purity
@@ -22,9 +24,11 @@ from cascadebdt.plots.yields import region, regions
 __all__ = [
     "breakdown",
     "correlations",
+    "exclusion",
     "fit",
     "fitted",
     "flow",
+    "predicted",
     "projection",
     "purity",
     "quality",
