@@ -31,8 +31,8 @@ class CorrectionConfig(Section):
     )
     prior: Fraction = Field(
         default=0.2,
-        description="Relative size of mismodelling that is expected along a variable: what the data do not say is known "
-        "this well. A smaller one means less noise and less correction.",
+        description="Relative size of mismodelling that is expected along a variable: what the data do not say is "
+        "known this well. A smaller one means less noise and less correction.",
         examples=[0.1],
     )
     extrapolation: Annotated[Real, Field(ge=0, le=1)] = Field(

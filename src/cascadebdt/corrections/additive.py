@@ -11,7 +11,7 @@ from typing import Self
 
 import numpy as np
 
-from cascadebdt.arrays import AnyArray, FloatArray
+from cascadebdt.arrays import FeatureArray, FloatArray
 from cascadebdt.corrections.purified import Purified
 from cascadebdt.errors import InputError
 from cascadebdt.records import Record
@@ -38,7 +38,7 @@ class Additive(Record):
     values: dict[str, tuple[float, ...]]
     constant: float = 0.0
 
-    def log_ratio(self, columns: Mapping[str, AnyArray]) -> FloatArray:
+    def log_ratio(self, columns: Mapping[str, FeatureArray]) -> FloatArray:
         """Return the logarithm of the ratio, ``(n_events,)``; a variable without a value adds nothing."""
         total: FloatArray = np.full(len(next(iter(columns.values()))), self.constant)
         for name, knots in self.knots.items():
@@ -64,7 +64,7 @@ class Basis:
     prior: float
 
     @classmethod
-    def of(cls, columns: Mapping[str, AnyArray], weights: FloatArray, n_bins: int, prior: float) -> Self:
+    def of(cls, columns: Mapping[str, FeatureArray], weights: FloatArray, n_bins: int, prior: float) -> Self:
         """Put knots at the ends and borders of bins of equal yield, the outermost at 2 % from either end.
 
         Parameters
@@ -78,7 +78,7 @@ class Basis:
             raise InputError(f"corrections: none of the variables {list(columns)} varies; name others")
         return cls(knots, prior)
 
-    def __call__(self, columns: Mapping[str, AnyArray]) -> FloatArray:
+    def __call__(self, columns: Mapping[str, FeatureArray]) -> FloatArray:
         """Return the value of every function, ``(n_events, n_functions)``; the first is 1 everywhere."""
         parts: list[FloatArray] = [np.ones((len(next(iter(columns.values()))), 1))]
         for name, knots in self.knots.items():
@@ -158,7 +158,9 @@ def _noise(sample: Purified, basis: Basis, functions: FloatArray, weights: Float
     noise += (others * np.square(sample.weights_of_others)[:, None]).T @ others
     noise += (functions * np.square(weights)[:, None]).T @ functions
     names = np.arange(len(sample.covariance_of_others))
-    sums = np.stack([(sample.weights_of_others * (sample.process_of_others == name)) @ others for name in names], axis=1)
+    sums = np.stack(
+        [(sample.weights_of_others * (sample.process_of_others == name)) @ others for name in names], axis=1
+    )
     return np.asarray(noise + sums @ sample.covariance_of_others @ sums.T)
 
 
@@ -192,7 +194,7 @@ def _maximum(
     raise InputError(f"corrections: the fit in {where} found no maximum; take fewer variables or a smaller prior")
 
 
-def _quantiles(values: AnyArray, weights: FloatArray, shares: FloatArray) -> FloatArray:
+def _quantiles(values: FeatureArray, weights: FloatArray, shares: FloatArray) -> FloatArray:
     """Return the distinct weighted quantiles of the values that are numbers."""
     is_number = ~np.isnan(values)
     order = np.argsort(values[is_number], kind="stable")

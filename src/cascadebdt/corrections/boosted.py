@@ -1,8 +1,8 @@
 """The method `boosted`: a ratio of densities by shallow boosted trees, which know of combinations of variables.
 
 Each tree adds to the logarithm of the ratio in its leaves what moves the simulation to the data less the other
-backgrounds there, a Newton step of the Poisson likelihood. Its hessian is the corrected yield of the simulation, so that
-a leaf's step is (data - others - simulation) / (simulation + lambda): events that are subtracted need no negative
+backgrounds there, a Newton step of the Poisson likelihood. Its hessian is the corrected yield of the simulation, so
+that a leaf's step is (data - others - simulation) / (simulation + lambda): events that are subtracted need no negative
 weights. lambda = 1 / prior^2 is the Gaussian prior of a leaf.
 """
 
@@ -15,7 +15,7 @@ from typing import Self
 import numpy as np
 import xgboost as xgb
 
-from cascadebdt.arrays import AnyArray, FloatArray
+from cascadebdt.arrays import AnyArray, FeatureArray, FloatArray
 from cascadebdt.corrections.purified import Purified
 from cascadebdt.records import Record
 
@@ -48,7 +48,7 @@ class Boosted(Record):
     model: str
     constant: float = 0.0
 
-    def log_ratio(self, columns: Mapping[str, AnyArray]) -> FloatArray:
+    def log_ratio(self, columns: Mapping[str, FeatureArray]) -> FloatArray:
         """Return the logarithm of the ratio, ``(n_events,)``."""
         if not self.model:
             return np.full(len(next(iter(columns.values()))), self.constant)
@@ -125,5 +125,5 @@ class _Joined:
         return self.loss(np.zeros(len(self.weights)))
 
 
-def _matrix(variables: tuple[str, ...], columns: Mapping[str, AnyArray]) -> xgb.DMatrix:
+def _matrix(variables: tuple[str, ...], columns: Mapping[str, FeatureArray]) -> xgb.DMatrix:
     return xgb.DMatrix(np.stack([columns[name] for name in variables], axis=1).astype(np.float32))

@@ -10,15 +10,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from cascadebdt.arrays import FloatArray, IntArray
+from cascadebdt.arrays import FeatureArray, FloatArray, IntArray
 from cascadebdt.cascade import Scores
 from cascadebdt.config import NOMINAL, CorrectionConfig
-from cascadebdt.corrections import additive, boosted
+from cascadebdt.config.region_names import VALIDATION, stage_of
+from cascadebdt.corrections import additive, boosted, closure
 from cascadebdt.corrections.normalisation import Normalisations
-from cascadebdt.corrections.purified import Purified
+from cascadebdt.corrections.purified import N_FOLDS, Purified, folds_of
 from cascadebdt.corrections.results import Correction, Corrections
 from cascadebdt.events import Events
-from cascadebdt.events.folds import fold_of
 
 N_PASSES = 2
 """How often every correction is learnt: the second time the others are subtracted with their corrections."""
@@ -30,7 +30,6 @@ def learn(
     config: Sequence[CorrectionConfig],
     normalisations: Normalisations,
     *,
-    n_folds: int,
     seed: int,
 ) -> Corrections:
     """Learn corrections; without any data in a region the weights are 1, with the uncertainties of the expected data.
@@ -41,7 +40,6 @@ def learn(
     scores : of the same events
     config : what to correct, and from which regions
     normalisations : of the backgrounds that are subtracted
-    n_folds : into which the events are divided
     seed : of the boosted trees
 
     Raises
@@ -53,11 +51,23 @@ def learn(
     for _ in range(N_PASSES if len(config) > 1 else 1):
         for one in config:
             weights = found.applied(events, scores, with_variations=False).weights[NOMINAL]
-            sample = _purified(events, scores, one, weights, normalisations, n_folds)
-            basis = _basis(events, one)
-            learnt = _learn(one, sample, basis, n_folds=n_folds, seed=seed)
+            sample = _purified(events, scores, one.from_, one, weights, normalisations)
+            learnt = _learn(one, sample, _basis(events, one), seed=seed)
             found = Corrections({**found.processes, one.process: learnt})
+    weights = found.applied(events, scores, with_variations=False).weights[NOMINAL]
+    for one in config:
+        learnt = found.processes[one.process]
+        samples = [_purified(events, scores, region, one, weights, normalisations) for region in _shown(one, scores)]
+        closures = tuple(drawn for sample in samples for drawn in closure.of(sample, learnt.log_ratio_of))
+        subtracted = {name: value for name, value in normalisations.values.items() if name != one.process}
+        found.processes[one.process] = replace(learnt, closure=closures, subtracted=subtracted)
     return found
+
+
+def _shown(config: CorrectionConfig, scores: Scores) -> list[str]:
+    """Return the regions whose closure is looked at: the one to learn from, and its validation region."""
+    validation = f"{VALIDATION}{stage_of(config.from_)}"
+    return [config.from_, *([validation] if validation in scores.regions else [])]
 
 
 def _basis(events: Events, config: CorrectionConfig) -> additive.Basis:
@@ -66,14 +76,12 @@ def _basis(events: Events, config: CorrectionConfig) -> additive.Basis:
     return additive.Basis.of(columns, events.weights[NOMINAL][rows], config.n_bins, config.prior)
 
 
-def _learn(
-    config: CorrectionConfig, sample: Purified, basis: additive.Basis, *, n_folds: int, seed: int
-) -> Correction:
-    folds = np.arange(n_folds)
+def _learn(config: CorrectionConfig, sample: Purified, basis: additive.Basis, *, seed: int) -> Correction:
+    folds = np.arange(N_FOLDS)
     bins, trees = [], []
     for fold in folds:
         bins.append(additive.fit(sample.of_folds(folds != fold), basis))
-        stop = (fold + 1) % n_folds
+        stop = (fold + 1) % N_FOLDS
         trees.append(
             boosted.fit(
                 sample.of_folds((folds != fold) & (folds != stop)),
@@ -99,13 +107,13 @@ def _learn(
 def _purified(
     events: Events,
     scores: Scores,
+    region: str,
     config: CorrectionConfig,
     corrected: FloatArray,
     normalisations: Normalisations,
-    n_folds: int,
 ) -> Purified:
     """Return the events of a region; `corrected` are the weights of the other processes, ``(n_events,)``."""
-    in_region = events.is_nominal & (scores.region == scores.regions.index(config.from_))
+    in_region = events.is_nominal & (scores.region == scores.regions.index(region))
     process = events.of_process(config.process)
     is_other = ~process & ~events.is_data & ~events.of_process(scores.signal)
     rows, of_others = np.flatnonzero(in_region & process), np.flatnonzero(in_region & is_other)
@@ -121,13 +129,13 @@ def _purified(
     else:  # the expectation stands for them: nothing is to be corrected
         of_data = np.concatenate([rows, of_others])
         weights_of_data = np.concatenate([weights, weights_of_others])
-    folds = fold_of(events.event_id, n_folds)
+    folds = folds_of(events.event_id)
 
-    def columns(of: IntArray) -> dict[str, FloatArray]:
-        return {name: np.asarray(events.columns[name][of], np.float64) for name in config.variables}
+    def columns(of: IntArray) -> dict[str, FeatureArray]:
+        return {name: events.columns[name][of] for name in config.variables}
 
     return Purified(
-        where=config.from_,
+        where=region,
         simulated=columns(rows),
         data=columns(of_data),
         others=columns(of_others),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -72,6 +73,7 @@ def _sum(regions: Mapping[str, Histogram], processes: Sequence[str]) -> FloatArr
     parts = []
     for histogram in regions.values():
         codes = [histogram.axes[0].index(name) for name in processes if name in histogram.axes[0]]
-        nominal = histogram.view()["value"][codes, histogram.axes[1].index(NOMINAL)]
+        cells: Any = histogram.view(flow=False)
+        nominal = cells["value"][codes, histogram.axes[1].index(NOMINAL)]
         parts.append(nominal.sum(axis=0))
     return np.concatenate(parts)

@@ -6,13 +6,22 @@ from typing import Protocol, Self, TypeVar
 
 import numpy as np
 
-from cascadebdt.arrays import AnyArray, BoolArray, FloatArray, IntArray
+from cascadebdt.arrays import BoolArray, FeatureArray, FloatArray, IdArray, IntArray
+from cascadebdt.events.events import mix
+from cascadebdt.events.folds import fold_of
+
+N_FOLDS = 5
+
+
+def folds_of(event_id: IdArray) -> IntArray:
+    """Return the folds of events, ``(n_events,)``, across those of the cascade: with a holdout it scores only one."""
+    return fold_of(mix(event_id), N_FOLDS)
 
 
 class Ratio(Protocol):
     """A ratio of densities as a function of features."""
 
-    def log_ratio(self, columns: Mapping[str, AnyArray]) -> FloatArray:
+    def log_ratio(self, columns: Mapping[str, FeatureArray]) -> FloatArray:
         """Return its logarithm, ``(n_events,)``."""
 
     def shifted(self, constant: float) -> Self:
@@ -37,9 +46,9 @@ class Purified:
     """
 
     where: str
-    simulated: Mapping[str, AnyArray]
-    data: Mapping[str, AnyArray]
-    others: Mapping[str, AnyArray]
+    simulated: Mapping[str, FeatureArray]
+    data: Mapping[str, FeatureArray]
+    others: Mapping[str, FeatureArray]
     weights: FloatArray
     weights_of_data: FloatArray
     weights_of_others: FloatArray
@@ -51,9 +60,7 @@ class Purified:
 
     def of_folds(self, folds: BoolArray) -> Self:
         """Return the events of the folds that are true, ``(n_folds,)``."""
-        rows, of_data, of_others = (
-            folds[which] for which in (self.folds, self.folds_of_data, self.folds_of_others)
-        )
+        rows, of_data, of_others = (folds[which] for which in (self.folds, self.folds_of_data, self.folds_of_others))
         return replace(
             self,
             simulated={name: column[rows] for name, column in self.simulated.items()},

@@ -5,15 +5,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cascadebdt.arrays import BoolArray, FloatArray, IntArray
+from cascadebdt.arrays import BoolArray, FeatureArray, FloatArray, IntArray
 from cascadebdt.cascade import Scores
-from cascadebdt.config import NOMINAL, SystematicConfig, WeightSystematic
+from cascadebdt.config import NOMINAL, Config, SystematicConfig, WeightSystematic
 from cascadebdt.corrections.additive import Additive
 from cascadebdt.corrections.boosted import Boosted
 from cascadebdt.corrections.closure import Closure
-from cascadebdt.corrections.purified import Ratio
+from cascadebdt.corrections.purified import Ratio, folds_of
 from cascadebdt.events import Events
-from cascadebdt.events.folds import fold_of
 from cascadebdt.records import Record, Table
 
 LARGEST = 3.0
@@ -69,15 +68,15 @@ class Correction(Record):
 
     def log_weights(self, events: Events, rows: BoolArray) -> FloatArray:
         """Return the logarithms of the weights of some events, ``(n_rows,)``, each by models that never saw it."""
-        return self.log_ratio_of(self._columns(events, rows), fold_of(events.event_id[rows], len(self.bins)))
+        return self.log_ratio_of(self._columns(events, rows), folds_of(events.event_id[rows]))
 
-    def log_ratio_of(self, columns: Mapping[str, FloatArray], folds: IntArray) -> FloatArray:
+    def log_ratio_of(self, columns: Mapping[str, FeatureArray], folds: IntArray) -> FloatArray:
         """Return the logarithms of the weights of events of these folds, ``(n_events,)``."""
         return _out_of_fold(self.ratios, columns, folds)
 
     def changes(self, events: Events, rows: BoolArray, scores: Scores) -> Iterator[FloatArray]:
         """Yield the change of the logarithms by one standard deviation of each parameter, ``(n_rows,)``."""
-        columns, folds = self._columns(events, rows), fold_of(events.event_id[rows], len(self.bins))
+        columns, folds = self._columns(events, rows), folds_of(events.event_id[rows])
         for direction in self.directions:
             yield direction.log_ratio(columns)
         own = self.log_ratio_of(columns, folds)
@@ -85,11 +84,11 @@ class Correction(Record):
         outside = scores.region[rows] != scores.regions.index(self.region)
         yield self.extrapolation * own * outside
 
-    def _columns(self, events: Events, rows: BoolArray) -> dict[str, FloatArray]:
-        return {name: np.asarray(events.columns[name][rows], np.float64) for name in self.variables}
+    def _columns(self, events: Events, rows: BoolArray) -> dict[str, FeatureArray]:
+        return {name: events.columns[name][rows] for name in self.variables}
 
 
-def _out_of_fold(ratios: tuple[Ratio, ...], columns: Mapping[str, FloatArray], folds: IntArray) -> FloatArray:
+def _out_of_fold(ratios: tuple[Ratio, ...], columns: Mapping[str, FeatureArray], folds: IntArray) -> FloatArray:
     """Return the ratio of each event by the fold that was learnt without it."""
     result = np.zeros(len(folds))
     for fold, ratio in enumerate(ratios):
@@ -111,7 +110,10 @@ class Corrections(Table):
     processes: dict[str, Correction]
 
     def applied(self, events: Events, scores: Scores, *, with_variations: bool = True) -> Events:
-        """Return the events with corrected weights, and with a weight variation per side of each parameter."""
+        """Return the events with corrected weights, and with a weight variation per side of each parameter.
+
+        Events of kinematic variations and of alternative samples are weighted by their own features.
+        """
         factors, changes = np.ones(len(events)), {}
         for name, correction in self.processes.items():
             rows = events.of_process(name)
@@ -126,6 +128,10 @@ class Corrections(Table):
         weights = {name: weight * factors for name, weight in events.weights.items()}
         own = {name: weights[NOMINAL] * change for name, change in changes.items()}
         return replace(events, weights=weights | own)
+
+    def added_to(self, config: Config) -> Config:
+        """Return the configuration with the uncertainties of the corrections among its systematics."""
+        return config.model_copy(update={"systematics": (*config.systematics, *self.systematics)})
 
     @property
     def systematics(self) -> tuple[SystematicConfig, ...]:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cascadebdt import features, training
+from cascadebdt import corrections, features, training
 from cascadebdt.cascade import BLINDED, Cascade, Scores
-from cascadebdt.config import Config
+from cascadebdt.config import NOMINAL, Config
 from cascadebdt.config.region_names import SIGNAL_REGION, is_validation
+from cascadebdt.corrections import Corrections, normalisation
 from cascadebdt.errors import InputError
 from cascadebdt.events import Events
 from cascadebdt.events.loading import require_trainable
@@ -115,6 +116,8 @@ def apply(config: Config, products: Products, events: Events, cascade: Cascade, 
     events = cascade.unseen(events)
     require_alive(data_ranges(events, cascade.features), cascade.repetition)
     scores = cascade.score(events, unblind=bool(config.fit.unblind), jobs=jobs)
+    learnt = learn_corrections(config, events, scores)
+    events = learnt.applied(events, scores)
     applied = Applied(
         histograms=Histograms(
             without(yields.fill(events, scores, config.regions), cascade.empty_regions),
@@ -129,9 +132,19 @@ def apply(config: Config, products: Products, events: Events, cascade: Cascade, 
             has_holdout=bool(cascade.cuts),
         ),
         manifest=Manifest.of(config, events),
+        corrections=learnt,
     )
     applied.write(products)
     return applied
+
+
+def learn_corrections(config: Config, events: Events, scores: Scores) -> Corrections:
+    """Learn the weights that a configuration asks for from the data of control regions."""
+    if not config.corrections:
+        return Corrections({})
+    plain = replace(events, weights={NOMINAL: events.weights[NOMINAL]})
+    normalisations = normalisation.fit(yields.fill(plain, scores, config.regions), config.fit.free)
+    return corrections.learn(events, scores, config.corrections, normalisations, seed=config.seed)
 
 
 def without(filled: Yields, regions: Sequence[str]) -> Yields:
@@ -166,7 +179,7 @@ def fit(config: Config, products: Products, applied: Applied | None = None) -> I
 
     applied = applied or Applied.read(products)
     yields_of_regions = applied.histograms.regions
-    everything = workspace.build(yields_of_regions, config, with_validation=True)
+    everything = workspace.build(yields_of_regions, applied.corrections.added_to(config), with_validation=True)
     model = inference.conditioned(everything.fitted())
     answers = fit_workspace(model)
     regions = _region_summaries(yields_of_regions, config)

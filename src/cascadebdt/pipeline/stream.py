@@ -11,6 +11,7 @@ from cascadebdt import ntuple
 from cascadebdt.arrays import FloatArray
 from cascadebdt.cascade import Cascade, Scores
 from cascadebdt.config import Config, SampleConfig, SampleSystematic
+from cascadebdt.corrections import Corrections
 from cascadebdt.errors import ConfigError, InputError, did_you_mean
 from cascadebdt.events import Events
 from cascadebdt.events.loading import stream
@@ -23,7 +24,7 @@ from cascadebdt.histograms.yields import Histogram
 from cascadebdt.pipeline.steps import visible_cutflow, without
 from cascadebdt.products import Products
 from cascadebdt.products.cutflow import CutflowTable
-from cascadebdt.products.results import Filled
+from cascadebdt.products.results import Filled, read_corrections
 from cascadebdt.products.scores import ScoreFiles
 from cascadebdt.progress import Progress, silent
 from cascadebdt.training.inputs import Range, data_ranges, require_alive
@@ -67,19 +68,21 @@ def apply_files(
     Raises
     ------
     InputError
-        If a file belongs to no sample, or if a feature has one value in all data, but not in training.
+        If a file belongs to no sample, if a feature has one value in all data, but not in training, or if corrections
+        are asked for and no earlier `apply` to the whole analysis has learnt them.
     ConfigError
         If the bins of a region are neither configured nor known from an earlier `apply`.
     """
     samples = _samples(config, request)
     total = _Totals(config, cascade, _edges(config, cascade, request.reference))
+    corrections = _corrections(config, request.reference)
     nominal = [sample.name for sample in samples if isinstance(sample, SampleConfig)]
     paths = {name: products.scores(name) for name in nominal if request.scores}
     with ScoreFiles(paths, config.pass_through) as files:
         for name, events in stream(config, samples, jobs=jobs, progress=progress):
             events = cascade.unseen(events)
             scores = cascade.score(events, unblind=bool(config.fit.unblind))
-            total.add(events, scores)
+            total.add(corrections.applied(events, scores), scores)
             files.append(name, events, scores)
         require_alive(total.ranges, cascade.repetition)
     processes = {sample.name: sample.process for sample in config.samples}
@@ -159,6 +162,18 @@ def _matches(directory: Path, pattern: str) -> list[str]:
         return list(ntuple.find([pattern], directory=directory))
     except InputError:  # the other samples need not be here
         return []
+
+
+def _corrections(config: Config, reference: Path) -> Corrections:
+    """Return what the whole analysis has learnt: chosen files alone have no data to learn from."""
+    corrections = read_corrections(Products(reference))
+    for one in config.corrections:
+        if one.process not in corrections.processes:
+            raise InputError(
+                f"{reference / 'corrections.json'}: no correction of '{one.process}', which is learnt from all events "
+                "at once; run 'cascadebdt apply' without --files first"
+            )
+    return corrections
 
 
 def _edges(config: Config, cascade: Cascade, reference: Path) -> dict[str, FloatArray]:
