@@ -6,6 +6,7 @@ Examples
 >>> png, pdf = cb.plots.save(figure, "plots/regions")
 """
 
+from cascadebdt.plots.corrections import corrections
 from cascadebdt.plots.fitted import fitted
 from cascadebdt.plots.inference import fit
 from cascadebdt.plots.profiles import correlations, scan
@@ -18,6 +19,7 @@ from cascadebdt.plots.validation import validation
 from cascadebdt.plots.yields import region, regions
 
 __all__ = [
+    "corrections",
     "correlations",
     "fit",
     "fitted",
