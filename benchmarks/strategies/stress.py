@@ -1,10 +1,9 @@
 """Unmodelled mismodelling: what it does to the signal strength, and what corrections from purified data do about it.
 
-`python benchmarks/strategies/stress.py [--cascade FOLDER] [--corrections FILE] [--noise] [--output FILE]`
+`python benchmarks/strategies/stress.py [--cascade FOLDER] [--corrections FILE] [--output FILE]`
 
 Each background in turn is tilted by +-20 % along one of ten variables, its yield kept: 60 true worlds that no nuisance
-parameter knows. The data are the tilted expectation (mu = 0), or with `--noise` Poisson fluctuations of it; they are
-fitted with the nominal simulation. The spurious signal is the fitted mu less that of the nominal world, in units of its
+parameter knows. The data are the tilted expectation (mu = 0), fitted with the nominal simulation. The spurious signal is the fitted mu less that of the nominal world, in units of its
 uncertainty in the nominal world without corrections. Corrections are learnt anew from the data of every world, by the
 code that a run uses; FILE is YAML like the part `corrections` of a configuration.
 """
@@ -161,14 +160,11 @@ def main() -> None:
     parser.add_argument("--config", type=Path, default=ROOT / "configs" / "wh_dark_photon.yaml")
     parser.add_argument("--cascade", type=Path, help="folder of a cascade trained with the configuration")
     parser.add_argument("--corrections", type=Path, default=Path(__file__).with_name("corrections.yaml"))
-    parser.add_argument("--noise", action="store_true", help="let the data fluctuate")
     parser.add_argument("--output", type=Path, default=Path("stress.json"))
     options = parser.parse_args()
     analysis = analysis_of(configuration.load(options.config), options.cascade)
     corrections = tuple(map(CorrectionConfig.model_validate, yaml.safe_load(options.corrections.read_text())))
     true = worlds(analysis.events, analysis.config.cascade.signal)
-    if options.noise:
-        true = {name: np.random.default_rng(7).poisson(np.maximum(rate, 0)) * 1.0 for name, rate in true.items()}
     result: dict[str, dict[str, float]] = {}
     sigma = 0.0
     for row, chosen in {"nominal simulation": (), "corrected": corrections}.items():

@@ -24,11 +24,13 @@ class Filled:
     histograms : of regions and of scores
     migrations : of events between regions
     cutflow : what the cuts left
+    manifest : what it was made from
     """
 
     histograms: Histograms
     migrations: MigrationTable
     cutflow: CutflowTable
+    manifest: Manifest
 
     def write(self, products: Products) -> None:
         """Write the products of `apply`."""
@@ -44,14 +46,12 @@ class Applied(Filled):
 
     Attributes
     ----------
-    histograms, migrations : as for `Filled`
+    histograms, migrations, manifest : as for `Filled`
     cutflow : what the cuts and the stages left
-    manifest : what it was made from
     corrections : weights of simulated processes that were learnt from data, and are in the histograms
     """
 
     cutflow: CutflowReport
-    manifest: Manifest
     corrections: Corrections = field(default_factory=lambda: Corrections({}))
 
     def write(self, products: Products) -> None:
@@ -82,9 +82,9 @@ class Applied(Filled):
 
 def read_corrections(products: Products) -> Corrections:
     """Read the corrections of a whole analysis, none where it has none."""
-    return (
-        products.read(Corrections, "corrections", made_by="apply") if products.has("corrections") else Corrections({})
-    )
+    if not products.has("corrections"):
+        return Corrections({})
+    return products.read(Corrections, "corrections", made_by="apply")
 
 
 def _manifest(products: Products) -> Manifest:
