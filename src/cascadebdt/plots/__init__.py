@@ -7,6 +7,7 @@ Examples
 """
 
 from cascadebdt.plots.breakdown import breakdown
+from cascadebdt.plots.corrections import corrections
 from cascadebdt.plots.exclusion import exclusion
 from cascadebdt.plots.fitted import fitted
 from cascadebdt.plots.inference import fit
@@ -23,6 +24,7 @@ from cascadebdt.plots.yields import region, regions
 
 __all__ = [
     "breakdown",
+    "corrections",
     "correlations",
     "exclusion",
     "fit",

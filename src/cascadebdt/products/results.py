@@ -1,7 +1,8 @@
 """What the steps make, as values: in memory where one step follows another, on disk where it follows later."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from cascadebdt.corrections import Corrections
 from cascadebdt.errors import InputError
 from cascadebdt.histograms.contents import Histograms, YieldTable
 from cascadebdt.histograms.migration import MigrationTable
@@ -48,9 +49,19 @@ class Applied(Filled):
     ----------
     histograms, migrations, manifest : as for `Filled`
     cutflow : what the cuts and the stages left
+    corrections : weights of simulated processes that were learnt from data, and are in the histograms
     """
 
     cutflow: CutflowReport
+    corrections: Corrections = field(default_factory=lambda: Corrections({}))
+
+    def write(self, products: Products) -> None:
+        """Write the products of `apply`, and remove the corrections that an earlier one made."""
+        super().write(products)
+        if self.corrections.processes:
+            products.write("corrections", self.corrections)
+        else:
+            products.discard("corrections")
 
     @classmethod
     def read(cls, products: Products) -> "Applied":
@@ -66,7 +77,15 @@ class Applied(Filled):
             products.read(MigrationTable, "migration", made_by="apply"),
             products.read(CutflowReport, "cutflow", made_by="apply"),
             _manifest(products),
+            read_corrections(products),
         )
+
+
+def read_corrections(products: Products) -> Corrections:
+    """Read the corrections of a whole analysis, none where it has none."""
+    if not products.has("corrections"):
+        return Corrections({})
+    return products.read(Corrections, "corrections", made_by="apply")
 
 
 def _manifest(products: Products) -> Manifest:
