@@ -1,25 +1,21 @@
 """The steps of the chain: each takes values, returns values and writes its products."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from cascadebdt import training
-from cascadebdt.cascade import BLINDED, Cascade, Scores
+from cascadebdt.cascade import Cascade
 from cascadebdt.config import Config
 from cascadebdt.config.region_names import SIGNAL_REGION, is_validation
 from cascadebdt.config.systematics import groups
-from cascadebdt.events import Events
+from cascadebdt.events import Events, StoredEvents
 from cascadebdt.events.loading import require_trainable
-from cascadebdt.events.selection import Cutflow
-from cascadebdt.histograms import contents, migration, yields
-from cascadebdt.histograms.contents import Histograms, RegionSummary
-from cascadebdt.histograms.migration import MigrationTable
+from cascadebdt.histograms import contents
+from cascadebdt.histograms.contents import RegionSummary
 from cascadebdt.histograms.yields import Yields
+from cascadebdt.pipeline import filling
 from cascadebdt.pipeline.provenance import provenance, remarks
 from cascadebdt.products import Products
 from cascadebdt.products.cutflow import CutflowReport
@@ -27,7 +23,6 @@ from cascadebdt.products.manifest import Manifest
 from cascadebdt.products.results import Applied, Inferred
 from cascadebdt.products.summary import Summary
 from cascadebdt.progress import Progress, silent
-from cascadebdt.training.inputs import data_ranges, require_alive
 from cascadebdt.training.kept import NOTHING, Kept
 
 if TYPE_CHECKING:
@@ -57,7 +52,9 @@ def train(
     return cascade
 
 
-def apply(config: Config, products: Products, events: Events, cascade: Cascade, *, jobs: int = 1) -> Applied:
+def apply(
+    config: Config, products: Products, events: Events | StoredEvents, cascade: Cascade, *, jobs: int = 1
+) -> Applied:
     """Score the events; fill the regions and count what the cuts left.
 
     Simulation that took part in training where there is a holdout is left out, and accounted for.
@@ -67,43 +64,28 @@ def apply(config: Config, products: Products, events: Events, cascade: Cascade, 
     InputError
         If a feature has one value in all data, but not in the simulation that trained.
     """
-    events = cascade.unseen(events)
-    require_alive(data_ranges(events, cascade.features), cascade.repetition)
-    scores = cascade.score(events, unblind=bool(config.fit.unblind), jobs=jobs)
+    totals = filling.fill(events, cascade, config, jobs=jobs)
+    account = events if isinstance(events, Events) else events.account
     applied = Applied(
-        histograms=Histograms(
-            without(yields.fill(events, scores, config.regions), cascade.empty_regions),
-            contents.score_histograms(events, scores),
-        ),
-        migrations=MigrationTable(migration.table(events, scores, config.systematics)),
+        histograms=totals.histograms,
+        migrations=totals.migrations,
         cutflow=CutflowReport.of_analysis(
-            visible_cutflow(events, scores),
-            events,
-            contents.flow(events, scores),
+            totals.visible,
+            account,
+            totals.flow,
             processes={sample.name: sample.process for sample in config.samples},
             has_holdout=bool(cascade.cuts),
         ),
-        manifest=Manifest.of(config, events, warnings=remarks(cascade, config)),
+        manifest=Manifest.of(
+            config,
+            account,
+            missing=totals.missing,
+            used_in_training=totals.cutflow.used_in_training,
+            warnings=remarks(cascade, config),
+        ),
     )
     applied.write(products)
     return applied
-
-
-def without(filled: Yields, regions: Sequence[str]) -> Yields:
-    """Return the yields without some regions."""
-    return {name: histogram for name, histogram in filled.items() if name not in regions}
-
-
-def visible_cutflow(events: Events, scores: Scores) -> Cutflow:
-    """Return the cutflow without the data of the signal region that were dropped while blind.
-
-    Otherwise the selected data less the data of the control regions would tell how many there are.
-    """
-    cutflow = events.cutflow
-    hidden = (scores.region == BLINDED) & events.is_nominal
-    for code in np.unique(events.sample[hidden]):
-        cutflow = cutflow.without(events.samples[code], int((hidden & (events.sample == code)).sum()))
-    return cutflow
 
 
 def fit(config: Config, products: Products, applied: Applied | None = None) -> Inferred:

@@ -37,9 +37,9 @@ class Products:
         return self.directory / "cascade"
 
     @property
-    def training(self) -> Path:
-        """The features of the events that train, where they do not stay in memory."""
-        return self.directory / "training.root"
+    def selected(self) -> Path:
+        """The selected events while a step needs them, where they do not stay in memory."""
+        return self.directory / "selected"
 
     @property
     def applied(self) -> "Products":
