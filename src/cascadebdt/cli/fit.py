@@ -6,7 +6,9 @@ import click
 
 from cascadebdt.cli.answers import changed, headline, projected
 from cascadebdt.cli.choices import Choices, about_a_workspace, destination, named, question
-from cascadebdt.cli.job import Job, Options, common, log_to_stderr
+from cascadebdt.cli.job import Job, Options, common, log_to_stderr, show_progress
+from cascadebdt.progress import silent
+from cascadebdt.resources import available_cpus
 
 if TYPE_CHECKING:
     from cascadebdt.pipeline.fits import Question
@@ -51,7 +53,15 @@ def _fit_file(options: Options, asked: "Question", *, is_projection: bool) -> No
     if is_projection:
         text = projected(project_file(path, products, asked))
     else:
-        text = headline(fit_file(path, products, asked))
+        text = headline(
+            fit_file(
+                path,
+                products,
+                asked,
+                jobs=options["jobs"] or available_cpus(),
+                progress=silent if options["quiet"] else show_progress,
+            )
+        )
     if not options["quiet"]:
         click.echo("\n".join([*changed(asked.changes()), text]))
         click.echo(f"wrote {products.directory}")

@@ -18,6 +18,7 @@ from cascadebdt.plots.purity import purity
 from cascadebdt.plots.quality import quality
 from cascadebdt.plots.ranking import ranking
 from cascadebdt.plots.style import save
+from cascadebdt.plots.toys import toy_limit
 from cascadebdt.plots.training import flow, scores
 from cascadebdt.plots.validation import validation
 from cascadebdt.plots.yields import region, regions
@@ -40,5 +41,6 @@ __all__ = [
     "save",
     "scan",
     "scores",
+    "toy_limit",
     "validation",
 ]
