@@ -9,6 +9,10 @@ import click
 if TYPE_CHECKING:
     from cascadebdt.pipeline.fits import Question
 
+MASS = "120"
+MODELS = (".json", ".txt")
+"""How the names of workspaces and of data cards end."""
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -73,6 +77,8 @@ class Choices(TypedDict):
     """Values of the options that `about_a_workspace` adds."""
 
     patch: str | None
+    all: bool
+    mass: str
     measurement: str | None
     poi: str | None
     blind: tuple[str, ...]
@@ -92,6 +98,8 @@ def about_a_workspace(function: F) -> F:
     for decorate in reversed(
         (
             click.option("--patch", metavar="FILE[:NAME]", help="JSON patch, or one of a patch set, to apply to it."),
+            click.option("--all", is_flag=True, help="With --patch, fit all patches of the set: a table and a figure."),
+            click.option("--mass", default=MASS, show_default=True, help="Takes the place of $MASS in a data card."),
             click.option("--measurement", help="Measurement of the workspace [the first]."),
             click.option("--poi", help="Parameter of interest, any of the model [that of the measurement]."),
             click.option("--blind", multiple=True, metavar="REGION", help="Do not look at these data."),
@@ -150,7 +158,7 @@ def about_a_workspace(function: F) -> F:
 def named(choices: Choices) -> list[str]:
     """Return the options that were given."""
     given = {name: value for name, value in choices.items() if value not in (None, (), False)}
-    return [f"--{name}" for name, value in given.items() if (name, value) != ("cl", 0.95)]
+    return [f"--{name}" for name, value in given.items() if (name, value) not in (("cl", 0.95), ("mass", MASS))]
 
 
 def question(choices: Choices) -> "Question":
@@ -159,6 +167,7 @@ def question(choices: Choices) -> "Question":
 
     return Question(
         patch=choices["patch"],
+        mass=choices["mass"],
         measurement=choices["measurement"],
         poi=choices["poi"],
         blind=choices["blind"],

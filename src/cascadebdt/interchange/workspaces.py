@@ -126,8 +126,9 @@ class PatchSet:
         if not isinstance(content, Mapping) or not isinstance(content.get("patches"), list):
             raise InputError(f"{path}: neither a JSON patch, which is a list, nor a patch set")
         about = {str(item.get("metadata", {}).get("name")): item for item in content["patches"]}
-        labels = tuple(str(label) for label in content.get("metadata", {}).get("labels", ()))
         values = {name: tuple(item.get("metadata", {}).get("values", ())) for name, item in about.items()}
+        unnamed = [f"value_{number}" for number in range(1, len(next(iter(values.values()), ())) + 1)]
+        labels = tuple(str(label) for label in content.get("metadata", {}).get("labels", unnamed))
         if wrong := [name for name, numbers in values.items() if len(numbers) != len(labels)]:
             raise InputError(f"{path}: patch '{wrong[0]}' has {len(values[wrong[0]])} values for {len(labels)} labels")
         return cls(path, labels, values, {name: item.get("patch") for name, item in about.items()})

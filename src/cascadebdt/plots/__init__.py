@@ -7,7 +7,7 @@ Examples
 """
 
 from cascadebdt.plots.breakdown import breakdown
-from cascadebdt.plots.exclusion import exclusion
+from cascadebdt.plots.exclusion import ExclusionPoint, exclusion
 from cascadebdt.plots.fitted import fitted
 from cascadebdt.plots.inference import fit
 from cascadebdt.plots.predicted import predicted
@@ -22,6 +22,7 @@ from cascadebdt.plots.validation import validation
 from cascadebdt.plots.yields import region, regions
 
 __all__ = [
+    "ExclusionPoint",
     "breakdown",
     "correlations",
     "exclusion",
