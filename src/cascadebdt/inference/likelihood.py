@@ -177,9 +177,12 @@ class Objective:
         """Return the deviance, +inf where the data are impossible."""
         return self.value_and_gradient(theta)[0]
 
-    def hessian(self, theta: FloatArray) -> FloatArray:
-        """Return the second derivatives of -2 ln L, (n_parameters, n_parameters)."""
-        return np.asarray(histfactory.hessian(theta, self.data, self.weights, self.likelihood.cells))
+    def hessian(self, theta: FloatArray, *, linear: bool = False) -> FloatArray:
+        """Return the second derivatives of -2 ln L, (n_parameters, n_parameters).
+
+        With `linear`, rates are taken as linear in the parameters (Gauss-Newton), so that no direction bends down.
+        """
+        return np.asarray(histfactory.hessian(theta, self.data, self.weights, self.likelihood.cells, linear))
 
     def rounding(self, value: float) -> float:
         """Return how far rounding of the rates moves a deviance of this size.

@@ -16,7 +16,7 @@ from cascadebdt.errors import FitError
 from cascadebdt.inference.blinding import Target, prepare
 from cascadebdt.inference.likelihood import Objective
 from cascadebdt.inference.minimise import ImpossibleError, Minimum
-from cascadebdt.inference.profile import Profile, crossing
+from cascadebdt.inference.profile import ALIKE, ON_THE_WAY, Profile, crossing
 from cascadebdt.inference.search import global_minimum
 from cascadebdt.inference.threads import on_one_thread
 from cascadebdt.inference.uncertainty import standard_deviation
@@ -160,7 +160,7 @@ def limit(workspace: Mapping[str, Any], *, level: float = 0.05) -> LimitResult:
     asimov, background = target.without_signal
     poi = target.likelihood.poi
     sigma = _scale(asimov, background, poi)
-    profile = Profile(asimov, poi, background)
+    profile = Profile(asimov, poi, background, alike=ON_THE_WAY)
     expected = _expected(profile, sigma, level)
     observed = None if target.is_blind else _observed(target, profile, sigma, level)
     return LimitResult(level, expected, observed)
@@ -200,32 +200,39 @@ def _expected(profile: Profile, sigma: float, level: float) -> tuple[float, floa
             return float(np.sqrt(profile(mu))) - goal
 
         start = limits[-1] if limits else 0.0
-        confirmed = (profile,) if shift == 0 else ()
-        limits.append(_solved(distance, profiles=confirmed, start=start, step=sigma * goal - start, sigma=sigma))
+        step = sigma * goal - start
+        limits.append(_solved(distance, (profile,), start=start, step=step, sigma=sigma, is_confirmed=shift == 0))
     low, lower, median, higher, high = limits
     return low, lower, median, higher, high
 
 
 def _solved(
-    function: Callable[[float], float], *, profiles: tuple[Profile, ...], start: float, step: float, sigma: float
+    function: Callable[[float], float],
+    profiles: tuple[Profile, ...],
+    *,
+    start: float,
+    step: float,
+    sigma: float,
+    is_confirmed: bool = True,
 ) -> float:
-    """Return the zero above `start` of an increasing function of profiles, confirmed by both minimisers."""
+    """Return the zero above `start` of an increasing function of profiles, settled and confirmed by both minimisers."""
     for _ in range(3):
         mu = crossing(function, start=start, step=max(step, 0.1 * sigma), bound=LARGEST * sigma)
         if mu == LARGEST * sigma:
             raise FitError(f"limit: the data do not limit the signal strength, sought up to {mu:.3g}")
-        confirmed = [profile.is_confirmed(mu) for profile in profiles]
-        if all(confirmed):
+        settled = [profile.is_settled(mu) for profile in profiles]
+        if all(settled) and not (is_confirmed and [profile for profile in profiles if not profile.is_confirmed(mu)]):
             return mu
     raise FitError(f"limit: the minimisers do not settle at a signal strength of {mu:.4g}")
 
 
-def _of_data(target: Target) -> tuple[Profile, float]:
+def _of_data(target: Target, *, alike: float = ALIKE) -> tuple[Profile, float]:
     """Return the profile of the data that q-tilde is made of, and the best signal strength."""
     best = target.best
     mu_hat = float(best.theta[target.likelihood.poi])
     # q-tilde compares with mu = 0 where the best fit is negative.
-    return Profile(target.everything, target.likelihood.poi, best if mu_hat > 0 else target.background), mu_hat
+    start = best if mu_hat > 0 else target.background
+    return Profile(target.everything, target.likelihood.poi, start, alike=alike), mu_hat
 
 
 @on_one_thread
@@ -282,14 +289,14 @@ def _confirmed(profile: Profile, mu: float) -> float:
 
 def _observed(target: Target, asimov: Profile, sigma: float, level: float) -> float:
     """Return the observed limit."""
-    profile, mu_hat = _of_data(target)
+    profile, mu_hat = _of_data(target, alike=ON_THE_WAY)
 
     def undercoverage(mu: float) -> float:
         q = profile(mu) if mu > mu_hat else 0.0
         return float(np.log(level)) - log_cls(q, asimov(mu))
 
     step = max(mu_hat, 0.0) + 2 * sigma
-    return _solved(undercoverage, profiles=(profile, asimov), start=0.0, step=step, sigma=sigma)
+    return _solved(undercoverage, (profile, asimov), start=0.0, step=step, sigma=sigma)
 
 
 def log_cls(q: float, q_asimov: float) -> float:

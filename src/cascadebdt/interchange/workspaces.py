@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,15 +85,25 @@ def load(path: Path, *, measurement: str | None = None, mass: str = card_model.M
 def _json(path: Path) -> Any:
     """Read a JSON file."""
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_without_repetition)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a readable text file ({error})") from None
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # a number may have too many digits, too
         raise InputError(f"{path}: not valid JSON, {error}") from None
     except RecursionError:
         raise InputError(f"{path}: nested too deeply for a workspace or a patch") from None
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; one that says two things of one key, of which readers take either, is refused."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {json.dumps(repeated)} appears twice in one object")
+    return content
 
 
 @dataclass(frozen=True)
@@ -125,13 +135,13 @@ class PatchSet:
         content = _json(path)
         if not isinstance(content, Mapping) or not isinstance(content.get("patches"), list):
             raise InputError(f"{path}: neither a JSON patch, which is a list, nor a patch set")
-        about = {str(item.get("metadata", {}).get("name")): item for item in content["patches"]}
-        values = {name: tuple(item.get("metadata", {}).get("values", ())) for name, item in about.items()}
+        about = _named(content["patches"], path)
+        values = {name: tuple(_listed(item["metadata"], "values")) for name, item in about.items()}
         unnamed = [f"value_{number}" for number in range(1, len(next(iter(values.values()), ())) + 1)]
-        labels = tuple(str(label) for label in content.get("metadata", {}).get("labels", unnamed))
+        labels = tuple(map(str, _listed(content.get("metadata"), "labels") or unnamed))
         if wrong := [name for name, numbers in values.items() if len(numbers) != len(labels)]:
             raise InputError(f"{path}: patch '{wrong[0]}' has {len(values[wrong[0]])} values for {len(labels)} labels")
-        return cls(path, labels, values, {name: item.get("patch") for name, item in about.items()})
+        return cls(path, labels, values, {name: item["patch"] for name, item in about.items()})
 
     def find(self, name: str | None) -> Any:
         """Return the operations of a patch.
@@ -169,6 +179,26 @@ def patched(content: Json, operations: Any, path: Path) -> dict[str, Any]:
     return result
 
 
+def _listed(content: Any, name: str) -> Sequence[Any]:
+    """Return a list in an object, empty if it is not there."""
+    values = content.get(name) if isinstance(content, Mapping) else None
+    return values if isinstance(values, list) else ()
+
+
+def _named(patches: list[Any], path: Path) -> dict[str, Json]:
+    """Return the patches of a set by name."""
+    found: dict[str, Json] = {}
+    for number, item in enumerate(patches):
+        metadata = item.get("metadata") if isinstance(item, Mapping) else None
+        name = metadata.get("name") if isinstance(metadata, Mapping) else None
+        if not isinstance(name, str) or not isinstance(item.get("patch"), list):
+            raise InputError(f"{path}: patches[{number}]: expected an object with a 'patch' and 'metadata' with a name")
+        if name in found:
+            raise InputError(f"{path}: patches[{number}]: the name '{name}' appears twice")
+        found[name] = item
+    return found
+
+
 def _measured(content: dict[str, Any], path: Path, name: str | None, poi: str | None) -> dict[str, Any]:
     """Put the chosen measurement first, with the chosen parameter of interest."""
     if name is None and poi is None:
@@ -196,7 +226,9 @@ def _check(content: dict[str, Any], path: Path) -> None:
     except FitError as error:
         raise InputError(f"{path}: {error}") from None
     except pyhf.exceptions.InvalidSpecification as error:
-        raise InputError(f"{path}: not valid against the HistFactory schema, {' '.join(str(error).split())}") from None
+        # The message goes on with the content itself.
+        message, _, _ = " ".join(str(error).split()).partition(" Instance: ")
+        raise InputError(f"{path}: not valid against the HistFactory schema, {message}") from None
 
 
 def _require_data(workspace: Workspace, path: Path) -> None:
