@@ -51,7 +51,7 @@ def test_products_and_figures_are_written_and_the_headline_is_said(fitted: tuple
     assert {path.stem for path in folder.glob("*.json")} == names
     assert {path.name for path in (folder / "plots").iterdir()} == {
         f"{name}.{suffix}"
-        for name in ("fit", "ranking", "breakdown", "correlations", "scan")
+        for name in ("fit", "ranking", "breakdown", "correlations", "scan", "regions_prefit", "regions_postfit")
         for suffix in ("png", "pdf")
     }
     expected = inference.limit(model())

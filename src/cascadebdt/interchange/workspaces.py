@@ -136,9 +136,9 @@ class PatchSet:
         if not isinstance(content, Mapping) or not isinstance(content.get("patches"), list):
             raise InputError(f"{path}: neither a JSON patch, which is a list, nor a patch set")
         about = _named(content["patches"], path)
-        metadata = content.get("metadata")
-        labels = tuple(map(str, _listed(metadata, "labels")))
         values = {name: tuple(_listed(item["metadata"], "values")) for name, item in about.items()}
+        unnamed = [f"value_{number}" for number in range(1, len(next(iter(values.values()), ())) + 1)]
+        labels = tuple(map(str, _listed(content.get("metadata"), "labels") or unnamed))
         if wrong := [name for name, numbers in values.items() if len(numbers) != len(labels)]:
             raise InputError(f"{path}: patch '{wrong[0]}' has {len(values[wrong[0]])} values for {len(labels)} labels")
         return cls(path, labels, values, {name: item["patch"] for name, item in about.items()})

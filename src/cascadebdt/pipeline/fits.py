@@ -9,6 +9,7 @@ from cascadebdt import inference
 from cascadebdt.inference import Experiments, Limits, Lint, Projection
 from cascadebdt.inference.breakdown import Groups
 from cascadebdt.interchange import read_workspace
+from cascadebdt.interchange.card_model import MASS
 from cascadebdt.products import Products
 from cascadebdt.products.results import Answers, Contours
 from cascadebdt.products.summary import FileSummary
@@ -79,6 +80,7 @@ class Question:
     blind : regions whose data are not to be looked at
     fixed, bounds, regions, asimov : changes of the model and its data; see `inference.adjusted`
     asked : what besides a fit
+    mass : what takes the place of ``$MASS`` in a data card
     """
 
     patch: str | None = None
@@ -90,6 +92,7 @@ class Question:
     regions: tuple[str, ...] = ()
     asimov: Mapping[str, float] | None = None
     asked: Asked = Asked()
+    mass: str = MASS
 
     def changes(self) -> dict[str, Any]:
         """Return what makes the result another one than that of the file, for its summary."""
@@ -102,8 +105,9 @@ class Question:
             "bounds": {name: list(pair) for name, pair in self.bounds.items()},
             "regions": list(self.regions),
         }
+        mass = {} if self.mass == MASS else {"mass": self.mass}
         asimov = {} if self.asimov is None else {"asimov": dict(self.asimov)}
-        return {**{name: value for name, value in values.items() if value}, **asimov}
+        return {**{name: value for name, value in values.items() if value}, **mass, **asimov}
 
 
 def fit_file(
@@ -128,13 +132,7 @@ def fit_file(
     """
     from cascadebdt import plots
 
-    model = inference.adjusted(
-        _read(path, question),
-        fixed=question.fixed,
-        bounds=question.bounds,
-        regions=question.regions,
-        asimov=question.asimov,
-    )
+    model = adjusted(_read(path, question), question)
     asked = question.asked
     answers = fit_workspace(model, asked)
     if asked.toys:
@@ -151,7 +149,16 @@ def fit_file(
         plots.save(figure, products.plots / name)
     if answers.toys is not None and answers.toys.limit is not None:
         plots.save(plots.toy_limit(answers.toys.limit, answers.limits), products.plots / "toys")
+    for name, figure in plots.predicted(inference.predictions(model)):
+        plots.save(figure, products.plots / name)
     return answers
+
+
+def adjusted(model: Workspace, question: Question) -> Workspace:
+    """Return a workspace with the changes that a question asks for."""
+    return inference.adjusted(
+        model, fixed=question.fixed, bounds=question.bounds, regions=question.regions, asimov=question.asimov
+    )
 
 
 def project_file(path: Path, products: Products, question: Question) -> Projection:
@@ -177,5 +184,10 @@ def project_file(path: Path, products: Products, question: Question) -> Projecti
 def _read(path: Path, question: Question) -> Workspace:
     """Read a workspace, without what is blind in it."""
     return read_workspace(
-        path, patch=question.patch, measurement=question.measurement, poi=question.poi, blind=question.blind
+        path,
+        patch=question.patch,
+        measurement=question.measurement,
+        poi=question.poi,
+        blind=question.blind,
+        mass=question.mass,
     )

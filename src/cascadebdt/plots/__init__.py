@@ -8,7 +8,7 @@ Examples
 
 from cascadebdt.plots.breakdown import breakdown
 from cascadebdt.plots.corrections import corrections
-from cascadebdt.plots.exclusion import exclusion
+from cascadebdt.plots.exclusion import ExclusionPoint, exclusion
 from cascadebdt.plots.fitted import fitted
 from cascadebdt.plots.inference import fit
 from cascadebdt.plots.predicted import predicted
@@ -24,6 +24,7 @@ from cascadebdt.plots.validation import validation
 from cascadebdt.plots.yields import region, regions
 
 __all__ = [
+    "ExclusionPoint",
     "breakdown",
     "corrections",
     "correlations",
