@@ -49,7 +49,11 @@ def models() -> dict[str, dict[str, Any]]:
         "name": "b",
         "data": [40.0, 30.0, 20.0],
         "modifiers": [
-            {"name": "tilt", "type": "histosys", "data": {"hi_data": [42.0, 30.0, 18.0], "lo_data": [38.0, 30.0, 22.0]}},
+            {
+                "name": "tilt",
+                "type": "histosys",
+                "data": {"hi_data": [42.0, 30.0, 18.0], "lo_data": [38.0, 30.0, 22.0]},
+            },
             {"name": "stat", "type": "staterror", "data": [2.0, 1.5, 1.0]},
             free,
         ],
@@ -103,27 +107,34 @@ def changed(content: Json, rng: np.random.Generator) -> Json:
         del parent[key]
     elif kind == 1:
         parent[key] = VALUES[int(rng.integers(len(VALUES)))]
-    elif kind == 2 and isinstance(value, (int, float)):
-        parent[key] = value * float(rng.choice([-1.0, 0.0, 1e-3, 2.0, 1e3, 1e9]))
-    elif kind == 3 and isinstance(parent, list):
-        parent.insert(int(rng.integers(len(parent) + 1)), copy.deepcopy(value))
-    elif kind == 4 and isinstance(parent, dict):
-        parent[f"{key}x"] = parent.pop(key)
-    elif kind == 5:
-        other = known[int(rng.integers(len(known)))]
-        parent[key] = copy.deepcopy(at(content, other))
-    elif kind == 6:
+    elif kind == 2:
         parent[key] = [value]
-    elif kind in (9, 10, 11):
-        _rescale_a_number(content, rng)
-    elif kind == 7 and isinstance(parent, list):
-        rng.shuffle(parent)
+    elif kind == 3:
+        parent[key] = copy.deepcopy(at(content, known[int(rng.integers(len(known)))]))
+    elif kind == 4:
+        _copy_a_name(content, rng)
+    elif kind < 8:
+        _rearrange(parent, key, rng)
     else:
-        names = [other for other in known if other[-1] == "name"]
-        if names:
-            first, second = (names[int(rng.integers(len(names)))] for _ in range(2))
-            at(content, first[:-1])["name"] = at(content, second)
+        _rescale_a_number(content, rng)
     return content
+
+
+def _rearrange(parent: Json, key: Any, rng: np.random.Generator) -> None:
+    """Double an item of a list or mix the list, or give a value another key."""
+    if isinstance(parent, dict):
+        parent[f"{key}x"] = parent.pop(key)
+    elif rng.integers(2):
+        parent.insert(int(rng.integers(len(parent) + 1)), copy.deepcopy(parent[key]))
+    else:
+        rng.shuffle(parent)
+
+
+def _copy_a_name(content: Json, rng: np.random.Generator) -> None:
+    names = [place for place in places(content) if place[-1] == "name"]
+    if names:
+        first, second = (names[int(rng.integers(len(names)))] for _ in range(2))
+        at(content, first[:-1])["name"] = at(content, second)
 
 
 def _rescale_a_number(content: Json, rng: np.random.Generator) -> None:
@@ -222,7 +233,7 @@ def _as_pyhf_reads(path: Path, patch: str | None) -> Json:
 
 
 def _agrees(content: Json, fit: inference.FitResult) -> bool:
-    """Return whether pyhf finds no better fit than the package has; raises `TooLong` if there is none to compare with."""
+    """Return whether pyhf finds no better fit than the package; raises `TooLong` if there is none to compare with."""
     model, data = _pyhf_model(content)
     ours = np.array([fit.values[list(fit.parameters).index(name)] for name in _names(model)])
     if not np.isfinite(ours).all():
