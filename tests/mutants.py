@@ -18,7 +18,7 @@ from cascadebdt import features
 from cascadebdt.config import Config, ObjectConfig, load, parse
 from cascadebdt.errors import CascadeBDTError
 from cascadebdt.events import Events
-from cascadebdt.events.loading import stream
+from cascadebdt.events.loading import select_each
 
 CODECS: dict[str, Any] = {
     "uncompressed": None,
@@ -159,8 +159,9 @@ def bits(events: Events) -> bytes:
 
 def read(config: Config) -> bytes:
     """Select one sample of a configuration."""
-    chunks = [events for _, events in stream(config, config.samples[:1])]
-    return b"".join(map(bits, chunks))
+    chunks: list[bytes] = []
+    select_each(config, config.samples[:1], lambda _, events: chunks.append(bits(events)))
+    return b"".join(chunks)
 
 
 def outcome(action: Callable[[], bytes], expected: bytes, *, seconds: int = 20) -> tuple[str, str]:

@@ -230,7 +230,7 @@ def _asimov(model: Workspace) -> Workspace:
         }
         for channel in model["channels"]
     ]
-    return Workspace({**model, "observations": observations}, blind=(), notes=model.notes)
+    return Workspace({**model, "observations": observations}, notes=model.notes)
 
 
 def _without_simulation_statistics(model: Workspace) -> Workspace:
@@ -244,7 +244,7 @@ def _without_simulation_statistics(model: Workspace) -> Workspace:
         }
         for channel in model["channels"]
     ]
-    return Workspace({**model, "channels": channels}, blind=(), notes=model.notes)
+    return Workspace({**model, "channels": channels}, notes=model.notes)
 
 
 def bootstrap(

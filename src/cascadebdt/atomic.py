@@ -17,15 +17,24 @@ PROCESSES = Path("/proc")
 def draft(path: Path) -> Iterator[Path]:
     """Give a place beside `path` to write to, which replaces `path` when the block ends well and vanishes if not.
 
-    The draft has the name of the final file, because the format of figures follows from it. A process that was killed
-    cannot remove its drafts, which may be gigabytes of scores: the next one that writes the same file does.
+    The draft has the name of the final file, because the format of figures follows from it.
+    """
+    with scratch(path) as folder:
+        place = folder / path.name
+        yield place
+        os.replace(place, path)
+
+
+@contextmanager
+def scratch(path: Path) -> Iterator[Path]:
+    """Give an empty folder beside `path`, named after it, which vanishes when the block ends.
+
+    A process that was killed cannot remove its folder, which may hold gigabytes: the next one for the same path does.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(path)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{draft_prefix(path)}{os.getpid()}.") as folder:
-        place = Path(folder) / path.name
-        yield place
-        os.replace(place, path)
+        yield Path(folder)
 
 
 def write_bytes(path: Path, content: bytes) -> Path:

@@ -104,11 +104,12 @@ def test_blind_regions_are_not_looked_at(tmp_path: Path) -> None:
     assert read(tmp_path / "out", "limits")["limit"]["observed"] is None
 
 
-def test_the_workspace_of_a_blind_run_stays_blind(tmp_path: Path) -> None:
-    write(tmp_path / "manifest.json", {"unblind": None})
-    assert "(blind)" in call("fit", write(tmp_path / "workspace.json", model()), "--output", tmp_path / "out").output
-    write(tmp_path / "manifest.json", {"unblind": "approved"})
-    assert "observed" in call("fit", tmp_path / "workspace.json", "--output", tmp_path / "out").output
+def test_a_region_without_an_observation_is_blind(tmp_path: Path) -> None:
+    content = model()
+    del content["observations"][0]
+    path = write(tmp_path / "w.json", content)
+    assert "(blind)" in call("fit", path, "--output", tmp_path / "out").output
+    assert read(tmp_path / "out", "limits")["limit"]["observed"] is None
 
 
 BROKEN: dict[str, tuple[str | Change, str]] = {
@@ -130,7 +131,11 @@ BROKEN: dict[str, tuple[str | Change, str]] = {
         lambda w: w["channels"][0]["samples"][1].update(data=[math.nan]),
         "region 'SR', process 'b', bin 0: expected a finite number, got nan",
     ),
-    "no observations": (lambda w: w["observations"].pop(), "region 'CR': there are no observed events"),
+    "no observations": (lambda w: w.pop("observations"), "'observations' must be a list of objects"),
+    "data are missing": (
+        lambda w: w["observations"][1].update(data=[0.0]),
+        "region 'CR': no events were observed where 50 are expected, so that data are missing",
+    ),
 }
 
 

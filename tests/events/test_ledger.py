@@ -16,10 +16,9 @@ from cascadebdt import ntuple
 from cascadebdt.config import NtupleConfig
 from cascadebdt.errors import FileError, InputError, TransientInputError
 from cascadebdt.events import Events, loading
-from cascadebdt.events.loading import stream
+from cascadebdt.events.loading import select_each
 from cascadebdt.ntuple.access import attempt
 from cascadebdt.products.cutflow import CutflowTable
-from cascadebdt.products.manifest import Manifest
 from tiny_analysis import tiny_config, write_ntuple
 
 Change = Callable[[dict[str, Any]], Any]
@@ -109,8 +108,7 @@ def streamed(folder: Path, change: Change) -> None:
     raw = tiny_config()
     change(raw)
     config = configuration.parse(raw, directory=folder)
-    for _ in stream(config, config.samples):
-        pass
+    select_each(config, config.samples, lambda sample, events: None)
 
 
 @pytest.mark.parametrize("read", [select, streamed])
@@ -225,13 +223,6 @@ def test_sentinels_become_nan_and_mev_become_gev_once(tmp_path: Path) -> None:
 def test_a_pattern_that_matches_no_branch_is_an_error(ntuples: Path, key: str, value: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         select(ntuples, lambda raw: raw["ntuples"].update({key: value}))
-
-
-def test_the_manifest_tells_where_features_are_missing(tiny_events: Events, ntuples: Path) -> None:
-    manifest = Manifest.of(configuration.parse(tiny_config(), directory=ntuples), tiny_events)
-    assert manifest.missing["met"] == {"signal": 0.0, "zee": 0.0, "wjets": 0.0}
-    assert all(0.3 < rate < 1 for rate in manifest.missing["second_pt"].values())
-    assert {file.selected for file in manifest.files if file.sample == "data"} == {None}
 
 
 def test_names_may_come_from_a_text_file(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Places that cannot be written to, and products that are damaged, are one sentence."""
 
+import hashlib
 import json
 import os
 import resource
@@ -71,24 +72,39 @@ def test_a_damaged_description_of_a_cascade_is_a_sentence(
     saved: Path, change: Callable[[dict[str, Any]], Any], message: str
 ) -> None:
     path = saved / "cascade.json"
-    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+    path.write_text(json.dumps(signed(change(json.loads(path.read_text())))))
     with pytest.raises(InputError, match=message) as error:
         Cascade.load(saved)
     assert "\n" not in str(error.value)
 
 
 def test_a_broken_model_with_a_matching_hash_is_a_sentence(saved: Path) -> None:
-    import hashlib
-
     content = json.loads((saved / "cascade.json").read_text())
     model = content["stages"][0]["models"][0]
     raw = (saved / model["file"]).read_bytes()[:200]
     (saved / model["file"]).write_bytes(raw)
     model["sha256"] = hashlib.sha256(raw).hexdigest()
-    (saved / "cascade.json").write_text(json.dumps(content))
+    (saved / "cascade.json").write_text(json.dumps(signed(content)))
     with pytest.raises(InputError, match="not a model of XGBoost") as error:
         Cascade.load(saved)
     assert "\n" not in str(error.value)
+
+
+def test_a_threshold_changed_by_hand_is_noticed(saved: Path) -> None:
+    path = saved / "cascade.json"
+    content = json.loads(path.read_text())
+    content["stages"][0]["threshold"] = content["stages"][1]["threshold"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"cascade.json: altered since it was written"):
+        Cascade.load(saved)
+
+
+def signed(content: Any) -> Any:
+    """Return the description of a cascade with the hash that belongs to it."""
+    if not isinstance(content, dict):
+        return content
+    rest = {key: value for key, value in content.items() if key != "sha256"}
+    return {**rest, "sha256": hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()}
 
 
 @pytest.fixture

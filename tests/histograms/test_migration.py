@@ -101,11 +101,12 @@ def test_parts_of_the_events_add_up() -> None:
     events, scores = toy(4, 50)
     half = events.event_id % np.uint64(2) == 0
     whole = migration.table(events, scores, [SCALE])
-    parts = [
-        migration.table(events.take(mask), replace(scores, region=scores.region[mask]), [SCALE])
-        for mask in (half, ~half)
-    ]
-    for name, processes in migration.merge(*parts).items():
+    total: Migrations | None = None
+    for mask in (half, ~half):
+        part = replace(scores, region=scores.region[mask])
+        total = migration.table(events.take(mask), part, [SCALE], onto=total)
+    assert total is not None
+    for name, processes in total.items():
         for process, moves in processes.items():
             np.testing.assert_array_equal(moves.entries, whole[name][process].entries)
             np.testing.assert_allclose(moves.sumw, whole[name][process].sumw)

@@ -1,6 +1,8 @@
 import json
 
+import cabinetry
 import numpy as np
+import pyhf
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,22 +15,39 @@ from small_analysis import small_config, small_yields
 from small_models import on_off
 
 
+def observed(model: Workspace) -> dict[str, list[float]]:
+    return {item["name"]: item["data"] for item in model["observations"]}
+
+
 def test_the_signal_region_is_expected_to_hold_what_the_control_region_predicts() -> None:
-    model = Workspace(on_off(on=999, off=60, ratio=5, signal=4), blind=("SR",))
-    conditioned = inference.conditioned(model)
-    assert conditioned["observations"][0]["data"] == pytest.approx([12], rel=1e-6)
-    assert conditioned["observations"][1]["data"] == [60]
-    assert conditioned.blind == ("SR",)
-
-
-def test_conditioning_twice_changes_nothing() -> None:
-    once = inference.conditioned(workspace.build(small_yields(), small_config()))
-    assert json.dumps(inference.conditioned(once)) == json.dumps(once)
+    model = Workspace(on_off(on=999, off=60, ratio=5, signal=4)).blinded("SR")
+    expected = observed(inference.with_expectation(model))
+    assert expected["SR"] == pytest.approx([12], rel=1e-6)
+    assert expected["CR"] == [60]
 
 
 def test_an_open_workspace_keeps_its_data() -> None:
     model = on_off(on=9, off=60, ratio=5, signal=4)
-    assert inference.conditioned(model) == model
+    assert inference.with_expectation(model) == model
+
+
+def test_a_copy_of_a_blind_workspace_is_blind() -> None:
+    model = workspace.build(small_yields(), small_config())
+    copy = json.loads(json.dumps(model))
+    assert inference.fit(copy).blind
+    assert inference.limit(copy).observed is None
+    assert inference.limit(copy) == inference.limit(model)
+
+
+def test_other_programs_find_no_data_in_a_blind_region() -> None:
+    other = pyhf.Workspace(workspace.build(small_yields(), small_config()))
+    model = other.model()
+    with pytest.raises(KeyError, match="SR"):
+        other.data(model)
+    with pytest.raises(KeyError, match="SR"):
+        cabinetry.model_utils.model_and_data(other)
+    _, asimov = cabinetry.model_utils.model_and_data(other, asimov=True)
+    assert len(asimov) == len(model.expected_data(model.config.suggested_init()))
 
 
 @settings(max_examples=10, deadline=None)
@@ -37,7 +56,7 @@ def test_whatever_the_signal_region_holds_the_blind_results_are_the_same(data: l
     built = workspace.build(small_yields(), small_config())
     changed = {**built, "observations": [built["observations"][0], {"name": "SR", "data": data}]}
     for question in (inference.fit, inference.limit, inference.significance):
-        answers = [question(Workspace(content, blind=("SR",))).to_json() for content in (built, changed)]
+        answers = [question(Workspace(content).blinded("SR")).to_json() for content in (built, changed)]
         assert answers[0] == answers[1]
 
 
@@ -55,13 +74,13 @@ def test_data_of_the_control_region_do_enter() -> None:
         workspace.build(small_yields({("CR_top", "data"): data}), small_config())
         for data in ([75.0, 50.0], [150.0, 100.0])
     ]
-    few, many = (inference.conditioned(model)["observations"][1]["data"] for model in built)
+    few, many = (observed(inference.with_expectation(model))["SR"] for model in built)
     assert sum(many) > 1.5 * sum(few)
     assert inference.limit(built[1]).expected[2] > inference.limit(built[0]).expected[2]
 
 
 def test_the_expectation_is_that_of_a_control_region_alone() -> None:
-    model = Workspace(on_off(on=0, off=60, ratio=5, signal=4), blind=("SR",))
+    model = Workspace(on_off(on=0, off=60, ratio=5, signal=4)).blinded("SR")
     on, off, share = 16.0, 60.0, 0.2
     first = on * np.log((1 + share) / share * on / (on + off))
     second = off * np.log((1 + share) * off / (on + off))
@@ -70,23 +89,23 @@ def test_the_expectation_is_that_of_a_control_region_alone() -> None:
 
 
 def test_the_background_fit_while_blind_uses_the_open_regions_alone() -> None:
-    result = inference.fit_background(Workspace(on_off(on=0, off=60, ratio=5, signal=4), blind=("SR",)))
+    result = inference.fit_background(Workspace(on_off(on=0, off=60, ratio=5, signal=4)).blinded("SR"))
     assert result.normalisation["b"] == pytest.approx((1.2, np.sqrt(60) / 50), rel=1e-6)
     assert result.total_uncertainty["SR"] == pytest.approx([np.sqrt(60) / 5], rel=1e-6)
     assert result.mu == (0, 0)
 
 
 def test_everything_may_be_blind() -> None:
-    model = Workspace(on_off(on=5, off=60, ratio=5, signal=4), blind=("SR", "CR"))
+    model = Workspace(on_off(on=5, off=60, ratio=5, signal=4)).blinded("SR", "CR")
     assert inference.fit(model).normalisation["b"][0] == pytest.approx(1)
 
 
 def test_an_unknown_blind_region_is_refused() -> None:
     with pytest.raises(FitError, match="no region 'SRR'; did you mean 'SR'"):
-        inference.fit(Workspace(on_off(on=5, off=60, ratio=5, signal=4), blind=("SRR",)))
+        inference.fit(Workspace(on_off(on=5, off=60, ratio=5, signal=4)).blinded("SRR"))
 
 
-def test_a_conditioned_workspace_keeps_its_notes() -> None:
+def test_a_workspace_with_expectation_keeps_its_notes() -> None:
     notes = Notes(merged={"SR": (0.0, 1.0)})
-    model = Workspace(on_off(on=999, off=60, ratio=5, signal=4), blind=("SR",), notes=notes)
-    assert inference.conditioned(model).notes == notes
+    model = Workspace(on_off(on=999, off=60, ratio=5, signal=4), notes=notes).blinded("SR")
+    assert inference.with_expectation(model).notes == notes

@@ -40,9 +40,9 @@ def data(content: dict[str, Any], number: int) -> Any:
 
 
 BROKEN: dict[str, tuple[Change, str]] = {
-    "channels missing": (lambda w: w.pop("channels"), "'channels' must be a list of objects, not empty"),
+    "channels missing": (lambda w: w.pop("channels"), "'channels' must be a list of objects"),
     "observations missing": (lambda w: w.pop("observations"), "'observations' must be a list"),
-    "no measurement": (lambda w: w.update(measurements=[]), "'measurements' must be a list"),
+    "no measurement": (lambda w: w.update(measurements=[]), "'measurements' is empty"),
     "no poi": (lambda w: w["measurements"][0]["config"].update(poi=""), "names no parameter of interest"),
     "unknown poi": (lambda w: w["measurements"][0]["config"].update(poi="nu"), "of interest 'nu'; did you mean 'mu'"),
     "NaN": (
@@ -122,7 +122,6 @@ BROKEN: dict[str, tuple[Change, str]] = {
     ),
     "type as list": (lambda w: background(w)["modifiers"][0].update(type=[1]), "has the unknown type '[1]'"),
     "huge": (lambda w: background(w).update(data=[1e300]), "bin 0: expected a number below 1e+50, got 1e+300"),
-    "not observed": (lambda w: w["observations"].pop(), "region 'CR': there are no observed events"),
 }
 
 

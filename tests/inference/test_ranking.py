@@ -86,7 +86,7 @@ def test_a_side_that_the_model_does_not_allow_is_none_not_an_error(caplog: pytes
 def test_a_blind_ranking_does_not_depend_on_blind_data(small: Workspace) -> None:
     changed = [small["observations"][0], {"name": "SR", "data": [7.0, 700.0, 7.0]}]
     first, second = (
-        inference.ranking(Workspace({**small, "observations": data}, blind=("SR",)))
+        inference.ranking(Workspace({**small, "observations": data}).blinded("SR"))
         for data in (small["observations"], changed)
     )
     assert first == second

@@ -23,7 +23,7 @@ def regions(*, control: float, validation: list[float], signal_region: float) ->
         {"name": "CR", "samples": [{"name": "b", "data": [400.0], "modifiers": free}]},
     ]
     observed: dict[str, Sequence[float]] = {"SR": [signal_region], "VR": validation, "CR": [control]}
-    return Workspace(workspace(channels, observed), blind=("SR",))
+    return Workspace(workspace(channels, observed)).blinded("SR")
 
 
 def test_prediction_and_covariance_are_those_of_error_propagation() -> None:

@@ -12,6 +12,7 @@ from cascadebdt.cli import main
 from cascadebdt.errors import FitError
 from cascadebdt.inference.likelihood import objective
 from cascadebdt.interchange import write_card
+from cascadebdt.workspace import Workspace
 from interchange.card_reader import Card, read
 from small_models import counting, on_off
 
@@ -58,6 +59,15 @@ def test_yields_data_and_errors_come_back(card: Card) -> None:
     assert card.errors["SR", "b"] == pytest.approx([1.5])
     assert card.signals == {"s"}
     assert card.statistics == {"SR": False}
+
+
+def test_the_expected_background_stands_for_the_data_of_a_blind_region(tmp_path: Path) -> None:
+    path, _ = write_card(Workspace(model()).blinded("SR"), tmp_path / "card.txt")
+    card = read(path)
+    first = path.read_text().splitlines()[0]
+    assert first == "# blind: the background that the other regions predict stands for the data of SR"
+    assert card.observed["SR"] == pytest.approx([20.0], rel=0.1)
+    assert card.observed["CR"] == [60]
 
 
 def test_systematics_come_back(card: Card) -> None:

@@ -1,5 +1,6 @@
 """A chain with a validation region and treated systematics: every product follows, through the command line."""
 
+import html
 import json
 import shutil
 from collections.abc import Callable
@@ -103,7 +104,7 @@ def test_the_fit_does_not_see_the_validation_region(run: Path) -> None:
     assert everything.channels == ["CR_wjets", "CR_zee", "SR", "VR_zee"]
     assert set(read(run, "fit")["total"]) == {"CR_zee", "CR_wjets", "SR"}
     for region in fitted.channels:
-        assert everything.observations[region] == fitted.observations[region]
+        assert everything.observations.get(region) == fitted.observations.get(region)
     data = read(run, "yields")["VR_zee"]["data"]["nominal"][0]
     assert sum(everything.observations["VR_zee"]) == data
 
@@ -247,3 +248,28 @@ def test_a_cascade_from_elsewhere_is_refused_where_events_would_change_their_fol
     result = call("apply", write(raw, tmp_path), "--cascade", run / "cascade", "--output", tmp_path / "out")
     assert result.exit_code == 2
     assert "the sample 'zee' is gone and 'renamed' is new" in result.output
+
+
+def test_a_cascade_from_elsewhere_with_another_working_point_is_refused(
+    run: Path, ntuples: Path, tmp_path: Path
+) -> None:
+    raw = raw_config(ntuples)
+    raw["cascade"]["stages"][1]["working_point"] = 0.5
+    result = call("apply", write(raw, tmp_path), "--cascade", run / "cascade", "--output", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "the working point of stage 'wjets' was" in result.output
+
+
+def test_a_cut_that_a_cascade_from_elsewhere_did_not_know_is_in_the_report(
+    run: Path, ntuples: Path, tmp_path: Path
+) -> None:
+    raw = raw_config(ntuples)
+    raw["selection"].append({"name": "high met", "cut": "MET_pt > 1"})
+    path, out = write(raw, tmp_path), tmp_path / "out"
+    applied = call("apply", path, "--cascade", run / "cascade", "--output", out)
+    assert applied.exit_code == 0, applied.output
+    for step in ("fit", "report"):
+        assert call(step, path, "--output", out).exit_code == 0
+    remark = "the cut 'high met' is new since the cascade was trained"
+    assert read(out, "manifest")["warnings"] == [remark]
+    assert html.escape(remark) in (out / "report.html").read_text()

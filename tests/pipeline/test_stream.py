@@ -10,7 +10,7 @@ import uproot
 from click.testing import CliRunner, Result
 
 from cascadebdt import config as configuration
-from cascadebdt import pipeline, training
+from cascadebdt import training
 from cascadebdt.cascade import Cascade
 from cascadebdt.cli import main
 from cascadebdt.config import Config
@@ -19,7 +19,8 @@ from cascadebdt.events import Events, loading
 from cascadebdt.histograms import yields
 from cascadebdt.histograms.contents import Histograms
 from cascadebdt.histograms.yields import Yields
-from cascadebdt.pipeline import Request, steps
+from cascadebdt.pipeline import Request, steps, stream
+from cascadebdt.pipeline.provenance import load_cascade
 from cascadebdt.products import Products
 from cascadebdt.products.inventory import Inventory
 from cascadebdt.products.results import Applied
@@ -54,6 +55,15 @@ def test_what_apply_returns_is_what_it_writes(
         assert getattr(read, name).to_json() == getattr(made, name).to_json()
 
 
+def test_the_manifest_tells_where_features_are_missing(
+    tiny: Config, tiny_events: Events, trained: Cascade, tmp_path: Path
+) -> None:
+    manifest = steps.apply(tiny, Products(tmp_path), tiny_events, trained).manifest
+    assert manifest.missing["met"] == {"signal": 0.0, "zee": 0.0, "wjets": 0.0}
+    assert all(0.3 < rate < 1 for rate in manifest.missing["second_pt"].values())
+    assert {file.selected for file in manifest.files if file.sample == "data"} == {None}
+
+
 def request_all(ntuples: Path, reference: Path, *, scores: bool = False) -> Request:
     return Request((str(ntuples / "*.root"),), None, reference, scores)
 
@@ -63,7 +73,7 @@ def test_streaming_all_files_gives_the_histograms_of_the_analysis(
     jobs: int, tiny: Config, trained: Cascade, whole: Path, ntuples: Path, tmp_path: Path
 ) -> None:
     small = tiny.model_copy(update={"ntuples": tiny.ntuples.model_copy(update={"chunk_entries": 700})})
-    pipeline.apply_files(small, Products(tmp_path), trained, request_all(ntuples, whole), jobs=jobs)
+    stream.apply_files(small, Products(tmp_path), trained, request_all(ntuples, whole), jobs=jobs)
     for name, histogram in regions(tmp_path).items():
         expected = regions(whole)[name]
         np.testing.assert_allclose(histogram.values(), expected.values(), rtol=1e-12, atol=1e-12)
@@ -81,12 +91,12 @@ def test_streaming_gives_the_sorted_regions_and_the_discriminant_of_the_analysis
     config = configuration.parse(raw, directory=ntuples)
     events = loading.select(config)
     steps.apply(config, Products(tmp_path / "whole"), events, model := training.train(events, config.cascade))
-    pipeline.apply_files(config, Products(tmp_path / "parts"), model, request_all(ntuples, tmp_path / "whole"))
+    stream.apply_files(config, Products(tmp_path / "parts"), model, request_all(ntuples, tmp_path / "whole"))
     model.save(tmp_path / "cascade")
-    assert pipeline.load_cascade(config, tmp_path / "cascade").sorter is not None
+    assert load_cascade(config, tmp_path / "cascade").sorter is not None
     raw["cascade"]["control"] = {"assign": "stage"}
     with pytest.raises(InputError, match=r"cascade\.control\.assign has become 'stage' since the cascade was trained"):
-        pipeline.load_cascade(configuration.parse(raw, directory=ntuples), tmp_path / "cascade")
+        load_cascade(configuration.parse(raw, directory=ntuples), tmp_path / "cascade")
     streamed = regions(tmp_path / "parts")
     for name, histogram in regions(tmp_path / "whole").items():
         np.testing.assert_allclose(streamed[name].values(), histogram.values(), rtol=1e-12, atol=1e-12)
@@ -96,7 +106,7 @@ def test_score_files_hold_every_visible_event_once(
     tiny: Config, tiny_events: Events, trained: Cascade, whole: Path, ntuples: Path, tmp_path: Path
 ) -> None:
     config = tiny.model_copy(update={"pass_through": ("m_eg",)})
-    pipeline.apply_files(config, Products(tmp_path), trained, request_all(ntuples, whole, scores=True))
+    stream.apply_files(config, Products(tmp_path), trained, request_all(ntuples, whole, scores=True))
     scores = trained.score(tiny_events)
     for code, name in enumerate(("signal", "zee", "wjets", "data")):
         with uproot.open(tmp_path / "scores" / f"{name}.root") as file:
@@ -113,13 +123,13 @@ def test_score_files_hold_every_visible_event_once(
 def test_an_aborted_run_leaves_no_score_file_behind(
     tiny: Config, trained: Cascade, whole: Path, ntuples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(*_: object) -> None:
+    def fails(*_: object, **__: object) -> None:
         assert list((tmp_path / "scores").glob(".*"))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cascadebdt.pipeline.stream.contents.score_histograms", fails)
+    monkeypatch.setattr("cascadebdt.pipeline.filling.contents.score_histograms", fails)
     with pytest.raises(KeyboardInterrupt):
-        pipeline.apply_files(tiny, Products(tmp_path), trained, request_all(ntuples, whole, scores=True))
+        stream.apply_files(tiny, Products(tmp_path), trained, request_all(ntuples, whole, scores=True))
     assert list((tmp_path / "scores").iterdir()) == []
 
 
@@ -136,7 +146,7 @@ def test_files_of_an_alternative_sample_give_its_variation(
     expected = yields.fill(events := loading.select(config), trained.score(events), config.regions)
     request = Request((str(ntuples / "*_[01].root"),), None, whole, scores=True)
     used = {str(ntuples / f"{name}_0.root") for name in ("signal", "zee", "wjets")} | {str(ntuples / "zee_1.root")}
-    pipeline.apply_files(config, Products(tmp_path), trained, replace(request, files=tuple(sorted(used))))
+    stream.apply_files(config, Products(tmp_path), trained, replace(request, files=tuple(sorted(used))))
     found = regions(tmp_path)
     for region, histogram in expected.items():
         for variation in ("nominal", "generator_up"):
@@ -152,7 +162,7 @@ def test_without_known_bins_scores_get_equal_ones(
     tiny: Config, trained: Cascade, ntuples: Path, tmp_path: Path
 ) -> None:
     request = Request((str(ntuples / "zee_0.root"),), None, tmp_path / "nowhere", scores=False)
-    pipeline.apply_files(tiny, Products(tmp_path), trained, request)
+    stream.apply_files(tiny, Products(tmp_path), trained, request)
     histogram = regions(tmp_path)["SR"]
     np.testing.assert_array_equal(histogram.axes[2].edges, np.linspace(0, 1, 51))
 
@@ -161,10 +171,10 @@ def test_files_of_no_sample_are_one_sentence(tiny: Config, trained: Cascade, ntu
     copy = tmp_path / "copy.root"
     copy.write_bytes((ntuples / "zee_0.root").read_bytes())
     with pytest.raises(InputError, match=r"copy.root: belongs to no sample of the configuration; name its sample"):
-        pipeline.apply_files(tiny, Products(tmp_path), trained, Request((str(copy),), None, tmp_path, scores=False))
+        stream.apply_files(tiny, Products(tmp_path), trained, Request((str(copy),), None, tmp_path, scores=False))
     with pytest.raises(ConfigError, match="unknown sample 'zzee'; did you mean 'zee'"):
-        pipeline.apply_files(tiny, Products(tmp_path), trained, Request((str(copy),), "zzee", tmp_path, scores=False))
-    pipeline.apply_files(tiny, Products(tmp_path), trained, Request((str(copy),), "zee", tmp_path, scores=False))
+        stream.apply_files(tiny, Products(tmp_path), trained, Request((str(copy),), "zzee", tmp_path, scores=False))
+    stream.apply_files(tiny, Products(tmp_path), trained, Request((str(copy),), "zee", tmp_path, scores=False))
 
 
 def test_the_command_streams_files(write_config: object, whole: Path, ntuples: Path, tmp_path: Path) -> None:
@@ -176,3 +186,11 @@ def test_the_command_streams_files(write_config: object, whole: Path, ntuples: P
     assert result.exit_code == 0, result.output
     assert (tmp_path / "out" / "applied" / "histograms.json").is_file()
     assert (tmp_path / "out" / "applied" / "scores" / "zee.root").is_file()
+    state = CliRunner().invoke(main, ["status", str(tmp_path / "out" / "applied")]).output
+    assert "current  apply   histograms.json" in state
+    assert "current  apply   scores/zee.root" in state
+    told = json.loads((tmp_path / "out" / "applied" / "manifest.json").read_text())
+    assert {Path(file["file"]).name for file in told["files"]} == {path.name for path in ntuples.glob("zee_*.root")}
+    (tmp_path / "out" / "applied" / "yields.json").write_text("{}")
+    state = CliRunner().invoke(main, ["status", str(tmp_path / "out" / "applied")]).output
+    assert "altered  apply   yields.json" in state

@@ -196,18 +196,10 @@ def test_a_second_workspace_holds_them_with_the_same_parameters_otherwise() -> N
     assert own - set(pyhf.Workspace(fitted).model().config.parameters) == {"mcstat_VR_top"}
 
 
-def test_a_workspace_may_observe_what_another_one_does() -> None:
-    fitted = workspace.build(with_validation(), small_config())
-    fitted["observations"][1]["data"] = [1.0, 2.0, 3.0]
-    everything = workspace.build(with_validation(), small_config(), with_validation=True).observing(fitted)
-    assert [item["data"] for item in everything["observations"]] == [[75, 50], [75, 50], [1, 2, 3]]
-    assert everything.blind == ("SR",)
-
-
 def test_a_validation_region_without_background_is_left_out_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, logger="cascadebdt"):
         built = workspace.build(with_validation(background=0.0), small_config(), with_validation=True)
-    assert [item["name"] for item in built["observations"]] == ["CR_top", "SR"]
+    assert [item["name"] for item in built["channels"]] == ["CR_top", "SR"]
     assert "left out: region 'VR_top': no bin has a positive background" in caplog.text
 
 

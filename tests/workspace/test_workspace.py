@@ -29,7 +29,7 @@ def observed(content: dict[str, Any], region: str) -> list[float]:
 
 
 def test_a_workspace_follows_the_schema_and_opens_in_pyhf_and_cabinetry() -> None:
-    built = json.loads(json.dumps(workspace.build(small_yields(), small_config())))
+    built = json.loads(json.dumps(workspace.build(small_yields(), small_config(unblind="approved"))))
     pyhf.schema.validate(built, "workspace.json")
     model, data = cabinetry.model_utils.model_and_data(built)
     assert model.config.channels == ["CR_top", "SR"]
@@ -112,11 +112,10 @@ def test_a_free_normalisation_may_be_up_to_ten_times_the_expectation() -> None:
     ]
 
 
-def test_while_blind_the_signal_region_is_observed_to_be_the_nominal_background() -> None:
+def test_while_blind_the_signal_region_has_no_observation() -> None:
     built = workspace.build(small_yields(), small_config())
     assert built.blind == ("SR",)
-    assert observed(built, "SR") == [29, 16, 7]
-    assert observed(built, "CR_top") == [75, 50]
+    assert built["observations"] == [{"name": "CR_top", "data": [75, 50]}]
 
 
 @settings(max_examples=20, deadline=None)
@@ -126,10 +125,16 @@ def test_while_blind_data_of_the_signal_region_change_nothing(data: list[float])
     assert json.dumps(changed) == json.dumps(workspace.build(small_yields(), small_config()))
 
 
-def test_unblinded_data_are_observed_and_may_be_zero() -> None:
-    built = workspace.build(small_yields({("SR", "data"): [0.0, 0.0, 0.0]}), small_config(unblind="approved"))
+def test_unblinded_data_are_observed_and_may_be_zero_where_few_events_are_expected() -> None:
+    few = {("SR", process): [1.0, 1.0, 1.0] for process in ("top", "other")}
+    built = workspace.build(small_yields({("SR", "data"): [0.0, 0.0, 0.0]} | few), small_config(unblind="approved"))
     assert built.blind == ()
     assert observed(built, "SR") == [0, 0, 0]
+
+
+def test_unblinded_data_of_no_event_where_many_are_expected_are_refused() -> None:
+    with pytest.raises(YieldError, match="region 'SR': there are no data where 52 events are expected"):
+        workspace.build(small_yields({("SR", "data"): [0.0, 0.0, 0.0]}), small_config(unblind="approved"))
 
 
 def test_an_empty_bin_of_a_background_gets_a_tiny_yield_with_the_uncertainty_of_an_unseen_event(

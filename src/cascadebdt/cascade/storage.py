@@ -17,14 +17,16 @@ from cascadebdt.cascade.stage import Classifier, Stage
 from cascadebdt.cascade.summary import TrainingSummary
 from cascadebdt.cascade.working_point import WorkingPoint
 from cascadebdt.errors import InputError
+from cascadebdt.records import read_json
 
-FORMAT = 3
+FORMAT = 4
 FILE_NAME = "cascade.json"
 
 
 def write_content(directory: Path, content: Mapping[str, Any]) -> None:
     """Write the JSON file, whose models are there already, then remove models that an earlier cascade left."""
-    write_text(directory / FILE_NAME, json.dumps({"format": FORMAT, **content}, indent=2) + "\n")
+    whole = {"format": FORMAT, **content}
+    write_text(directory / FILE_NAME, json.dumps({**whole, "sha256": _digest(whole)}, indent=2) + "\n")
     discriminant = content["discriminant"] or {"binary": [], "multiclass": []}
     entries = [*content["stages"], content["final"], content["sorter"]]
     entries += [*discriminant["binary"], *discriminant["multiclass"]]
@@ -37,18 +39,29 @@ def read_content(directory: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If it is missing or not of this format.
+        If it is missing, not of this format, or not what was written.
     """
     path = directory / FILE_NAME
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
+        content: dict[str, Any] = read_json(path)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not a saved cascade: {error}") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: not a saved cascade, it holds a {type(content).__name__}")
     if content.get("format") != FORMAT:
-        raise InputError(f"{path}: format {content.get('format')}, expected {FORMAT}")
+        raise InputError(
+            f"{path}: format {content.get('format')}, expected {FORMAT}; train it again: 'cascadebdt train'"
+        )
+    if content.pop("sha256", None) != _digest(content):
+        raise InputError(
+            f"{path}: altered since it was written; take the original, or train it again: 'cascadebdt train'"
+        )
     return content
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of plain content."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def save_stage(stage: Stage, directory: Path) -> dict[str, Any]:

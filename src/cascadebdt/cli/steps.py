@@ -64,12 +64,9 @@ def apply_command(
 
     job = Job.of(options)
     if files:
-        folder = cascade or job.products.cascade
-        trained = pipeline.load_cascade(job.config, folder)
-        request = pipeline.Request(files, sample, folder.parent, scores)
-        products = job.products.applied
-        pipeline.apply_files(job.config, products, trained, request, jobs=job.jobs, progress=job.progress)
-        job.say(f"wrote {products.json('histograms')}")
+        request = pipeline.Request(files, sample, (cascade or job.products.cascade).parent, scores)
+        pipeline.apply_files(job.config, job.products, request, cascade=cascade, jobs=job.jobs, progress=job.progress)
+        job.say(f"wrote {job.products.applied.json('histograms')}")
         return
     if sample or scores:
         raise click.UsageError("--sample and --scores go with --files")

@@ -91,6 +91,10 @@ class RegionsConfig(Section):
         rest = {key: value for key, value in data.items() if key not in named}
         return {**rest, "own": {**rest.get("own", {}), **named}} if named else data
 
+    def depends_on_events(self, region: str) -> bool:
+        """Return whether the bins of a region follow from the events in it."""
+        return self.binning(region).bins == "auto" or self.empty_bins == "merge"
+
     def binning(self, region: str) -> BinningConfig:
         """Return the binning of a region."""
         if region in self.own:

@@ -1,11 +1,10 @@
-"""Selected events on disk: columns that are read when their rows are asked for, and how such a file is written.
+"""Selected events on disk: put there chunk by chunk in any order, they leave in the canonical one, block by block.
 
-Events come in any order and leave in the canonical one without ever being in memory together: the rows of a sample go
-to `N_BUCKETS` files by the leading bits of their identity, which is a hash and fills them evenly; each is then sorted
-on its own and appended to a ROOT file.
+The rows of a sample go to files by the leading bits of their identity, which is a hash and fills them evenly; sorting
+each file on its own sorts them all, without all events ever being in memory together. A file holds every variation of
+its events. The features of what trains are written once more, as columns, which are read when their rows are asked for.
 """
 
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,14 +14,94 @@ import numpy as np
 import uproot
 
 from cascadebdt.arrays import FEATURE, AnyArray, FeatureArray, IntArray
-from cascadebdt.atomic import draft
 from cascadebdt.config import NOMINAL
 from cascadebdt.errors import TrainingError
-from cascadebdt.events.events import Events, in_order
+from cascadebdt.events.events import Events, in_order, joined
+from cascadebdt.events.selection import Cutflow
 
 TREE = "Events"
-N_BUCKETS = 64
+ROWS_PER_FILE = 1 << 18  # at most, on average
+MAX_FILES = 1 << 10  # of a sample
 BLOCK = 1 << 20  # entries of a column read at a time
+
+
+class Store:
+    """Rows of events in a folder, by sample and identity.
+
+    Parameters
+    ----------
+    folder : empty, of these files alone
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._bits: dict[str, int] = {}  # of the identity that choose the file, by sample
+        self._like: Events | None = None
+
+    def begin(self, sample: str, *, n_rows: int) -> None:
+        """Begin a sample of at most `n_rows` rows; what there was of it is removed."""
+        for path in self._files(sample):
+            path.unlink(missing_ok=True)
+        n_files = min(max(1, -(-n_rows // ROWS_PER_FILE)), MAX_FILES)
+        self._bits[sample] = (n_files - 1).bit_length()
+
+    def add(self, sample: str, events: Events) -> None:
+        """Add events of a sample that was begun."""
+        self._like = events.take(np.arange(0))
+        rows, number = _packed(events), _leading(events.event_id, self._bits[sample])
+        for k in np.unique(number):
+            with self._file(sample, int(k)).open("ab") as file:
+                rows[number == k].tofile(file)
+
+    def blocks(self) -> Iterator[Events]:
+        """Yield all events: sample by sample as they were begun, the rows of a sample and a variation in order."""
+        for path in (path for sample in self._bits for path in self._files(sample)):
+            if self._like is not None and path.exists():
+                yield in_order(_unpacked(np.fromfile(path, _packed(self._like).dtype), self._like))
+
+    def _files(self, sample: str) -> list[Path]:
+        return [self._file(sample, k) for k in range(1 << self._bits[sample])] if sample in self._bits else []
+
+    def _file(self, sample: str, number: int) -> Path:
+        return self._folder / f"{list(self._bits).index(sample)}.{number}"
+
+
+@dataclass(frozen=True, eq=False)
+class StoredEvents:
+    """Selected events on disk, as `loading.select` returns them in memory.
+
+    Attributes
+    ----------
+    account : no event, but the names, the cutflow, the files, the ledger and the warnings of all
+    store : the events
+    """
+
+    account: Events
+    store: Store
+
+    def blocks(self) -> Iterator[Events]:
+        """Yield the events block by block; the cutflow of all is that of the first, which holds no event.
+
+        The rows of a process and a variation come in canonical order, and all variations of an event are in one block.
+        """
+        yield self.account
+        nothing = Cutflow.empty(self.account.cutflow.cuts[1:], self.account.cutflow.samples)
+        for block in self.store.blocks():
+            yield replace(block, cutflow=nothing)
+
+    def training(self, path: Path) -> Events:
+        """Return the nominal simulated events in order, with their features in a ROOT file at `path`.
+
+        Returns
+        -------
+        `Events` whose columns are `DiskColumns`; a row takes 22 bytes of memory
+
+        Raises
+        ------
+        TrainingError
+            If there is no event.
+        """
+        return write(path, (block.take(block.is_nominal & ~block.is_data) for block in self.store.blocks()))
 
 
 @dataclass(frozen=True)
@@ -66,17 +145,8 @@ class DiskColumns(Mapping[str, DiskColumn]):
         return len(self._names)
 
 
-def write(path: Path, samples: Iterable[Iterable[Events]]) -> Events:
-    """Write the nominal simulated events of some samples and return them with their columns left on disk.
-
-    Parameters
-    ----------
-    path : of the ROOT file
-    samples : for each sample, in the order of their codes, its events chunk by chunk in any order
-
-    Returns
-    -------
-    `Events` in canonical order whose columns are `DiskColumns`; a row takes 22 bytes of memory
+def write(path: Path, blocks: Iterable[Events]) -> Events:
+    """Write the features of events, block by block, and return the events with their columns left on disk.
 
     Raises
     ------
@@ -84,41 +154,21 @@ def write(path: Path, samples: Iterable[Iterable[Events]]) -> Events:
         If there is no event.
     """
     parts: list[Events] = []
-    with draft(path) as place, uproot.recreate(place, compression=None) as file:
-        for chunks in samples:
-            for part in _sorted(chunks, place.parent):
-                if not parts:
-                    file.mktree(TREE, dict.fromkeys(part.columns, FEATURE))
-                file[TREE].extend(dict(part.columns))
-                parts.append(replace(part, columns={}, weights={NOMINAL: part.weights[NOMINAL]}))
-                names = tuple(part.columns)
-        if not parts:
-            raise TrainingError("no simulated event passes the selection; loosen it or add simulation")
-    return replace(
-        parts[0],
-        columns=cast(Mapping[str, FeatureArray], DiskColumns(path, names)),
-        weights={NOMINAL: np.concatenate([part.weights[NOMINAL] for part in parts])},
-        event_id=np.concatenate([part.event_id for part in parts]),
-        process=np.concatenate([part.process for part in parts]),
-        sample=np.concatenate([part.sample for part in parts]),
-        variation=np.concatenate([part.variation for part in parts]),
-    )
+    with uproot.recreate(path, compression=None) as file:
+        for part in filter(len, blocks):
+            if not parts:
+                file.mktree(TREE, dict.fromkeys(part.columns, FEATURE))
+            file[TREE].extend(dict(part.columns))
+            parts.append(replace(part, columns={}, weights={NOMINAL: part.weights[NOMINAL]}))
+            names = tuple(part.columns)
+    if not parts:
+        raise TrainingError("no simulated event passes the selection; loosen it or add simulation")
+    return replace(joined(parts), columns=cast(Mapping[str, FeatureArray], DiskColumns(path, names)))
 
 
-def _sorted(chunks: Iterable[Events], directory: Path) -> Iterator[Events]:
-    """Yield the nominal simulated events of one sample in canonical order, a bucket at a time."""
-    with tempfile.TemporaryDirectory(dir=directory, prefix=".buckets.") as folder:
-        buckets = [Path(folder) / str(number) for number in range(N_BUCKETS)]
-        for chunk in chunks:
-            events = chunk.take(chunk.is_nominal & ~chunk.is_data)
-            rows, number = _packed(events), events.event_id >> np.uint64(64 - N_BUCKETS.bit_length() + 1)
-            for k in np.unique(number):
-                with buckets[int(k)].open("ab") as file:
-                    rows[number == k].tofile(file)
-        for bucket in buckets:
-            if bucket.exists():
-                yield in_order(_unpacked(np.fromfile(bucket, rows.dtype), events))
-                bucket.unlink()
+def _leading(event_id: AnyArray, bits: int) -> AnyArray:
+    """Return the number that the leading bits of an identity make, ``(n_rows,)``."""
+    return event_id >> np.uint64(64 - bits) if bits else np.zeros(len(event_id), np.int64)
 
 
 def _packed(events: Events) -> AnyArray:

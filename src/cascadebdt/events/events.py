@@ -140,9 +140,13 @@ def mix(z: IdArray) -> IdArray:
 
 def concatenate(parts: Iterable[Events]) -> Events:
     """Join parts with equal columns, weights and names, and bring their rows into canonical order."""
-    parts = list(parts)
+    return in_order(joined(list(parts)))
+
+
+def joined(parts: Sequence[Events]) -> Events:
+    """Join parts with equal columns, weights and names in the order they have."""
     first = parts[0]
-    joined = replace(
+    return replace(
         first,
         columns={name: np.concatenate([part.columns[name] for part in parts]) for name in first.columns},
         weights={name: np.concatenate([part.weights[name] for part in parts]) for name in first.weights},
@@ -151,7 +155,6 @@ def concatenate(parts: Iterable[Events]) -> Events:
         sample=np.concatenate([part.sample for part in parts]),
         variation=np.concatenate([part.variation for part in parts]),
     )
-    return in_order(joined)
 
 
 def in_order(events: Events) -> Events:

@@ -1,21 +1,20 @@
 """Files -> chunks -> selected `Events`, with every variation that changes them."""
 
 import logging
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import reduce
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 
 import awkward as ak
 import numpy as np
 
-from cascadebdt.arrays import CODE, AnyArray, FloatArray, IdArray, IntArray
+from cascadebdt.arrays import CODE, EVENT_ID, FEATURE, AnyArray, FloatArray, IdArray, IntArray
 from cascadebdt.config import NOMINAL, Config, SampleConfig, SampleSystematic
 from cascadebdt.errors import FileError, InputError, TrainingError
-from cascadebdt.events import disk, ledger, selection
+from cascadebdt.events import ledger, selection
+from cascadebdt.events.disk import Store, StoredEvents
 from cascadebdt.events.events import Events, concatenate
 from cascadebdt.events.marks import Marks, joined, largest_share, marks_of
 from cascadebdt.events.read_ahead import outcomes
@@ -62,16 +61,71 @@ def select(config: Config, *, jobs: int = 1, nominal_only: bool = False, progres
     >>> events = cb.select(config, jobs=2)
     >>> met, weight = events.columns["met"], events.weights["nominal"]
     """
+    done: dict[str, list[Events]] = {}
+
+    def keep(source: Source, events: Sequence[Events]) -> None:
+        done[source.name].extend(events)
+
+    sources = all_sources(config, nominal_only=nominal_only)
+    sink = _Sink(lambda source: done.update({source.name: []}), keep)
+    account = _select_all(sources, config, sink, nominal_only=nominal_only, jobs=jobs, progress=progress)
+    rows = concatenate(events for of_sample in done.values() for events in of_sample)
+    return replace(rows, cutflow=account.cutflow, warnings=account.warnings, files=account.files, ledger=account.ledger)
+
+
+def select_to_disk(
+    config: Config, folder: Path, *, training_only: bool = False, jobs: int = 1, progress: Progress = silent
+) -> StoredEvents:
+    """Do as `select` does, but put the events into files in an empty folder; memory holds some chunks of them.
+
+    Besides, memory grows by 8 bytes an event, which find those that appear twice.
+
+    Parameters
+    ----------
+    training_only : leave out data, and variations that have events of their own
+    """
+    store = Store(folder)
+
+    def begin(source: Source) -> None:
+        store.begin(source.name, n_rows=sum(file.entries for file in source.files) * len(source.plans))
+
+    def keep(source: Source, events: Sequence[Events]) -> None:
+        store.add(source.name, concatenate(events))
+
+    sources = [
+        source for source in all_sources(config, nominal_only=training_only) if not (training_only and source.is_data)
+    ]
+    sink = _Sink(begin, keep)
+    account = _select_all(sources, config, sink, nominal_only=training_only, jobs=jobs, progress=progress)
+    return StoredEvents(account, store)
+
+
+@dataclass(frozen=True)
+class _Sink:
+    """Where selected events go.
+
+    Attributes
+    ----------
+    begin : begins a source, perhaps anew; None if no source can begin anew
+    keep : takes the events of a range of entries of a source, one for each of its variations
+    """
+
+    begin: Callable[[Source], None] | None
+    keep: Callable[[Source, Sequence[Events]], None]
+
+
+def _select_all(
+    sources: list[Source], config: Config, sink: _Sink, *, nominal_only: bool, jobs: int, progress: Progress
+) -> Events:
+    """Select the events of samples into a sink, check them, and return everything about them but their rows."""
     names = _Names.of(config, nominal_only=nominal_only)
+    ledger.require_distinct(sources)
     with Reader(config.ntuples) as reader:
-        sources = all_sources(config, nominal_only=nominal_only)
-        ledger.require_distinct(sources)
-        done = _read_all(sources, config, names, reader, jobs, progress)
-        events = concatenate(events for _, parts in done for part in parts for events in part.events)
+        done = _read_all(sources, config, names, reader, sink, jobs=jobs, progress=progress)
         marks = {source.name: joined([part.marks for part in parts]) for source, parts in done}
         ledger.require_unique(marks, [source for source, _ in done], config, _again(config, names, reader))
     return replace(
-        events,
+        names.no_events(config),
         cutflow=_cutflow(config, done),
         warnings=_warnings(done, marks),
         files={source.name: source.files for source, _ in done},
@@ -100,25 +154,40 @@ def _warnings(done: list[tuple[Source, list[_Part]]], marks: Mapping[str, Marks]
 
 
 def _read_all(
-    wanted: list[Source], config: Config, names: "_Names", reader: Reader, jobs: int, progress: Progress
+    wanted: list[Source],
+    config: Config,
+    names: "_Names",
+    reader: Reader,
+    sink: _Sink,
+    *,
+    jobs: int,
+    progress: Progress,
 ) -> list[tuple[Source, list[_Part]]]:
-    """Read all sources; those that turn out to have a bad file that may be skipped are read again without it."""
+    """Read all sources; those that turn out to have a bad file that may be skipped are read again without it.
+
+    The parts that are returned hold no events any more.
+    """
     done: dict[str, tuple[Source, list[_Part]]] = {source.name: (source, []) for source in wanted}
     while wanted:
         items = _items(wanted, config)
         bad: dict[str, Source] = {}
         for source in wanted:
             done[source.name] = (source, [])
+            if sink.begin is not None:
+                sink.begin(source)
         with closing(
             _parts(items, config, names, reader, jobs=jobs, progress=progress, description="reading and selecting")
         ) as outcomes_in_order:
             for (source, _), outcome in zip(items, outcomes_in_order, strict=True):
                 if isinstance(outcome, FileError):
+                    if sink.begin is None:
+                        raise outcome
                     known = bad.get(source.name, source)
                     if outcome.location not in known.skipped:
                         bad[source.name] = without(known, outcome, config)
                 else:
-                    done[source.name][1].append(outcome)
+                    sink.keep(source, outcome.events)
+                    done[source.name][1].append(replace(outcome, events=[]))
         wanted = list(bad.values())
     return list(done.values())
 
@@ -157,27 +226,30 @@ def _parts(
     )
 
 
-def stream(
+def select_each(
     config: Config,
     samples: Sequence[SampleConfig | SampleSystematic],
+    take: Callable[[str, Events], None],
     *,
     jobs: int = 1,
     nominal_only: bool = False,
     progress: Progress = silent,
-) -> Iterator[tuple[str, Events]]:
-    """Read some samples as `select` does, but give the events of one chunk after the other.
+) -> Events:
+    """Select the events of some samples as `select` does, but give those of one chunk after the other to a function.
 
     Parameters
     ----------
     config : the analysis, whose names stand behind all codes
     samples : what to read, with the files to read; alternative samples give events of their variation
+    take : is called with the name of the sample and the selected events of a chunk in all variations, whose cutflow is
+        empty
     jobs : chunks computed at a time, while the next ones are read; it does not change the result
     nominal_only : leave out variations that have events of their own
     progress : wraps the chunks and shows how many are done
 
-    Yields
-    ------
-    name of the sample, selected events of a chunk in all variations, with the cutflow of the chunk
+    Returns
+    -------
+    No events, but the names, the cutflow, the files, the ledger and the warnings of all
 
     Raises
     ------
@@ -186,54 +258,20 @@ def stream(
     InputError
         As `select` does; that an event appears twice is known after the last chunk.
     """
-    names = _Names.of(config, nominal_only=nominal_only)
-    empty = Cutflow.empty(tuple(cut.name for cut in config.selection), tuple(s.name for s in config.samples))
+    nothing = _no_cutflow(config)
     sources = sources_of(config, samples, nominal_only=nominal_only)
-    ledger.require_distinct(sources)
-    items = _items(sources, config)
-    marks: dict[str, list[Marks]] = {source.name: [] for source in sources}
-    with (
-        Reader(config.ntuples) as reader,
-        closing(
-            _parts(items, config, names, reader, jobs=jobs, progress=progress, description="reading and scoring")
-        ) as parts,
-    ):
-        for (source, _), part in zip(items, parts, strict=True):
-            if isinstance(part, FileError):
-                raise part
-            marks[source.name].append(part.marks)
-            cutflow = empty.add(source.name, part.counts) if NOMINAL in source.plans else empty
-            yield source.name, replace(concatenate(part.events), cutflow=cutflow)
-        ledger.require_unique(
-            {name: joined(found) for name, found in marks.items()}, sources, config, _again(config, names, reader)
-        )
-
-
-def select_for_training(config: Config, file: Path, *, jobs: int = 1, progress: Progress = silent) -> Events:
-    """Select what the cascade trains on: nominal events, in memory or, if `cascade.memory` says so, in a file.
-
-    Parameters
-    ----------
-    config : the analysis
-    file : where the features go, unless they stay in memory; data are then left out
-
-    Raises
-    ------
-    ConfigError, InputError
-        As `select` does.
-    """
-    if config.cascade.memory == "ram":
-        return select(config, jobs=jobs, nominal_only=True, progress=progress)
-    simulated = [sample for sample in config.samples if not sample.is_data]
-    chunks = stream(config, simulated, jobs=jobs, nominal_only=True, progress=progress)
-    return disk.write(file, ((events for _, events in group) for _, group in groupby(chunks, key=itemgetter(0))))
+    sink = _Sink(None, lambda source, events: take(source.name, replace(concatenate(events), cutflow=nothing)))
+    return _select_all(sources, config, sink, nominal_only=nominal_only, jobs=jobs, progress=progress)
 
 
 def _cutflow(config: Config, done: list[tuple[Source, list[_Part]]]) -> Cutflow:
     """Return the cutflow of the nominal selection of all samples."""
-    cutflow = Cutflow.empty(tuple(cut.name for cut in config.selection), tuple(s.name for s in config.samples))
     counted = [(source.name, part.counts) for source, parts in done if NOMINAL in source.plans for part in parts]
-    return reduce(lambda total, item: total.add(*item), counted, cutflow)
+    return reduce(lambda total, item: total.add(*item), counted, _no_cutflow(config))
+
+
+def _no_cutflow(config: Config) -> Cutflow:
+    return Cutflow.empty(tuple(cut.name for cut in config.selection), tuple(sample.name for sample in config.samples))
 
 
 def require_trainable(events: Events, config: Config) -> None:
@@ -270,6 +308,21 @@ class _Names:
         alternatives = () if nominal_only else tuple(s.name for s in alternative_samples(config).values())
         samples = (*(sample.name for sample in config.samples), *alternatives)
         return cls(config.processes, samples, (NOMINAL, *rows))
+
+    def no_events(self, config: Config) -> Events:
+        """Return no events of these names."""
+        no_code = np.empty(0, CODE)
+        return Events(
+            columns={name: np.empty(0, FEATURE) for name in config.features},
+            weights={name: np.empty(0) for name in (NOMINAL, *weight_factors(config))},
+            event_id=np.empty(0, EVENT_ID),
+            process=no_code,
+            sample=no_code,
+            variation=no_code,
+            processes=self.processes,
+            samples=self.samples,
+            variations=self.variations,
+        )
 
 
 def _read(source: Source, part: EntryRange, config: Config, reader: Reader) -> ak.Array | FileError:

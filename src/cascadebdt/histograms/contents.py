@@ -1,7 +1,7 @@
 """What stages and regions contain: histograms of scores, and tables of yields."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -9,12 +9,13 @@ import hist
 import numpy as np
 import uhi.io.json
 
-from cascadebdt.arrays import BoolArray, FeatureArray
+from cascadebdt.arrays import BoolArray, FeatureArray, FloatArray
 from cascadebdt.cascade import Scores
 from cascadebdt.config import DATA, NOMINAL
 from cascadebdt.config.region_names import SIGNAL_REGION, stage_of
+from cascadebdt.errors import InputError
 from cascadebdt.events import Events
-from cascadebdt.histograms.yields import Histogram, Yields, total
+from cascadebdt.histograms.yields import Histogram, Yields, added, total
 from cascadebdt.records import Json, Record, Table
 
 
@@ -97,15 +98,27 @@ class Histograms:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """Return the histograms that `to_json` wrote."""
-        arrays = json.loads(json.dumps(content), object_hook=uhi.io.json.object_hook)
-        regions, scores = (
-            {name: hist.Hist(histogram) for name, histogram in arrays[part].items()} for part in ("regions", "scores")
-        )
+        """Return the histograms that `to_json` wrote.
+
+        Raises
+        ------
+        InputError
+            If they are not histograms.
+        """
+        try:
+            arrays = json.loads(json.dumps(content), object_hook=uhi.io.json.object_hook)
+            regions, scores = (
+                {name: hist.Hist(histogram) for name, histogram in arrays[part].items()}
+                for part in ("regions", "scores")
+            )
+        except (LookupError, TypeError, ValueError, AttributeError) as error:  # of the libraries that build them
+            raise InputError(f"not histograms ({error!r})") from None
         return cls(regions, scores)
 
 
-def score_histograms(events: Events, scores: Scores, *, n_bins: int = 50) -> dict[str, Histogram]:
+def score_histograms(
+    events: Events, scores: Scores, *, n_bins: int = 50, onto: Mapping[str, Histogram] | None = None
+) -> dict[str, Histogram]:
     """Histogram, per stage, the score of every simulated process that reaches it, and the final discriminant.
 
     Parameters
@@ -113,6 +126,7 @@ def score_histograms(events: Events, scores: Scores, *, n_bins: int = 50) -> dic
     events : selected events; nominal simulation counts
     scores : of the same events
     n_bins : bins of equal width in [0, 1]
+    onto : histograms of other events, which these are added to
 
     Returns
     -------
@@ -127,28 +141,30 @@ def score_histograms(events: Events, scores: Scores, *, n_bins: int = 50) -> dic
     ... )
     """
     simulated = events.is_nominal & ~events.is_data
-    histograms = {
-        name: _score_histogram(events, scores.scores[:, k], simulated, n_bins) for k, name in enumerate(scores.stages)
-    }
+    values = {name: scores.scores[:, k] for k, name in enumerate(scores.stages)}
     if scores.final is not None:
-        histograms["final"] = _score_histogram(events, scores.final, simulated, n_bins)
+        values["final"] = scores.final
+    histograms = dict(onto) if onto else {name: _score_histogram(events, n_bins) for name in values}
+    for name, histogram in histograms.items():
+        _fill_scores(histogram, events, values[name], simulated)
     return histograms
 
 
-def _score_histogram(events: Events, scores: FeatureArray, simulated: BoolArray, n_bins: int) -> Histogram:
-    """Fill the scores of simulated events; events without a score did not reach the stage."""
-    processes = [name for name in events.processes if name != DATA]
-    histogram = hist.Hist(
-        hist.axis.StrCategory(processes, name="process"),
+def _score_histogram(events: Events, n_bins: int) -> Histogram:
+    return hist.Hist(
+        hist.axis.StrCategory([name for name in events.processes if name != DATA], name="process"),
         hist.axis.Regular(n_bins, 0.0, 1.0, name="score", flow=False),
         storage=hist.storage.Weight(),
     )
+
+
+def _fill_scores(histogram: Histogram, events: Events, scores: FeatureArray, simulated: BoolArray) -> None:
+    """Fill the scores of simulated events; events without a score did not reach the stage."""
     reached = simulated & ~np.isnan(scores)
-    for name in processes:
+    for name in histogram.axes["process"]:
         rows = reached & events.of_process(name)
         # Without overflow, a score of exactly 1, on the last edge, is in the last bin.
         histogram.fill(name, scores[rows], weight=events.weights[NOMINAL][rows])
-    return histogram
 
 
 def flow(events: Events, scores: Scores) -> Flow:
@@ -163,20 +179,34 @@ def flow(events: Events, scores: Scores) -> Flow:
     --------
     >>> figure = cb.plots.flow(cb.flow(events, scores))
     """
+    return flow_of(ends(events, scores), scores.stages)
+
+
+def ends(events: Events, scores: Scores, *, onto: Mapping[str, FloatArray] | None = None) -> dict[str, FloatArray]:
+    """Sum the nominal weights of each simulated process that end at each stage, or in the signal region.
+
+    Parameters
+    ----------
+    onto : sums of other events, which these are added to
+
+    Returns
+    -------
+    process -> (n_stages + 1,)
+    """
     simulated = events.is_nominal & ~events.is_data
-    weight = events.weights[NOMINAL]
-    steps = (*scores.stages, SIGNAL_REGION)
-    return Flow(
-        steps,
-        {
-            name: tuple(
-                float(weight[simulated & events.of_process(name) & (scores.reached >= step)].sum())
-                for step in range(len(steps))
-            )
-            for name in events.processes
-            if name != DATA
-        },
-    )
+    n_steps = len(scores.stages) + 1
+    sums = {}
+    for name in (name for name in events.processes if name != DATA):
+        rows = np.flatnonzero(simulated & events.of_process(name))
+        before = onto[name] if onto else np.zeros(n_steps)
+        sums[name] = added(before, scores.reached[rows], events.weights[NOMINAL][rows])
+    return sums
+
+
+def flow_of(sums: Mapping[str, FloatArray], stages: Sequence[str]) -> Flow:
+    """Return the flow that `ends` tells: what ends at a stage has reached those before it."""
+    reached = {name: np.cumsum(of_process[::-1])[::-1] for name, of_process in sums.items()}
+    return Flow((*stages, SIGNAL_REGION), {name: tuple(steps.tolist()) for name, steps in reached.items()})
 
 
 def purity_matrix(regions: Mapping[str, RegionSummary]) -> dict[str, dict[str, float]]:

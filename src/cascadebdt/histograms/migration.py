@@ -9,6 +9,7 @@ from cascadebdt.arrays import AnyArray, FloatArray, IntArray
 from cascadebdt.cascade import Scores
 from cascadebdt.config import DATA, NOMINAL, KinematicSystematic, SystematicConfig, applies, sides
 from cascadebdt.events import Events
+from cascadebdt.histograms.yields import added
 from cascadebdt.records import Json, Record, Table
 
 NOT_SELECTED = "not selected"
@@ -34,12 +35,6 @@ class Migration(Record):
     sumw: FloatArray
     reweighted: FloatArray
 
-    def plus(self, other: "Migration") -> "Migration":
-        """Return the sum with other events of the same process and regions."""
-        return Migration(
-            self.regions, self.entries + other.entries, self.sumw + other.sumw, self.reweighted + other.reweighted
-        )
-
     def to_json(self) -> Json:
         """Return plain content; sums are rounded to 12 digits, since chunks add in any grouping."""
         return {
@@ -64,10 +59,19 @@ class MigrationTable(Table):
     variations: dict[str, dict[str, Migration]]
 
 
-def table(events: Events, scores: Scores, systematics: Sequence[SystematicConfig]) -> Migrations:
+def table(
+    events: Events, scores: Scores, systematics: Sequence[SystematicConfig], *, onto: Migrations | None = None
+) -> Migrations:
     """Compare the regions of simulated events without and with every kinematic variation.
 
     Events are matched by sample and identity; where several share both, in canonical order. Data are never varied.
+
+    Parameters
+    ----------
+    events : selected events
+    scores : of the same events
+    systematics : of which the kinematic ones count
+    onto : migrations of other events, which these are added to
 
     Returns
     -------
@@ -82,17 +86,12 @@ def table(events: Events, scores: Scores, systematics: Sequence[SystematicConfig
         for variation in sides(systematic):
             moves = _Moves.between(nominal, _Selected.of(events, scores, variation), len(scores.regions))
             migrations[variation] = {
-                name: moves.of_process(events.processes.index(name), scores.regions) for name in processes
+                name: moves.of_process(
+                    events.processes.index(name), scores.regions, onto=onto[variation][name] if onto else None
+                )
+                for name in processes
             }
     return migrations
-
-
-def merge(first: Migrations, second: Migrations) -> Migrations:
-    """Return the sum of the migrations of different events."""
-    return {
-        variation: {name: migration.plus(second[variation][name]) for name, migration in processes.items()}
-        for variation, processes in first.items()
-    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,14 +161,15 @@ class _Moves:
             change,
         )
 
-    def of_process(self, code: int, regions: tuple[str, ...]) -> Migration:
-        """Sum the events of a process."""
+    def of_process(self, code: int, regions: tuple[str, ...], *, onto: Migration | None) -> Migration:
+        """Sum the events of a process, and add them to other ones."""
         # One region more for the events that are not selected.
         rows, n = self.process == code, len(regions) + 1
         cell = self.origin[rows] * n + self.target[rows]
+        before = onto or Migration((*regions, NOT_SELECTED), np.zeros((n, n), np.int64), np.zeros((n, n)), np.zeros(n))
         return Migration(
-            regions=(*regions, NOT_SELECTED),
-            entries=np.bincount(cell, minlength=n * n).reshape(n, n),
-            sumw=np.asarray(np.bincount(cell, self.weight[rows], n * n), np.float64).reshape(n, n),
-            reweighted=np.asarray(np.bincount(self.target[rows], self.change[rows], n), np.float64),
+            regions=before.regions,
+            entries=before.entries + np.bincount(cell, minlength=n * n).reshape(n, n),
+            sumw=added(before.sumw.ravel(), cell, self.weight[rows]).reshape(n, n),
+            reweighted=added(before.reweighted, self.target[rows], self.change[rows]),
         )

@@ -5,13 +5,13 @@ sums of weights and of squared weights (`hist` storage ``Weight``). Values outsi
 outermost bins, so that a region's yield is the yield of its events.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import hist
 import numpy as np
 
-from cascadebdt.arrays import BoolArray, FeatureArray, FloatArray
+from cascadebdt.arrays import FEATURE, FeatureArray, FloatArray, IntArray, RegionArray
 from cascadebdt.cascade import Scores
 from cascadebdt.config import DATA, NOMINAL, RegionsConfig
 from cascadebdt.config.region_names import is_control
@@ -49,20 +49,53 @@ def fill(
     YieldError
         If an observable is NaN, or if the regions' yields do not sum to the selected yield.
     """
-    yields = {}
-    for code, region in enumerate(scores.regions):
-        in_region = scores.region == code
-        binning = config.binning(region)
-        # The signal region has no stage of its own: its score is the last stage's.
-        stage = min(int(scores.stage_of_region[code]), len(scores.stages) - 1)
-        values = _observable(events, scores, binning.observable, region, stage=stage)
-        _require_numbers(events, values, in_region, binning.observable, region)
-        region_edges = (
-            edges[region] if edges else choose_edges(events, values, in_region, region, config, scores.signal)
-        )
-        yields[region] = _histogram(events, values, in_region, region_edges, binning.observable)
-    _require_closure(events, scores, yields)
-    return yields
+    values = observables(events, scores, config)
+    if edges is None:
+        edges = edges_of_regions(events, values, scores.region, scores.regions, scores.signal, config)
+    filling = Filling(config, edges)
+    filling.add(events, scores, values)
+    return filling.yields()
+
+
+class Filling:
+    """Histograms of regions that are filled block by block.
+
+    Weights are added in the order of their events, so that blocks give the bits of all their events at once.
+
+    Parameters
+    ----------
+    config : binning of the regions
+    edges : bin edges of each region
+    """
+
+    def __init__(self, config: RegionsConfig, edges: Mapping[str, FloatArray]) -> None:
+        self._config = config
+        self._edges = edges
+        self._yields: Yields = {}
+        self._selected: dict[tuple[str, str], tuple[float, float]] = {}  # sums of weights, and of absolute ones
+
+    def add(self, events: Events, scores: Scores, values: FeatureArray) -> None:
+        """Add the events of a block with the `observables` of their regions."""
+        for code, region in enumerate(scores.regions):
+            edges = self._edges[region]
+            if region not in self._yields:
+                self._yields[region] = _empty(events, edges, self._config.binning(region).observable)
+            rows = np.flatnonzero(scores.region == code)
+            _add(self._yields[region], events, rows, bin_index(values[rows], edges))
+        for key, sums in _sums(events, scores).items():
+            before = self._selected.get(key, (0.0, 0.0))
+            self._selected[key] = (before[0] + sums[0], before[1] + sums[1])
+
+    def yields(self) -> Yields:
+        """Return the histograms of what was added.
+
+        Raises
+        ------
+        YieldError
+            If they do not sum to the selected yield.
+        """
+        _require_closure(self._selected, self._yields)
+        return self._yields
 
 
 def total(histogram: Histogram, process: str, variation: str = NOMINAL) -> tuple[float, float]:
@@ -70,6 +103,48 @@ def total(histogram: Histogram, process: str, variation: str = NOMINAL) -> tuple
     axes = histogram.axes
     cells = histogram.view(flow=False)[axes[0].index(process), axes[1].index(variation)]
     return float(cells["value"].sum()), float(np.sqrt(cells["variance"].sum()))
+
+
+def observables(events: Events, scores: Scores, config: RegionsConfig) -> FeatureArray:
+    """Return the observable of the region that each event is in, ``(n_events,) float32``.
+
+    Raises
+    ------
+    YieldError
+        If one is NaN.
+    """
+    values = np.full(len(events), np.nan, FEATURE)
+    for code, region in enumerate(scores.regions):
+        rows = np.flatnonzero(scores.region == code)
+        # The signal region has no stage of its own: its score is the last stage's.
+        stage = min(int(scores.stage_of_region[code]), len(scores.stages) - 1)
+        name = config.binning(region).observable
+        values[rows] = _observable(events, scores, name, region, stage=stage)[rows]
+        _require_numbers(events, values[rows], rows, name, region)
+    return values
+
+
+def edges_of_regions(
+    events: Events,
+    values: FeatureArray,
+    region_of: RegionArray,
+    regions: Sequence[str],
+    signal: str,
+    config: RegionsConfig,
+) -> dict[str, FloatArray]:
+    """Return the bin edges of every region as `config` says.
+
+    Parameters
+    ----------
+    events : nominal simulation counts; columns are not needed
+    values : (n_events,) float32, see `observables`
+    region_of : (n_events,) int8, codes into `regions`
+    signal : name of the signal process
+    """
+    return {
+        region: choose_edges(events, values, region_of == code, region, config, signal)
+        for code, region in enumerate(regions)
+    }
 
 
 def _observable(events: Events, scores: Scores, name: str, region: str, *, stage: int) -> FeatureArray:
@@ -87,55 +162,77 @@ def _observable(events: Events, scores: Scores, name: str, region: str, *, stage
     return scores.final
 
 
-def _histogram(
-    events: Events, values: FeatureArray, in_region: BoolArray, edges: FloatArray, observable: str
-) -> Histogram:
-    weight_variations = [name for name in events.weights if name != NOMINAL]
-    variations = [*events.variations, *weight_variations]
-    histogram = hist.Hist(
+def _empty(events: Events, edges: FloatArray, observable: str) -> Histogram:
+    return hist.Hist(
         hist.axis.StrCategory(events.processes, name="process"),
-        hist.axis.StrCategory(variations, name="variation"),
+        hist.axis.StrCategory(_variations(events), name="variation"),
         hist.axis.Variable(edges, name=observable, flow=False),
         storage=hist.storage.Weight(),
     )
-    cells = histogram.view()
-    index, n_bins = bin_index(values, edges), len(edges) - 1
+
+
+def _variations(events: Events) -> list[str]:
+    return [*events.variations, *(name for name in events.weights if name != NOMINAL)]
+
+
+def _add(histogram: Histogram, events: Events, rows: IntArray, index: IntArray) -> None:
+    """Add the events of some rows, whose bins are `index`, to the histogram of their region."""
+    cells: Any = histogram.view()
+    values, variances = cells["value"], cells["variance"]
+    process_of_row, variation_of_row = events.process[rows], events.variation[rows]
     for p, process in enumerate(events.processes):
-        for v, variation in enumerate(variations):
+        for v, variation in enumerate(_variations(events)):
             if process == DATA and variation != NOMINAL:
                 continue
             # A weight variation weighs the nominal events anew; any other has events of its own and nominal weights.
-            is_weight = variation in weight_variations
+            is_weight = v >= len(events.variations)
             code = events.variations.index(NOMINAL if is_weight else variation)
-            rows = np.flatnonzero(in_region & (events.process == p) & (events.variation == code))
-            weight = events.weights[variation if is_weight else NOMINAL][rows]
-            cells["value"][p, v] = np.bincount(index[rows], weight, n_bins)
-            cells["variance"][p, v] = np.bincount(index[rows], np.square(weight), n_bins)
-    return histogram
+            chosen = np.flatnonzero((process_of_row == p) & (variation_of_row == code))
+            weight = events.weights[variation if is_weight else NOMINAL][rows[chosen]]
+            values[p, v] = added(values[p, v], index[chosen], weight)
+            variances[p, v] = added(variances[p, v], index[chosen], np.square(weight))
 
 
-def _require_numbers(events: Events, values: FeatureArray, in_region: BoolArray, observable: str, region: str) -> None:
-    bad = in_region & np.isnan(values)
+def added(total: FloatArray, index: IntArray, weights: FloatArray) -> FloatArray:
+    """Add weights to the cells of a total one after the other, ``(n_cells,) float64``.
+
+    `numpy.bincount` does so from zero; sums that are there come first. Blocks added in turn thus give the bits of all
+    of their weights at once.
+    """
+    if total.any():
+        index, weights = np.concatenate([np.arange(len(total)), index]), np.concatenate([total, weights])
+    return np.asarray(np.bincount(index, weights, len(total)), np.float64)
+
+
+def _require_numbers(events: Events, values: FeatureArray, rows: IntArray, observable: str, region: str) -> None:
+    bad = np.isnan(values)
     if bad.any():
-        process = events.processes[int(events.process[np.argmax(bad)])]
+        process = events.processes[int(events.process[rows[np.argmax(bad)]])]
         raise YieldError(
             f"region '{region}': the observable '{observable}' has no value for {int(bad.sum())} events, the first of "
             f"process '{process}'; expected a number for every event: choose another observable or cut on what it needs"
         )
 
 
-def _require_closure(events: Events, scores: Scores, yields: Yields) -> None:
-    """Require that every selected event is in exactly one region, by the sums of weights of all regions."""
+def _sums(events: Events, scores: Scores) -> dict[tuple[str, str], tuple[float, float]]:
+    """Return process, variation -> sum of the nominal weights of the events in any region, and of absolute ones."""
     in_any_region = scores.region >= 0
-    weight = events.weights[NOMINAL]
+    sums = {}
     for p, process in enumerate(events.processes):
         for v, variation in enumerate(events.variations):
-            rows = in_any_region & (events.process == p) & (events.variation == v)
-            filled = sum(total(histogram, process, variation)[0] for histogram in yields.values())
-            # Sums per bin and over all events round differently. The scale is the sum of absolute weights, because
-            # with signed weights the sum itself may cancel.
-            if abs(filled - weight[rows].sum()) > CLOSURE_TOLERANCE * max(np.abs(weight[rows]).sum(), 1.0):
-                raise YieldError(
-                    f"regions: process '{process}', variation '{variation}': the regions' yields sum to {filled:.9g}, "
-                    f"expected the selected yield, {weight[rows].sum():.9g}; score the events again with this cascade"
-                )
+            weight = events.weights[NOMINAL][in_any_region & (events.process == p) & (events.variation == v)]
+            sums[process, variation] = (float(weight.sum()), float(np.abs(weight).sum()))
+    return sums
+
+
+def _require_closure(selected: Mapping[tuple[str, str], tuple[float, float]], yields: Yields) -> None:
+    """Require that every selected event is in exactly one region, by the sums of weights of all regions."""
+    for (process, variation), (expected, scale) in selected.items():
+        filled = sum(total(histogram, process, variation)[0] for histogram in yields.values())
+        # Sums per bin and over all events round differently. The scale is the sum of absolute weights, because with
+        # signed weights the sum itself may cancel.
+        if abs(filled - expected) > CLOSURE_TOLERANCE * max(scale, 1.0):
+            raise YieldError(
+                f"regions: process '{process}', variation '{variation}': the regions' yields sum to {filled:.9g}, "
+                f"expected the selected yield, {expected:.9g}; score the events again with this cascade"
+            )

@@ -1,10 +1,10 @@
 """Fits of HistFactory workspaces: values, limits, significances, and what tells whether to believe them.
 
-Any workspace will do, of this package or not. Regions that a `Workspace` names as blind are never looked at: their
-place is taken by the background that the fit to the other regions predicts.
+Any workspace will do, of this package or not. A region without an observation is blind: its place is taken by
+the background that the fit to the other regions predicts.
 """
 
-from cascadebdt.inference.blinding import conditioned
+from cascadebdt.inference.blinding import with_expectation
 from cascadebdt.inference.checks import check
 from cascadebdt.inference.fitting import FitResult, fit, fit_background
 from cascadebdt.inference.limits import (
@@ -39,7 +39,6 @@ __all__ = [
     "ValidatedRegion",
     "Validation",
     "check",
-    "conditioned",
     "fit",
     "fit_background",
     "intervals",
@@ -54,4 +53,5 @@ __all__ = [
     "toy_significance",
     "toys",
     "validate",
+    "with_expectation",
 ]

@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -11,9 +11,7 @@ from cascadebdt.inference.likelihood import Likelihood, Objective, objective
 from cascadebdt.inference.minimise import Minimum
 from cascadebdt.inference.search import explored, global_minimum
 from cascadebdt.inference.threads import on_one_thread
-
-if TYPE_CHECKING:
-    from cascadebdt.workspace import Workspace
+from cascadebdt.workspace import Workspace, blind_regions
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,11 +87,10 @@ def prepare(workspace: Mapping[str, Any]) -> Target:
     Raises
     ------
     FitError
-        If the workspace cannot be fitted, or has no such blind region.
+        If the workspace cannot be fitted.
     """
-    blind: tuple[str, ...] = getattr(workspace, "blind", ())
-    model = objective(workspace, skip=blind)
-    return remembered(_Data(model), is_blind=bool(blind))
+    model = objective(workspace)
+    return remembered(_Data(model), is_blind=bool(blind_regions(workspace)))
 
 
 class _Data:
@@ -122,17 +119,16 @@ def remembered(data: _Data, *, is_blind: bool) -> Target:
 
 
 @on_one_thread
-def conditioned(workspace: Mapping[str, Any]) -> "Workspace":
+def with_expectation(workspace: Mapping[str, Any]) -> Workspace:
     """Return the workspace with the background that the open regions predict as observation of the blind ones.
 
-    The prediction is that of the fit without signal to the open regions alone; what the blind regions held before
-    does not enter. A workspace without blind regions keeps its observation.
+    The prediction is that of the fit without signal to the open regions alone. It is for programs that need an
+    observation in every region; nothing in the workspace tells it from data any more.
     """
-    from cascadebdt.workspace import Workspace
-
-    blind: tuple[str, ...] = getattr(workspace, "blind", ())
     target = prepare(workspace)
-    expected = {region: target.everything.data[target.likelihood.regions[region]].tolist() for region in blind}
-    observations = [{**item, "data": expected.get(item["name"], item["data"])} for item in workspace["observations"]]
+    expected = [
+        {"name": region, "data": target.everything.data[target.likelihood.regions[region]].tolist()}
+        for region in blind_regions(workspace)
+    ]
     notes = workspace.notes if isinstance(workspace, Workspace) else None
-    return Workspace({**workspace, "observations": observations}, blind=blind, notes=notes)
+    return Workspace({**workspace, "observations": [*workspace["observations"], *expected]}, notes=notes)

@@ -43,8 +43,10 @@ def check_parts(workspace: Any) -> Json:
         raise FitError(f"workspace: expected an object with {', '.join(PARTS)}, got {type(workspace).__name__}")
     for part in PARTS:
         value = workspace.get(part)
-        if not isinstance(value, Sequence) or not value or not all(isinstance(item, Mapping) for item in value):
-            raise FitError(f"workspace: not a HistFactory workspace, '{part}' must be a list of objects, not empty")
+        if not isinstance(value, Sequence) or not all(isinstance(item, Mapping) for item in value):
+            raise FitError(f"workspace: not a HistFactory workspace, '{part}' must be a list of objects")
+        if not value and part != "observations":  # of which there are none if everything is blind
+            raise FitError(f"workspace: not a HistFactory workspace, '{part}' is empty")
     config = workspace["measurements"][0].get("config")
     if not isinstance(config, Mapping) or not config.get("poi"):
         raise FitError("workspace: the measurement names no parameter of interest (measurements[0].config.poi)")
@@ -114,7 +116,7 @@ def check_settings(settings: Any, poi: str, parameters: Mapping[str, str]) -> No
 
 
 def check_observations(observations: Any, n_bins: Mapping[str, int]) -> dict[str, list[float]]:
-    """Return the observed events of every region, one number per bin of the model.
+    """Return the observed events, one number per bin, of the regions that are not blind: that have an observation.
 
     Parameters
     ----------
@@ -128,14 +130,17 @@ def check_observations(observations: Any, n_bins: Mapping[str, int]) -> dict[str
     """
     observed = _unique("observations", "region", observations)
     events = {}
+    # Patches of published likelihoods remove regions from the model and leave their observations.
+    extra = [region for region in observed if region not in n_bins]
     for region, size in n_bins.items():
         if region not in observed:
-            raise FitError(f"region '{region}': there are no observed events{did_you_mean(region, observed)}")
+            if close := did_you_mean(region, extra):  # a misspelled name rather than a blind region
+                raise FitError(f"region '{region}': there are no observed events{close}")
+            continue
         events[region] = _numbers(f"region '{region}', observed events", observed[region].get("data"), 0.0)
         if len(events[region]) != size:
             raise FitError(f"region '{region}': expected {size} observed bins, got {len(events[region])}")
-    # Patches of published likelihoods remove regions from the model and leave their observations.
-    if extra := [region for region in observed if region not in n_bins]:
+    if extra:
         logger.warning("observations: the model has no region %s; these data are not used", ", ".join(map(repr, extra)))
     return events
 

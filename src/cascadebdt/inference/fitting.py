@@ -98,7 +98,7 @@ class FitResult(Record):
 def fit(workspace: Mapping[str, Any]) -> FitResult:
     """Fit a workspace.
 
-    Blind regions take part with the background that the others predict (see `conditioned`).
+    Blind regions take part with the background that the others predict (see `with_expectation`).
 
     Raises
     ------

@@ -203,7 +203,7 @@ def _saturated(events: FloatArray) -> FloatArray:
 
 
 def objective(workspace: Mapping[str, Any], *, skip: tuple[str, ...] = ()) -> Objective:
-    """Return the -2 ln L of a workspace's observation; the bins of regions in `skip` do not count.
+    """Return the -2 ln L of a workspace's observation; bins of regions in `skip`, or without observation, do not count.
 
     Raises
     ------
@@ -213,12 +213,9 @@ def objective(workspace: Mapping[str, Any], *, skip: tuple[str, ...] = ()) -> Ob
     likelihood = compiled(Specification.of(workspace))
     sizes = {region: bins.stop - bins.start for region, bins in likelihood.regions.items()}
     observed = check_observations(workspace["observations"], sizes)
-    for region in skip:
-        if region not in likelihood.regions:
-            raise FitError(f"workspace: the model has no region '{region}'{did_you_mean(region, likelihood.regions)}")
-    events = np.concatenate([observed[region] for region in likelihood.regions])
+    events = np.concatenate([observed.get(region, [0.0] * size) for region, size in sizes.items()])
     weights = (likelihood.fillable | (events > 0)).astype(np.float64)
-    for region in skip:
+    for region in {*skip, *(sizes.keys() - observed.keys())}:
         weights[likelihood.regions[region]] = 0.0
     return Objective(likelihood, likelihood.dataset(events), weights)
 

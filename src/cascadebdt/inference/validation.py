@@ -15,6 +15,7 @@ from cascadebdt.inference.search import global_minimum
 from cascadebdt.inference.threads import on_one_thread
 from cascadebdt.inference.uncertainty import spread
 from cascadebdt.records import Record
+from cascadebdt.workspace import blind_regions
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,9 +78,8 @@ def validate(workspace: Mapping[str, Any], regions: Sequence[str]) -> Validation
     FitError
         If there is no such region, it is blind, the fit fails, or the other regions do not determine a parameter.
     """
-    blind: tuple[str, ...] = getattr(workspace, "blind", ())
-    _check(workspace, regions, blind)
-    visible = objective(workspace, skip=(*blind, *regions))
+    _check(workspace, regions)
+    visible = objective(workspace, skip=tuple(regions))
     poi = visible.likelihood.poi
     fixed = {poi: 0.0}
     best = global_minimum(visible, fixed=fixed)
@@ -95,8 +95,9 @@ def validate(workspace: Mapping[str, Any], regions: Sequence[str]) -> Validation
     )
 
 
-def _check(workspace: Mapping[str, Any], regions: Sequence[str], blind: tuple[str, ...]) -> None:
-    known = [channel["name"] for channel in workspace.get("channels", [])]
+def _check(workspace: Mapping[str, Any], regions: Sequence[str]) -> None:
+    known = [channel["name"] for channel in workspace["channels"]]
+    blind = blind_regions(workspace)
     if not regions:
         raise FitError("validation: there is no region to validate")
     for region in regions:

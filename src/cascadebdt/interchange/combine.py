@@ -34,7 +34,9 @@ import uproot
 from cascadebdt.arrays import FloatArray
 from cascadebdt.atomic import draft, write_text
 from cascadebdt.errors import FitError
-from cascadebdt.inference import check
+from cascadebdt.inference import check, with_expectation
+from cascadebdt.interchange.workspaces import has_modifier
+from cascadebdt.workspace import blind_regions
 
 Json = Mapping[str, Any]
 
@@ -69,7 +71,7 @@ def write_card(workspace: Json, card: Path) -> tuple[Path, Path]:
 
     Parameters
     ----------
-    workspace : HistFactory workspace
+    workspace : HistFactory workspace; what the open regions predict stands for the data of blind ones
     card : path of the card, such as ``card.txt``
 
     Returns
@@ -82,6 +84,8 @@ def write_card(workspace: Json, card: Path) -> tuple[Path, Path]:
         If the workspace is wrong, or has what a card cannot say.
     """
     check(workspace)
+    if blind := blind_regions(workspace):
+        workspace = with_expectation(workspace)
     config = workspace["measurements"][0]["config"]
     settings = {item["name"]: item for item in config.get("parameters", ())}
     processes = [
@@ -90,16 +94,14 @@ def write_card(workspace: Json, card: Path) -> tuple[Path, Path]:
         for sample in channel["samples"]
         if any(sample["data"])
     ]
-    signals = {s["name"] for c in workspace["channels"] for s in c["samples"] if _has(s, config["poi"])}
+    signals = {s["name"] for c in workspace["channels"] for s in c["samples"] if has_modifier(s, config["poi"])}
     _check_names(processes)
     shapes = card.with_name(f"{card.stem}_shapes.root")
     _write_shapes(shapes, workspace["observations"], processes)
-    text = "\n".join(_lines(workspace, processes, signals, settings, shapes.name))
+    note = [f"# blind: the background that the other regions predict stands for the data of {', '.join(blind)}"]
+    lines = _lines(workspace, processes, signals, settings, shapes.name)
+    text = "\n".join([*(note if blind else ()), *lines])
     return write_text(card, text + "\n"), shapes
-
-
-def _has(sample: Json, name: str) -> bool:
-    return any(modifier["name"] == name for modifier in sample["modifiers"])
 
 
 def _plain(name: str) -> str:

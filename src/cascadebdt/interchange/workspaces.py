@@ -1,16 +1,20 @@
 """HistFactory workspaces and their patches, from JSON files of any program."""
 
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jsonpatch
+import numpy as np
 import pyhf
 
 from cascadebdt import inference
 from cascadebdt.errors import FitError, InputError, did_you_mean
-from cascadebdt.workspace import Workspace
+from cascadebdt.workspace import Workspace, lacks_data
+
+logger = logging.getLogger(__name__)
 
 Json = Mapping[str, Any]
 
@@ -31,7 +35,7 @@ def read_workspace(
     patch : JSON patch to apply, or ``FILE:NAME`` for one of a patch set
     measurement : name of the one to use; the first if not given
     poi : parameter of interest; that of the measurement if not given
-    blind : regions whose data are not to be looked at
+    blind : regions whose data are not to be looked at, as those are not that have no observation
 
     Raises
     ------
@@ -45,7 +49,11 @@ def read_workspace(
         content = _patched(content, patch)
     content = _measured(content, path, measurement, poi)
     _check(content, path)
-    return Workspace(content, blind=blind)
+    workspace = Workspace(content).blinded(*blind)
+    _require_data(workspace, path)
+    if workspace.blind:
+        logger.info("%s: blind, without data of %s", path, ", ".join(workspace.blind))
+    return workspace
 
 
 def _json(path: Path) -> Any:
@@ -136,10 +144,31 @@ def _check(content: dict[str, Any], path: Path) -> None:
     """Require what a fit needs, and the structure that pyhf's schema prescribes."""
     try:
         inference.check(content)
-        pyhf.schema.validate(content, "workspace.json")
+        # The schema requires some observation, and a workspace of which everything is blind has none.
+        observations = content["observations"] or [{"name": "none", "data": [0.0]}]
+        pyhf.schema.validate({**content, "observations": observations}, "workspace.json")
     except FitError as error:
         raise InputError(f"{path}: {error}") from None
     except pyhf.exceptions.InvalidSpecification as error:
         # The message goes on with the content itself.
         message, _, _ = " ".join(str(error).split()).partition(" Instance: ")
         raise InputError(f"{path}: not valid against the HistFactory schema, {message}") from None
+
+
+def _require_data(workspace: Workspace, path: Path) -> None:
+    """Refuse a region that is not blind and has nothing where much is expected."""
+    observed = {item["name"]: item["data"] for item in workspace["observations"]}
+    poi = workspace["measurements"][0]["config"]["poi"]
+    for channel in workspace["channels"]:
+        samples = [sample["data"] for sample in channel["samples"] if not has_modifier(sample, poi)]
+        expected = float(np.sum(samples))
+        if lacks_data(np.asarray(observed.get(channel["name"], [1.0])), expected):
+            raise InputError(
+                f"{path}: region '{channel['name']}': no events were observed where {expected:.4g} are expected, "
+                f"so that data are missing; if they must not be seen, say '--blind {channel['name']}'"
+            )
+
+
+def has_modifier(sample: Json, name: str) -> bool:
+    """Return whether a parameter acts on a sample."""
+    return any(modifier["name"] == name for modifier in sample["modifiers"])

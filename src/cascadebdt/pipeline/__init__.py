@@ -1,10 +1,9 @@
 """The steps in order: select, train, apply, fit, report; each takes and returns values and writes its products."""
 
 from cascadebdt.pipeline.fits import Question, fit_file, fit_workspace
-from cascadebdt.pipeline.runs import apply, fit, report, run, train
+from cascadebdt.pipeline.runs import apply, apply_files, fit, report, run, train
 from cascadebdt.pipeline.status import status
-from cascadebdt.pipeline.steps import load_cascade
-from cascadebdt.pipeline.stream import Request, apply_files
+from cascadebdt.pipeline.stream import Request
 
 __all__ = [
     "Question",
@@ -14,7 +13,6 @@ __all__ = [
     "fit",
     "fit_file",
     "fit_workspace",
-    "load_cascade",
     "report",
     "run",
     "status",

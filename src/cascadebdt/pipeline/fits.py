@@ -1,11 +1,9 @@
 """Everything that is asked of a workspace, and the products with the answers."""
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cascadebdt import inference
-from cascadebdt.config.region_names import SIGNAL_REGION
 from cascadebdt.inference import Limits, Lint
 from cascadebdt.interchange import read_workspace
 from cascadebdt.products import Products
@@ -56,8 +54,6 @@ class Question:
 def fit_file(path: Path, products: Products, question: Question) -> Answers:
     """Fit a workspace file of any program; write the answers and their figures.
 
-    The workspace of a blind run of this package stays blind.
-
     Raises
     ------
     InputError, FitError
@@ -65,19 +61,11 @@ def fit_file(path: Path, products: Products, question: Question) -> Answers:
     """
     from cascadebdt import plots
 
-    blind = question.blind or ((SIGNAL_REGION,) if _is_of_blind_run(path) else ())
-    model = read_workspace(path, patch=question.patch, measurement=question.measurement, poi=question.poi, blind=blind)
+    model = read_workspace(
+        path, patch=question.patch, measurement=question.measurement, poi=question.poi, blind=question.blind
+    )
     answers = fit_workspace(model)
     answers.write(products)
     for name, figure in plots.fitted(answers.fit, answers.ranking, answers.scan):
         plots.save(figure, products.plots / name)
     return answers
-
-
-def _is_of_blind_run(path: Path) -> bool:
-    """Return whether a workspace lies beside the manifest of a blind run, whose signal region holds no data."""
-    manifest = path.with_name("manifest.json")
-    if path.name not in ("workspace.json", "workspace_validation.json") or not manifest.exists():
-        return False
-    content = json.loads(manifest.read_text())  # of any version, or of another program
-    return "unblind" in content and content["unblind"] is None

@@ -1,7 +1,7 @@
 """The plan: which steps there are, from what each makes its products, and which products can be used as they are."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,15 @@ class Plan:
     models: Mapping[str, Origin]
 
     @classmethod
-    def of(cls, config: Config, folder: Path, *, cascade: str | None = None, jobs: int = 1) -> "Plan":
+    def of(
+        cls,
+        config: Config,
+        folder: Path,
+        *,
+        cascade: str | None = None,
+        files: Mapping[str, Sequence[str]] | None = None,
+        jobs: int = 1,
+    ) -> "Plan":
         """Look at the input files and at what is in the folder.
 
         Parameters
@@ -42,6 +50,7 @@ class Plan:
         config : the analysis
         folder : of its products
         cascade : key of a cascade that was trained elsewhere, if it is to be applied
+        files : sample -> its files; those that the configuration names if not given
         jobs : files looked at at a time
 
         Raises
@@ -50,17 +59,15 @@ class Plan:
             If an input file is not there, or the manifest cannot be understood.
         """
         inventory = Inventory.read(folder)
-        patterns = {sample.name: sample.files for sample in config.samples}
-        patterns |= {sample.name: sample.files for sample in alternative_samples(config).values()}
-        locations = {name: ntuple.find(files, directory=config.directory) for name, files in patterns.items()}
+        locations = _configured(config) if files is None else files
         wanted = dict.fromkeys(location for of_sample in locations.values() for location in of_sample)
         inputs = fingerprints(wanted, config.ntuples, known=inventory.inputs, jobs=jobs)
-        files = {
+        identities = {
             name: {_relative(location, config.directory): inputs[location].identity for location in of_sample}
             for name, of_sample in locations.items()
         }
         own = replace(inventory, inputs=inputs)
-        return cls(own, origins.of_steps(config, files, cascade=cascade), origins.of_models(config, files))
+        return cls(own, origins.of_steps(config, identities, cascade=cascade), origins.of_models(config, identities))
 
     def fault(self, step: str) -> str | None:
         """Return why the products of a step cannot be used, in words; None if they can.
@@ -102,6 +109,13 @@ class Plan:
         inventory = replace(inventory, about={**inventory.about, **(about or {})})
         inventory.write()
         return replace(self, inventory=inventory)
+
+
+def _configured(config: Config) -> dict[str, Sequence[str]]:
+    """Return the files of every sample that a configuration names."""
+    patterns = {sample.name: sample.files for sample in config.samples}
+    patterns |= {sample.name: sample.files for sample in alternative_samples(config).values()}
+    return {name: ntuple.find(files, directory=config.directory) for name, files in patterns.items()}
 
 
 def _relative(location: str, directory: Path) -> str:

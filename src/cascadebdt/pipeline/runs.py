@@ -3,22 +3,26 @@
 The single steps refuse products of earlier steps that do not belong to the configuration; `run` makes them anew.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cascadebdt.atomic import scratch
 from cascadebdt.cascade import Cascade
 from cascadebdt.config import Config
 from cascadebdt.errors import InputError
-from cascadebdt.events import Events
-from cascadebdt.events.loading import select, select_for_training
-from cascadebdt.pipeline import steps
+from cascadebdt.events import Events, StoredEvents
+from cascadebdt.events.loading import select, select_to_disk
+from cascadebdt.pipeline import steps, stream
 from cascadebdt.pipeline.plan import STEPS, Plan
+from cascadebdt.pipeline.provenance import load_cascade
+from cascadebdt.pipeline.stream import Request
 from cascadebdt.products import Products, figures
 from cascadebdt.products.inventory import Inventory, sha256
 from cascadebdt.products.lock import locked
 from cascadebdt.products.models import KeptModels
-from cascadebdt.products.results import Applied, Inferred
+from cascadebdt.products.results import Applied, Filled, Inferred
 from cascadebdt.progress import Progress, silent
 from cascadebdt.resources import Meter
 
@@ -59,9 +63,9 @@ def run(config: Config, products: Products, *, jobs: int = 1, progress: Progress
             return Inferred.read(products)
         cascade = applied = inferred = None
         if plan.fault("apply"):
-            events = select(config, jobs=jobs, progress=progress)
-            plan, cascade = _train(config, products, plan, lambda: events, jobs=jobs, progress=progress)
-            plan, applied = _apply(config, products, plan, events, cascade, jobs=jobs)
+            with _selected(config, products, jobs=jobs, progress=progress) as events:
+                plan, cascade = _train(config, products, plan, events, jobs=jobs, progress=progress)
+                plan, applied = _apply(config, products, plan, events.all, cascade, jobs=jobs)
         if plan.fault("fit"):
             inferred = steps.fit(config, products, applied)
             plan = plan.done("fit", products.of_fit())
@@ -81,11 +85,10 @@ def train(config: Config, products: Products, *, jobs: int = 1, progress: Progre
     """Select events and train the cascade, unless it is there."""
     with locked(products.directory):
         plan = Plan.of(config, products.directory, jobs=jobs)
-
-        def events() -> Events:
-            return select_for_training(config, products.training, jobs=jobs, progress=progress)
-
-        return _train(config, products, plan, events, jobs=jobs, progress=progress)[1]
+        if plan.fault("train") is None:
+            return load_cascade(config, products.cascade)
+        with _selected(config, products, training_only=True, jobs=jobs, progress=progress) as events:
+            return _train(config, products, plan, events, jobs=jobs, progress=progress)[1]
 
 
 def apply(
@@ -108,9 +111,42 @@ def apply(
         plan = Plan.of(config, products.directory, cascade=key, jobs=jobs)
         if cascade is None:
             plan.require("train")
-        model = steps.load_cascade(config, folder)
-        events = select(config, jobs=jobs, progress=progress)
-        _apply(config, products, plan, events, model, jobs=jobs)
+        model = load_cascade(config, folder)
+        with _selected(config, products, jobs=jobs, progress=progress) as events:
+            _apply(config, products, plan, events.all, model, elsewhere=cascade, jobs=jobs)
+
+
+def apply_files(
+    config: Config,
+    products: Products,
+    request: Request,
+    *,
+    cascade: Path | None = None,
+    jobs: int = 1,
+    progress: Progress = silent,
+) -> Filled:
+    """Score the events of chosen files with the trained cascade, chunk by chunk; the products go to ``applied``.
+
+    Parameters
+    ----------
+    request : the files
+    cascade : folder of a cascade that was trained elsewhere
+
+    Raises
+    ------
+    InputError, ConfigError
+        As `apply` and `stream.apply_files`.
+    """
+    folder, target = cascade or products.cascade, products.applied
+    with locked(target.directory):
+        model = load_cascade(config, folder)
+        chosen = {sample.name: sample.files for sample in stream.requested(config, request)}
+        plan = Plan.of(config, target.directory, cascade=_cascade_key(folder), files=chosen, jobs=jobs)
+        filled = stream.apply_files(config, target, model, request, jobs=jobs, progress=progress)
+        manifest = replace(filled.manifest, cascade=str(folder.resolve()), is_part=True)
+        scores = [target.scores(name) for name in chosen if target.scores(name).is_file()]
+        plan.done("apply", [*target.of_apply(), *scores], about=manifest.to_json())
+        return filled
 
 
 def fit(config: Config, products: Products) -> Inferred:
@@ -140,7 +176,7 @@ def report(config: Config, products: Products) -> Path:
     with locked(products.directory):
         plan = _plan_of_what_was_applied(config, products)
         plan.require("fit")
-        path = steps.report(config, products)
+        path = steps.report(config, products, cascade=_cascade_that_was_applied(plan, products))
         plan.done("report", [path, *figures.paths(products)])
         return path
 
@@ -151,20 +187,56 @@ def _plan_of_what_was_applied(config: Config, products: Products) -> Plan:
     return Plan.of(config, products.directory, cascade=applied.inputs.get("cascade") if applied else None)
 
 
+@dataclass(frozen=True)
+class _Selection:
+    """Selected events, and those that train.
+
+    Attributes
+    ----------
+    all : in memory or on disk
+    training : returns the events that train
+    """
+
+    all: Events | StoredEvents
+    training: Callable[[], Events]
+
+
+@contextmanager
+def _selected(
+    config: Config, products: Products, *, training_only: bool = False, jobs: int, progress: Progress
+) -> Iterator[_Selection]:
+    """Select events where `cascade.memory` says: into memory, or into files that vanish when the block ends."""
+    if config.cascade.memory == "ram":
+        events = select(config, nominal_only=training_only, jobs=jobs, progress=progress)
+        yield _Selection(events, lambda: events)
+        return
+    with scratch(products.selected) as folder:
+        stored = select_to_disk(config, folder, training_only=training_only, jobs=jobs, progress=progress)
+        yield _Selection(stored, lambda: stored.training(folder / "training.root"))
+
+
+def _cascade_that_was_applied(plan: Plan, products: Products) -> Cascade:
+    folder = Path(plan.inventory.about.get("cascade") or products.cascade)
+    expected = plan.steps["apply"].inputs.get("cascade")
+    if expected not in (None, _cascade_key(folder)):
+        raise InputError(f"{folder / 'cascade.json'}: another cascade than was applied; do it with 'cascadebdt apply'")
+    return Cascade.load(folder)
+
+
 def _train(
     config: Config,
     products: Products,
     plan: Plan,
-    events: Callable[[], Events],
+    events: _Selection,
     *,
     jobs: int,
     progress: Progress,
 ) -> tuple[Plan, Cascade]:
     """Return the cascade, trained where it is not there already, and the plan after it."""
     if plan.fault("train") is None:
-        return plan, steps.load_cascade(config, products.cascade)
+        return plan, load_cascade(config, products.cascade)
     kept = KeptModels(plan.inventory, plan.models)
-    model = steps.train(config, products, events(), kept=kept, jobs=jobs, progress=progress)
+    model = steps.train(config, products, events.training(), kept=kept, jobs=jobs, progress=progress)
     about = {"config": config.model_dump(mode="json", by_alias=True), "directory": str(config.directory)}
     plan = plan.done("train", products.of_train(), about=about)
     kept.forget()
@@ -172,10 +244,18 @@ def _train(
 
 
 def _apply(
-    config: Config, products: Products, plan: Plan, events: Events, cascade: Cascade, *, jobs: int
+    config: Config,
+    products: Products,
+    plan: Plan,
+    events: Events | StoredEvents,
+    cascade: Cascade,
+    *,
+    elsewhere: Path | None = None,
+    jobs: int,
 ) -> tuple[Plan, Applied]:
     applied = steps.apply(config, products, events, cascade, jobs=jobs)
-    return plan.done("apply", products.of_apply(), about=applied.manifest.to_json()), applied
+    manifest = replace(applied.manifest, cascade=str(elsewhere.resolve()) if elsewhere else None)
+    return plan.done("apply", products.of_apply(), about=manifest.to_json()), applied
 
 
 def _cascade_key(folder: Path) -> str:

@@ -52,13 +52,25 @@ def status(folder: Path, config_path: Path | None = None) -> tuple[Line, ...]:
         raise InputError(f"{folder / MANIFEST}: no such manifest, so no step has been done here")
     config = configuration.load(config_path) if config_path else _of_run(inventory)
     cascade = inventory.steps["apply"].inputs.get("cascade") if "apply" in inventory.steps else None
-    plan = Plan.of(config, folder, cascade=cascade)
+    plan = Plan.of(config, folder, cascade=cascade, files=_chosen(inventory, config))
     return tuple(line for step in STEPS if step in plan.steps for line in _of_step(step, plan))
 
 
 def _of_run(inventory: Inventory) -> Config:
     about = inventory.about
     return configuration.parse(about["config"], directory=Path(about["directory"]))
+
+
+def _chosen(inventory: Inventory, config: Config) -> dict[str, list[str]] | None:
+    """Return the files that `apply` was told, None if it read all of the configuration."""
+    if not inventory.about.get("is_part"):
+        return None
+    files: dict[str, list[str]] = {}
+    for entry in inventory.about["files"]:
+        file = entry["file"]
+        location = file if "://" in file else str((config.directory / file).resolve())
+        files.setdefault(entry["sample"], []).append(location)
+    return files
 
 
 def _of_step(step: str, plan: Plan) -> Iterator[Line]:

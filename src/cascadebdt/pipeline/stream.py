@@ -1,6 +1,6 @@
 """ROOT files -> regions, histograms and scores, chunk by chunk: memory does not grow with the number of events."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -9,24 +9,21 @@ import numpy as np
 
 from cascadebdt import ntuple
 from cascadebdt.arrays import FloatArray
-from cascadebdt.cascade import Cascade, Scores
+from cascadebdt.cascade import Cascade
 from cascadebdt.config import Config, SampleConfig, SampleSystematic
 from cascadebdt.errors import ConfigError, InputError, did_you_mean
 from cascadebdt.events import Events
-from cascadebdt.events.loading import stream
-from cascadebdt.events.selection import Cutflow
+from cascadebdt.events.loading import select_each
 from cascadebdt.events.variations import alternative_samples
-from cascadebdt.histograms import contents, migration, yields
 from cascadebdt.histograms.contents import Histograms
-from cascadebdt.histograms.migration import MigrationTable
-from cascadebdt.histograms.yields import Histogram
-from cascadebdt.pipeline.steps import visible_cutflow, without
+from cascadebdt.pipeline.filling import Block, Totals
+from cascadebdt.pipeline.provenance import remarks
 from cascadebdt.products import Products
 from cascadebdt.products.cutflow import CutflowTable
+from cascadebdt.products.manifest import Manifest
 from cascadebdt.products.results import Filled
 from cascadebdt.products.scores import ScoreFiles
 from cascadebdt.progress import Progress, silent
-from cascadebdt.training.inputs import Range, data_ranges, require_alive
 
 AnySample: TypeAlias = SampleConfig | SampleSystematic
 N_BINS = 50  # of a score without configured bins
@@ -71,58 +68,38 @@ def apply_files(
     ConfigError
         If the bins of a region are neither configured nor known from an earlier `apply`.
     """
-    samples = _samples(config, request)
-    total = _Totals(config, cascade, _edges(config, cascade, request.reference))
+    samples = requested(config, request)
+    totals = Totals(config, cascade, _edges(config, cascade, request.reference))
     nominal = [sample.name for sample in samples if isinstance(sample, SampleConfig)]
     paths = {name: products.scores(name) for name in nominal if request.scores}
     with ScoreFiles(paths, config.pass_through) as files:
-        for name, events in stream(config, samples, jobs=jobs, progress=progress):
-            events = cascade.unseen(events)
-            scores = cascade.score(events, unblind=bool(config.fit.unblind))
-            total.add(events, scores)
-            files.append(name, events, scores)
-        require_alive(total.ranges, cascade.repetition)
+
+        def take(sample: str, events: Events) -> None:
+            block = Block.of(events, cascade, config)
+            totals.add(block)
+            files.append(sample, block.events, block.scores)
+
+        account = select_each(config, samples, take, jobs=jobs, progress=progress)
+        totals.add(Block.of(account, cascade, config))
+        histograms = totals.histograms
     processes = {sample.name: sample.process for sample in config.samples}
     filled = Filled(
-        histograms=Histograms(without(total.regions, cascade.empty_regions), total.scores),
-        migrations=MigrationTable(total.migrations),
-        cutflow=CutflowTable.of(total.cutflow, processes),
+        histograms,
+        totals.migrations,
+        CutflowTable.of(totals.visible, processes),
+        Manifest.of(
+            config,
+            account,
+            missing=totals.missing,
+            used_in_training=totals.cutflow.used_in_training,
+            warnings=remarks(cascade, config),
+        ),
     )
     filled.write(products)
     return filled
 
 
-class _Totals:
-    """Histograms and cutflow of the chunks so far."""
-
-    def __init__(self, config: Config, cascade: Cascade, edges: Mapping[str, FloatArray]) -> None:
-        self.config = config
-        self.features = cascade.features
-        self.edges = edges
-        samples = tuple(sample.name for sample in config.samples)
-        self.cutflow = Cutflow.empty((*(cut.name for cut in config.selection), *cascade.cuts), samples)
-        self.ranges: dict[str, Range] = {}
-        self.regions: dict[str, Histogram] = {}
-        self.scores: dict[str, Histogram] = {}
-        self.migrations: migration.Migrations = {}
-
-    def add(self, events: Events, scores: Scores) -> None:
-        """Add the events of a chunk."""
-        self.cutflow = self.cutflow.plus(visible_cutflow(events, scores))
-        for name, values in data_ranges(events, self.features).items():
-            self.ranges[name] = self.ranges[name].plus(values) if name in self.ranges else values
-        _merge(self.regions, yields.fill(events, scores, self.config.regions, edges=self.edges))
-        moved = migration.table(events, scores, self.config.systematics)
-        self.migrations = migration.merge(self.migrations, moved) if self.migrations else moved
-        _merge(self.scores, contents.score_histograms(events, scores))
-
-
-def _merge(total: dict[str, Histogram], part: Mapping[str, Histogram]) -> None:
-    for name, histogram in part.items():
-        total[name] = total[name] + histogram if name in total else histogram
-
-
-def _samples(config: Config, request: Request) -> list[SampleConfig | SampleSystematic]:
+def requested(config: Config, request: Request) -> list[SampleConfig | SampleSystematic]:
     """Return the samples, alternative ones included, that the files belong to, with these files only."""
     known: dict[str, SampleConfig | SampleSystematic] = {sample.name: sample for sample in config.samples}
     known |= {sample.name: sample for sample in alternative_samples(config).values()}

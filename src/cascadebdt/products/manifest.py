@@ -2,13 +2,12 @@
 
 import os
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
-
-from cascadebdt.config import DATA, Config
+from cascadebdt.config import Config
 from cascadebdt.events import Events, FileRecord
 from cascadebdt.expression import registered
 from cascadebdt.records import Json, Record
@@ -60,6 +59,8 @@ class Manifest(Record):
     missing : feature -> process -> fraction of selected events without a value
     used_in_training : sample -> selected events that only trained
     warnings : what is remarkable in the input, a sentence each
+    cascade : folder of the cascade if it was trained elsewhere
+    is_part : whether only chosen files were read
     """
 
     analysis: str
@@ -74,10 +75,28 @@ class Manifest(Record):
     missing: dict[str, dict[str, float]]
     used_in_training: dict[str, int]
     warnings: tuple[str, ...]
+    cascade: str | None = None
+    is_part: bool = False
 
     @classmethod
-    def of(cls, config: Config, events: Events) -> "Manifest":
-        """Describe the configuration, the versions and the input files of selected events."""
+    def of(
+        cls,
+        config: Config,
+        events: Events,
+        *,
+        missing: Mapping[str, Mapping[str, float]],
+        used_in_training: Mapping[str, int],
+        warnings: tuple[str, ...] = (),
+    ) -> "Manifest":
+        """Describe the configuration, the versions and the input files of selected events.
+
+        Parameters
+        ----------
+        config : the analysis
+        events : that were selected
+        missing, used_in_training : as for `Manifest`
+        warnings : besides those of the events
+        """
         return cls(
             analysis=config.analysis,
             config=config.model_dump(mode="json", by_alias=True),
@@ -88,9 +107,9 @@ class Manifest(Record):
             versions=versions(),
             functions={name: function.digest for name, function in registered().items()},
             files=tuple(_input_file(record, config, events) for record in events.ledger),
-            missing=_missing(config, events),
-            used_in_training=events.cutflow.used_in_training,
-            warnings=events.warnings,
+            missing={feature: dict(fractions) for feature, fractions in missing.items()},
+            used_in_training=dict(used_in_training),
+            warnings=(*events.warnings, *warnings),
         )
 
 
@@ -111,16 +130,6 @@ def _input_file(record: FileRecord, config: Config, events: Events) -> InputFile
         bytes_read=record.bytes_read,
         checksum=record.checksum,
     )
-
-
-def _missing(config: Config, events: Events) -> dict[str, dict[str, float]]:
-    """Return feature -> process -> fraction of selected events without a value; data only after unblinding."""
-    processes = [name for name in events.processes if name != DATA or config.fit.unblind]
-    rows = {name: np.flatnonzero(events.is_nominal & events.of_process(name)) for name in processes}
-    return {
-        feature: {name: float(np.isnan(column[of]).mean()) if len(of) else 0.0 for name, of in rows.items()}
-        for feature, column in events.columns.items()
-    }
 
 
 def versions() -> dict[str, str]:

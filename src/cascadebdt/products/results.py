@@ -23,11 +23,13 @@ class Filled:
     histograms : of regions and of scores
     migrations : of events between regions
     cutflow : what the cuts left
+    manifest : what it was made from
     """
 
     histograms: Histograms
     migrations: MigrationTable
     cutflow: CutflowTable
+    manifest: Manifest
 
     def write(self, products: Products) -> None:
         """Write the products of `apply`."""
@@ -43,13 +45,11 @@ class Applied(Filled):
 
     Attributes
     ----------
-    histograms, migrations : as for `Filled`
+    histograms, migrations, manifest : as for `Filled`
     cutflow : what the cuts and the stages left
-    manifest : what it was made from
     """
 
     cutflow: CutflowReport
-    manifest: Manifest
 
     @classmethod
     def read(cls, products: Products) -> "Applied":

@@ -15,7 +15,7 @@ import numpy as np
 from cascadebdt.arrays import FloatArray
 from cascadebdt.config import DATA, NOMINAL, Config, NormalisationSystematic, applies, parameter, sides
 from cascadebdt.config.region_names import SIGNAL_REGION, is_validation
-from cascadebdt.errors import YieldError, did_you_mean
+from cascadebdt.errors import FitError, YieldError, did_you_mean
 from cascadebdt.histograms.yields import Histogram
 from cascadebdt.records import Json, Record
 from cascadebdt.workspace import treatment
@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 POI = "mu"
 NORM_BOUNDS = (0.0, 10.0)
 """Of the free normalisations, in units of the expectation."""
+MANY = 20.0
+"""Expected events of which to observe none, by chance once in 5e8 regions, means that data are missing."""
 KEYS_PER_REGION = ("channels", "observations")
 
 
@@ -52,7 +54,6 @@ class Workspace(dict[str, Any]):
     Parameters
     ----------
     content : the workspace itself
-    blind : regions whose observation is not data
     notes : what was done to the yields in it
 
     Examples
@@ -61,33 +62,54 @@ class Workspace(dict[str, Any]):
     >>> model = pyhf.Workspace(workspace).model()
     """
 
-    blind: tuple[str, ...]
     notes: Notes
 
-    def __init__(self, content: Mapping[str, Any], *, blind: tuple[str, ...] = (), notes: Notes | None = None) -> None:
+    def __init__(self, content: Mapping[str, Any], *, notes: Notes | None = None) -> None:
         super().__init__(content)
-        self.blind = blind
         self.notes = notes or Notes()
 
+    @property
+    def blind(self) -> tuple[str, ...]:
+        """Regions without an observation."""
+        return blind_regions(self)
+
     def to_json(self) -> Json:
-        """Return the workspace as other programs read it; what is blind and the notes are not part of it."""
+        """Return the workspace as other programs read it; the notes are not part of it."""
         return dict(self)
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Workspace":
-        """Return the workspace of any program, with nothing blind."""
+        """Return the workspace of any program."""
         return cls(content)
 
-    def observing(self, other: Mapping[str, Any]) -> "Workspace":
-        """Return the workspace with the observations of another one, where that has them."""
-        data = {item["name"]: item["data"] for item in other["observations"]}
-        observations = [{**item, "data": data.get(item["name"], item["data"])} for item in self["observations"]]
-        return Workspace({**self, "observations": observations}, blind=self.blind, notes=self.notes)
+    def blinded(self, *regions: str) -> "Workspace":
+        """Return the workspace without the observation of these regions.
+
+        Raises
+        ------
+        FitError
+            If there is no such region.
+        """
+        known = [channel["name"] for channel in self["channels"]]
+        for region in regions:
+            if region not in known:
+                raise FitError(f"workspace: the model has no region '{region}'{did_you_mean(region, known)}")
+        observations = [item for item in self["observations"] if item["name"] not in regions]
+        return Workspace({**self, "observations": observations}, notes=self.notes)
 
     def fitted(self) -> "Workspace":
         """Return the workspace without the validation regions, for a fit."""
         fitted = {key: [item for item in self[key] if not is_validation(item["name"])] for key in KEYS_PER_REGION}
-        return Workspace({**self, **fitted}, blind=self.blind, notes=self.notes)
+        return Workspace({**self, **fitted}, notes=self.notes)
+
+
+def blind_regions(workspace: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the regions of a workspace that have no observation.
+
+    Being blind is part of the content, so that no copy of a workspace loses it: pyhf finds no data for them.
+    """
+    observed = {item["name"] for item in workspace["observations"]}
+    return tuple(channel["name"] for channel in workspace["channels"] if channel["name"] not in observed)
 
 
 def build(yields: Mapping[str, Histogram], config: Config, *, with_validation: bool = False) -> Workspace:
@@ -98,7 +120,7 @@ def build(yields: Mapping[str, Histogram], config: Config, *, with_validation: b
     (`normsys`) and a shape of the nominal yield (`histosys`) of the same name; one-sided ones are mirrored, lo = 1 / hi
     for the normalisation and 2 nominal - up for the shape. The statistical uncertainty of the simulated background is
     one parameter per bin, `mcstat_<region>` (Barlow-Beeston light: Conway, arXiv:1103.0354); the signal's is left out.
-    While blind, the observation of the signal region is the nominal background and its data are not read.
+    While blind, the signal region has no observation and its data are not read.
 
     Parameters
     ----------
@@ -137,8 +159,9 @@ def build(yields: Mapping[str, Histogram], config: Config, *, with_validation: b
         for region, templates in regions.items()
     ]
     observations = [
-        {"name": region, "data": _observation(chosen[region], templates, config, is_blind=region in blind)}
+        {"name": region, "data": _observation(region, chosen[region], templates, config.fit.signal)}
         for region, templates in regions.items()
+        if region not in blind
     ]
     content = {
         "channels": channels,
@@ -147,7 +170,7 @@ def build(yields: Mapping[str, Histogram], config: Config, *, with_validation: b
         "version": "1.0.0",
     }
     notes = Notes(_merged(chosen, config), tuple(bin_notes), tuple(variation_notes))
-    return Workspace(content, blind=blind, notes=notes)
+    return Workspace(content, notes=notes)
 
 
 def _measurement(regions: Mapping[str, Templates], config: Config) -> dict[str, Any]:
@@ -293,11 +316,21 @@ def _modifiers(name: str, template: Template, up: Effect, down: Effect) -> list[
     return modifiers
 
 
-def _observation(histogram: Histogram, templates: Templates, config: Config, *, is_blind: bool) -> list[float]:
-    """Return the data of a region, or its nominal background while blind."""
-    if not is_blind:
-        return cast("list[float]", content(histogram, DATA, NOMINAL)[0].tolist())
-    return cast("list[float]", _background(templates, config.fit.signal).tolist())
+def _observation(region: str, histogram: Histogram, templates: Templates, signal: str) -> list[float]:
+    """Return the data of a region."""
+    data = content(histogram, DATA, NOMINAL)[0]
+    expected = float(_background(templates, signal).sum())
+    if lacks_data(data, expected):
+        raise YieldError(
+            f"region '{region}': there are no data where {expected:.4g} events are expected; "
+            "were they selected, and the histograms filled after unblinding?"
+        )
+    return cast("list[float]", data.tolist())
+
+
+def lacks_data(data: FloatArray, expected: float) -> bool:
+    """Return whether a region without any event expects so many that its data must be missing."""
+    return expected > MANY and not data.any()
 
 
 def _background(templates: Templates, signal: str) -> FloatArray:

@@ -1,0 +1,209 @@
+"""Scored events, block by block -> what the step `apply` makes; the blocks may be one, of all events."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cascadebdt.arrays import FeatureArray, FloatArray, IntArray, RegionArray
+from cascadebdt.cascade import BLINDED, Cascade, Scores
+from cascadebdt.config import DATA, NOMINAL, Config
+from cascadebdt.errors import YieldError
+from cascadebdt.events import Events, StoredEvents, joined
+from cascadebdt.events.selection import Cutflow
+from cascadebdt.histograms import contents, migration, yields
+from cascadebdt.histograms.contents import Flow, Histograms
+from cascadebdt.histograms.migration import Migrations, MigrationTable
+from cascadebdt.histograms.yields import Filling, Histogram, Yields
+from cascadebdt.training.inputs import Range, data_ranges, require_alive
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Some events that are no training events of the models that scored them, their scores and observables."""
+
+    events: Events
+    scores: Scores
+    values: FeatureArray
+
+    @classmethod
+    def of(cls, events: Events, cascade: Cascade, config: Config, *, jobs: int = 1) -> "Block":
+        """Score events, without those that took part in training where there is a holdout."""
+        unseen = cascade.unseen(events)
+        scores = cascade.score(unseen, unblind=bool(config.fit.unblind), jobs=jobs)
+        return cls(unseen, scores, yields.observables(unseen, scores, config.regions))
+
+    @property
+    def hidden(self) -> dict[str, int]:
+        """Sample -> number of its data events that were dropped while blind."""
+        rows = (self.scores.region == BLINDED) & self.events.is_nominal
+        codes, counts = np.unique(self.events.sample[rows], return_counts=True)
+        return {self.events.samples[code]: int(count) for code, count in zip(codes, counts, strict=True)}
+
+
+class Totals:
+    """Histograms and counts of the blocks so far.
+
+    Sums of weights are made in the order of the events: whatever the blocks, events in canonical order give the same
+    bits (of migrations and cutflow: the same 12 digits).
+
+    Parameters
+    ----------
+    config : the analysis
+    cascade : that scores
+    edges : bin edges of every region
+    """
+
+    def __init__(self, config: Config, cascade: Cascade, edges: Mapping[str, FloatArray]) -> None:
+        self._config = config
+        self._cascade = cascade
+        self._filling = Filling(config.regions, edges)
+        self._scores: dict[str, Histogram] | None = None
+        self._migrations: Migrations | None = None
+        self._ends: dict[str, FloatArray] | None = None
+        self._ranges: dict[str, Range] = {}
+        self._cutflow: Cutflow | None = None
+        self._hidden: Counter[str] = Counter()
+        self._selected: dict[str, int] = {}
+        self._missing: dict[str, IntArray] = {}
+
+    def add(self, block: Block) -> None:
+        """Add a block."""
+        events, scores = block.events, block.scores
+        self._cutflow = self._cutflow.plus(events.cutflow) if self._cutflow else events.cutflow
+        self._hidden.update(block.hidden)
+        for name, values in data_ranges(events, self._cascade.features).items():
+            self._ranges[name] = self._ranges[name].plus(values) if name in self._ranges else values
+        self._filling.add(events, scores, block.values)
+        self._migrations = migration.table(events, scores, self._config.systematics, onto=self._migrations)
+        self._scores = contents.score_histograms(events, scores, onto=self._scores)
+        self._ends = contents.ends(events, scores, onto=self._ends)
+        self._count_missing(events)
+
+    def _count_missing(self, events: Events) -> None:
+        rows = {name: np.flatnonzero(events.is_nominal & events.of_process(name)) for name in events.processes}
+        for name, of_process in rows.items():
+            self._selected[name] = self._selected.get(name, 0) + len(of_process)
+        for feature, column in events.columns.items():
+            is_missing = np.isnan(column)
+            counts = np.array([np.count_nonzero(is_missing[of_process]) for of_process in rows.values()])
+            self._missing[feature] = self._missing[feature] + counts if feature in self._missing else counts
+
+    @property
+    def histograms(self) -> Histograms:
+        """Those of the regions that are not empty by construction, and of the scores.
+
+        Raises
+        ------
+        InputError
+            If a feature has one value in all data, but not in the simulation that trained.
+        YieldError
+            If the regions' yields do not sum to the selected yield.
+        """
+        require_alive(self._ranges, self._cascade.repetition)
+        filled = self._filling.yields()
+        regions: Yields = {name: filled[name] for name in filled if name not in self._cascade.empty_regions}
+        return Histograms(regions, self._scores or {})
+
+    @property
+    def migrations(self) -> MigrationTable:
+        """Of events between regions."""
+        return MigrationTable(self._migrations or {})
+
+    @property
+    def cutflow(self) -> Cutflow:
+        """What the cuts left, hidden data included."""
+        if self._cutflow is None:
+            raise YieldError("regions: no events to fill them with")
+        return self._cutflow
+
+    @property
+    def visible(self) -> Cutflow:
+        """The cutflow without the data of the signal region that were dropped while blind.
+
+        Otherwise the selected data less the data of the control regions would tell how many there are.
+        """
+        cutflow = self.cutflow
+        for sample, n_events in self._hidden.items():
+            cutflow = cutflow.without(sample, n_events)
+        return cutflow
+
+    @property
+    def flow(self) -> Flow:
+        """What the stages leave."""
+        return contents.flow_of(self._ends or {}, [stage.name for stage in self._cascade.stages])
+
+    @property
+    def missing(self) -> dict[str, dict[str, float]]:
+        """Feature -> process -> fraction of selected events without a value; of data only after unblinding."""
+        shown = [name for name in self._selected if name != DATA or self._config.fit.unblind]
+        return {
+            feature: {
+                name: float(count / self._selected[name]) if self._selected[name] else 0.0
+                for name, count in zip(self._selected, counts, strict=True)
+                if name in shown
+            }
+            for feature, counts in self._missing.items()
+        }
+
+
+def fill(events: Events | StoredEvents, cascade: Cascade, config: Config, *, jobs: int = 1) -> Totals:
+    """Score events and fill the regions, in bins as `config` says.
+
+    Events on disk are scored twice where the bins depend on them: first for the bins.
+    """
+    if isinstance(events, Events):
+        blocks = [Block.of(events, cascade, config, jobs=jobs)]
+        return _filled(blocks, cascade, config, _Observed.of(blocks).edges(cascade, config))
+    depends = any(config.regions.depends_on_events(region) for region in cascade.regions)
+    observed = _scored(events, cascade, config, jobs) if depends else [Block.of(events.account, cascade, config)]
+    edges = _Observed.of(observed).edges(cascade, config)
+    return _filled(_scored(events, cascade, config, jobs), cascade, config, edges)
+
+
+def _scored(events: StoredEvents, cascade: Cascade, config: Config, jobs: int) -> Iterator[Block]:
+    return (Block.of(block, cascade, config, jobs=jobs) for block in events.blocks())
+
+
+def _filled(blocks: Iterable[Block], cascade: Cascade, config: Config, edges: Mapping[str, FloatArray]) -> Totals:
+    totals = Totals(config, cascade, edges)
+    for block in blocks:
+        totals.add(block)
+    return totals
+
+
+@dataclass(frozen=True, eq=False)
+class _Observed:
+    """Nominal simulation without its features: what the bins of the regions may depend on, 27 bytes an event.
+
+    Attributes
+    ----------
+    events : without columns
+    values : (n_events,) float32, the observable of the region of each event
+    region : (n_events,) int8
+    """
+
+    events: Events
+    values: FeatureArray
+    region: RegionArray
+
+    @classmethod
+    def of(cls, blocks: Iterable[Block]) -> "_Observed":
+        """Keep what is needed of blocks."""
+        parts: list[Events] = []
+        values: list[FeatureArray] = []
+        regions: list[RegionArray] = []
+        for block in blocks:
+            rows = np.flatnonzero(block.events.is_nominal & ~block.events.is_data)
+            thin = replace(block.events, columns={}, weights={NOMINAL: block.events.weights[NOMINAL]})
+            parts.append(thin.take(rows))
+            values.append(block.values[rows])
+            regions.append(block.scores.region[rows])
+        return cls(joined(parts), np.concatenate(values), np.concatenate(regions))
+
+    def edges(self, cascade: Cascade, config: Config) -> dict[str, FloatArray]:
+        """Return the bin edges of every region."""
+        return yields.edges_of_regions(
+            self.events, self.values, self.region, cascade.regions, cascade.signal, config.regions
+        )
