@@ -14,13 +14,14 @@ from click.testing import CliRunner
 from matplotlib.figure import Figure
 
 import mutants
+import trees
 from cascadebdt import plots
 from cascadebdt.cli import main
 from cascadebdt.config import document
 from cascadebdt.products.keys import digest
 from isolation import isolated
 from tiny_analysis import SAMPLES, tiny_config, write_ntuple
-from workspace_mutants import changed
+from workspace_mutants import VALUES
 
 COMMANDS = ("status", "apply", "apply a file", "apply elsewhere", "fit", "report", "run")
 KINDS = (
@@ -195,7 +196,7 @@ def _change_json(path: Path, rng: np.random.Generator) -> None:
     content = json.loads(path.read_text())
     for _ in range(int(rng.choice([1, 1, 2, 3]))):
         if content:
-            content = changed(content, rng)
+            content = trees.changed(content, rng, VALUES)
     path.write_bytes(json.dumps(content, indent=2).encode("utf-8", "surrogatepass"))
 
 
