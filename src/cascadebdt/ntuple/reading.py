@@ -21,7 +21,7 @@ from cascadebdt.ntuple import baskets
 from cascadebdt.ntuple.access import attempt, is_remote, is_rntuple, open_file, reading, tree_in
 from cascadebdt.ntuple.baskets import Column
 from cascadebdt.ntuple.files import NtupleFile
-from cascadebdt.ntuple.verified import Record, Sum, Sums, note_header, require_headers, require_lists, total
+from cascadebdt.ntuple.verified import Record, Sum, Sums, require_headers, require_lists, total
 
 MEV_PER_GEV = 1000.0
 MAX_LOCAL = 4  # files that are open at a time, besides those that threads still read
@@ -141,7 +141,7 @@ class Reader:
         found: dict[str, ak.Array] = {}
         if not is_remote(part.file.location):
             local, record = self._columns(part.file, names), Record()
-            record.sums = self._sums.setdefault((part.file.location, part.file.tree), {})
+            record.sums = self._sums_of(part.file)
             columns = [column for name in names if (column := local.columns[name]) is not None]
             with suppress(baskets.OtherLayoutError):
                 found = baskets.read(columns, local.descriptor, part.start, part.stop, record)
@@ -156,7 +156,7 @@ class Reader:
         key = (file.location, file.tree)
         with self._lock:
             if key not in self._local:
-                self._local[key] = _Local(file.location)
+                self._local[key] = _Local(file.location, dict(file.columns))
             self._local.move_to_end(key)
             local = self._local[key]
             while len(self._local) > MAX_LOCAL:
@@ -176,12 +176,15 @@ class Reader:
             opened = open_file(file.location)
             self._of_thread.file = opened
             self._of_thread.record = opened.file.source.record
-            self._of_thread.record.sums = self._sums.setdefault((file.location, file.tree), {})
+            self._of_thread.record.sums = self._sums_of(file)
             self._open[threading.get_ident()] = opened
             self._of_thread.tree = tree_in(opened, file.location, file.tree)
-            note_header(opened, file.tree, self._of_thread.record)
             self._of_thread.key = (file.location, file.tree)
         return self._of_thread.tree
+
+    def _sums_of(self, file: NtupleFile) -> Sums:
+        """Return what is noted of a file, its header first."""
+        return self._sums.setdefault((file.location, file.tree), dict(file.header))
 
     def sum(self, file: NtupleFile) -> Sum:
         """Return the checksum of what was read from a file so far."""

@@ -179,10 +179,12 @@ def _require_checksum(data: Any, stored: Any, what: str) -> None:
         raise DamageError(f"the {what} does not have its checksum")
 
 
-def note_header(file: Any, name: str, record: Record) -> None:
-    """Take note of what describes a tree, in which a TTree keeps baskets that were not yet full when it was written."""
+def header_sum(file: Any, name: str) -> Sums:
+    """Return the checksum of what describes a tree, in which a TTree keeps baskets that were never full."""
     key = file.key(name)
+    record = Record()
     record.note_page(key.fSeekKey, file.file.source.chunk(key.fSeekKey, key.fSeekKey + key.fNbytes).raw_data)
+    return record.sums
 
 
 def require_complete(file: Any) -> None:
