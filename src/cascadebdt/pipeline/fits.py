@@ -1,22 +1,48 @@
 """Everything that is asked of a workspace, and the products with the answers."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from cascadebdt import inference
-from cascadebdt.inference import Limits, Lint
+from cascadebdt.inference import Limits, Lint, Projection
+from cascadebdt.inference.breakdown import Groups
 from cascadebdt.interchange import read_workspace
 from cascadebdt.products import Products
-from cascadebdt.products.results import Answers
+from cascadebdt.products.results import Answers, Contours
+from cascadebdt.products.summary import FileSummary
 from cascadebdt.workspace import Workspace
 
+N_POINTS = 25
+"""Points of a contour's grid in each parameter."""
 
-def fit_workspace(model: Workspace) -> Answers:
-    """Lint and fit a workspace, and ask it for limits, ranking and scan.
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of a workspace besides a fit.
+
+    Attributes
+    ----------
+    level : limits are at confidence level 1 - level
+    mus : signal strengths whose exclusion is asked for
+    contours : pairs of parameters
+    groups : of parameters; see `inference.breakdown`
+    """
+
+    level: float = 0.05
+    mus: tuple[float, ...] = ()
+    contours: tuple[tuple[str, str], ...] = ()
+    groups: Groups | None = None
+
+
+def fit_workspace(model: Workspace, asked: Asked = Asked()) -> Answers:
+    """Lint and fit a workspace, and ask it for limits, ranking, scan and the parts of the uncertainty.
 
     Parameters
     ----------
     model : any HistFactory workspace; its blind regions are not looked at
+    asked : what besides
 
     Raises
     ------
@@ -28,9 +54,11 @@ def fit_workspace(model: Workspace) -> Answers:
     return Answers(
         lint=lint,
         fit=replace(fit, intervals=inference.intervals(model)),
-        limits=Limits.of(model),
+        limits=Limits.of(model, level=asked.level, mus=asked.mus),
         ranking=inference.ranking(model),
         scan=inference.scan(model, fit.poi),
+        breakdown=inference.breakdown(model, asked.groups),
+        contours=Contours(tuple(inference.scan_2d(model, pair, n_points=N_POINTS) for pair in asked.contours)),
     )
 
 
@@ -43,12 +71,33 @@ class Question:
     patch : JSON patch to apply, or ``FILE:NAME`` of a patch set
     measurement, poi : names; the first measurement and its parameter of interest if not given
     blind : regions whose data are not to be looked at
+    fixed, bounds, regions, asimov : changes of the model and its data; see `inference.adjusted`
+    asked : what besides a fit
     """
 
     patch: str | None = None
     measurement: str | None = None
     poi: str | None = None
     blind: tuple[str, ...] = ()
+    fixed: Mapping[str, float] = field(default_factory=dict)
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    regions: tuple[str, ...] = ()
+    asimov: Mapping[str, float] | None = None
+    asked: Asked = Asked()
+
+    def changes(self) -> dict[str, Any]:
+        """Return what makes the result another one than that of the file, for its summary."""
+        values = {
+            "patch": self.patch,
+            "measurement": self.measurement,
+            "poi": self.poi,
+            "blind": list(self.blind),
+            "fixed": dict(self.fixed),
+            "bounds": {name: list(pair) for name, pair in self.bounds.items()},
+            "regions": list(self.regions),
+        }
+        asimov = {} if self.asimov is None else {"asimov": dict(self.asimov)}
+        return {**{name: value for name, value in values.items() if value}, **asimov}
 
 
 def fit_file(path: Path, products: Products, question: Question) -> Answers:
@@ -61,11 +110,45 @@ def fit_file(path: Path, products: Products, question: Question) -> Answers:
     """
     from cascadebdt import plots
 
-    model = read_workspace(
-        path, patch=question.patch, measurement=question.measurement, poi=question.poi, blind=question.blind
+    model = inference.adjusted(
+        _read(path, question),
+        fixed=question.fixed,
+        bounds=question.bounds,
+        regions=question.regions,
+        asimov=question.asimov,
     )
-    answers = fit_workspace(model)
+    answers = fit_workspace(model, question.asked)
     answers.write(products)
-    for name, figure in plots.fitted(answers.fit, answers.ranking, answers.scan):
+    products.write("summary", FileSummary.of(answers.fit, answers.limits, answers.breakdown, question.changes()))
+    for name, figure in plots.fitted(
+        answers.fit, answers.ranking, answers.scan, parts=answers.breakdown, contours=answers.contours.scans
+    ):
         plots.save(figure, products.plots / name)
     return answers
+
+
+def project_file(path: Path, products: Products, question: Question) -> Projection:
+    """Fit some regions of a workspace file, without signal unless it is held at a value; write what they predict.
+
+    Raises
+    ------
+    InputError, FitError
+        If a file is wrong, or the regions do not determine the prediction.
+    """
+    from cascadebdt import plots
+
+    model = _read(path, question)
+    poi = model["measurements"][0]["config"]["poi"]
+    others = {name: value for name, value in question.fixed.items() if name != poi}
+    model = inference.adjusted(model, fixed=others, bounds=question.bounds, asimov=question.asimov)
+    projection = inference.project(model, question.regions, mu=question.fixed.get(poi, 0.0))
+    products.write("projection", projection)
+    plots.save(plots.projection(projection), products.plots / "projection")
+    return projection
+
+
+def _read(path: Path, question: Question) -> Workspace:
+    """Read a workspace, without what is blind in it."""
+    return read_workspace(
+        path, patch=question.patch, measurement=question.measurement, poi=question.poi, blind=question.blind
+    )

@@ -6,9 +6,14 @@ Examples
 >>> png, pdf = cb.plots.save(figure, "plots/regions")
 """
 
+from cascadebdt.plots.breakdown import breakdown
+from cascadebdt.plots.corrections import corrections
+from cascadebdt.plots.exclusion import exclusion
 from cascadebdt.plots.fitted import fitted
 from cascadebdt.plots.inference import fit
+from cascadebdt.plots.predicted import predicted
 from cascadebdt.plots.profiles import correlations, scan
+from cascadebdt.plots.projection import projection
 from cascadebdt.plots.purity import purity
 from cascadebdt.plots.quality import quality
 from cascadebdt.plots.ranking import ranking
@@ -18,10 +23,15 @@ from cascadebdt.plots.validation import validation
 from cascadebdt.plots.yields import region, regions
 
 __all__ = [
+    "breakdown",
+    "corrections",
     "correlations",
+    "exclusion",
     "fit",
     "fitted",
     "flow",
+    "predicted",
+    "projection",
     "purity",
     "quality",
     "ranking",
