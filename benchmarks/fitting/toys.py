@@ -19,8 +19,8 @@ from cascadebdt.inference.blinding import Target, prepare
 from cascadebdt.inference.likelihood import Objective
 from cascadebdt.inference.limits import log_cls
 from cascadebdt.inference.profile import Profile
+from cascadebdt.inference.pseudo import drawn
 from cascadebdt.inference.search import global_minimum
-from cascadebdt.inference.toys import drawn
 
 LEVEL = 0.05
 
@@ -61,7 +61,9 @@ def coverage_of_limits(content: dict[str, Any], n: int, *, seed: int, mu: float)
     """Return the part of pseudo-experiments whose limit lies above the true mu, and its uncertainty."""
     target = prepare(content)
     truth = global_minimum(target.everything, fixed={target.likelihood.poi: mu})
-    covered = np.mean([is_below_limit(toy, mu) for toy in drawn(target.likelihood, truth.theta, n, seed)])
+    likelihood, weights = target.likelihood, target.likelihood.fillable.astype(np.float64)
+    experiments = (drawn(likelihood, truth.theta, weights, (seed, number)) for number in range(n))
+    covered = np.mean([is_below_limit(toy, mu) for toy in experiments])
     return f"{covered:.3f} ± {np.sqrt(covered * (1 - covered) / n):.3f}"
 
 

@@ -155,6 +155,19 @@ def _distances(objective: Objective, index: int, best: Minimum) -> Ends:
     return (0.0, distance) if is_lower else (distance, 0.0)
 
 
+def held(covariance: FloatArray, mask: BoolArray) -> FloatArray:
+    """Return the covariance of all parameters with those of a mask, (n_parameters,), held constant.
+
+    References
+    ----------
+    The conditional covariance of a multivariate normal distribution, a Schur complement.
+    """
+    finite = np.nan_to_num(covariance)
+    chosen = mask & (np.diag(finite) > 0)
+    shared = finite[:, chosen]
+    return np.asarray(finite - shared @ np.linalg.pinv(finite[np.ix_(chosen, chosen)], hermitian=True) @ shared.T)
+
+
 def standard_deviation(objective: Objective, theta: FloatArray, parameter: int) -> float:
     """Return the scale on which a parameter varies, from the second derivatives; +inf if nothing depends on it."""
     free = ~objective.likelihood.fixed
