@@ -6,18 +6,21 @@ outermost bins, so that a region's yield is the yield of its events.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import hist
 import numpy as np
 
 from cascadebdt.arrays import FEATURE, FeatureArray, FloatArray, IntArray, RegionArray
-from cascadebdt.cascade import Scores
 from cascadebdt.config import DATA, NOMINAL, RegionsConfig
 from cascadebdt.config.region_names import is_control
 from cascadebdt.errors import YieldError
 from cascadebdt.events import Events
 from cascadebdt.histograms.binning import bin_index, choose_edges
+
+if TYPE_CHECKING:
+    from cascadebdt.cascade import Scores
+
 
 Histogram: TypeAlias = "hist.Hist[Any]"
 Yields: TypeAlias = "dict[str, Histogram]"
@@ -27,7 +30,7 @@ CLOSURE_TOLERANCE = 1e-9
 
 
 def fill(
-    events: Events, scores: Scores, config: RegionsConfig, *, edges: Mapping[str, FloatArray] | None = None
+    events: Events, scores: "Scores", config: RegionsConfig, *, edges: Mapping[str, FloatArray] | None = None
 ) -> Yields:
     """Fill every region's histogram.
 
@@ -74,7 +77,7 @@ class Filling:
         self._yields: Yields = {}
         self._selected: dict[tuple[str, str], tuple[float, float]] = {}  # sums of weights, and of absolute ones
 
-    def add(self, events: Events, scores: Scores, values: FeatureArray) -> None:
+    def add(self, events: Events, scores: "Scores", values: FeatureArray) -> None:
         """Add the events of a block with the `observables` of their regions."""
         for code, region in enumerate(scores.regions):
             edges = self._edges[region]
@@ -105,7 +108,7 @@ def total(histogram: Histogram, process: str, variation: str = NOMINAL) -> tuple
     return float(cells["value"].sum()), float(np.sqrt(cells["variance"].sum()))
 
 
-def observables(events: Events, scores: Scores, config: RegionsConfig) -> FeatureArray:
+def observables(events: Events, scores: "Scores", config: RegionsConfig) -> FeatureArray:
     """Return the observable of the region that each event is in, ``(n_events,) float32``.
 
     Raises
@@ -147,7 +150,7 @@ def edges_of_regions(
     }
 
 
-def _observable(events: Events, scores: Scores, name: str, region: str, *, stage: int) -> FeatureArray:
+def _observable(events: Events, scores: "Scores", name: str, region: str, *, stage: int) -> FeatureArray:
     if name == "score" and scores.sorted_as is not None and is_control(region):
         return scores.sorted_as
     if name == "score":
@@ -214,7 +217,7 @@ def _require_numbers(events: Events, values: FeatureArray, rows: IntArray, obser
         )
 
 
-def _sums(events: Events, scores: Scores) -> dict[tuple[str, str], tuple[float, float]]:
+def _sums(events: Events, scores: "Scores") -> dict[tuple[str, str], tuple[float, float]]:
     """Return process, variation -> sum of the nominal weights of the events in any region, and of absolute ones."""
     in_any_region = scores.region >= 0
     sums = {}
