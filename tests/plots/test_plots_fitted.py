@@ -108,7 +108,7 @@ def test_parts_of_an_uncertainty_are_bars_with_numbers_and_a_stack() -> None:
     names = ["total", "statistical", "systematic", "data alone", "MC statistics", "jets"]
     assert [label.get_text() for label in bars.get_yticklabels()] == names
     assert "– +1.5" in [text.get_text() for text in bars.texts]
-    widths = [patch.get_width() for container in stack.containers for patch in container]  # type: ignore[attr-defined]
+    widths = [patch.get_width() for container in stack.containers for patch in container]
     assert sum(widths) == pytest.approx(1)
 
 
