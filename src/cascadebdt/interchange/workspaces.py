@@ -13,7 +13,7 @@ import pyhf
 
 from cascadebdt import inference
 from cascadebdt.errors import FitError, InputError, did_you_mean
-from cascadebdt.interchange import card_model, hs3_model
+from cascadebdt.interchange import card_model, gaussian_factors, hs3_model
 from cascadebdt.workspace import Workspace, lacks_data
 
 logger = logging.getLogger(__name__)
@@ -222,7 +222,8 @@ def _check(content: dict[str, Any], path: Path) -> None:
         inference.check(content)
         # The schema requires some observation, and a workspace of which everything is blind has none.
         observations = content["observations"] or [{"name": "none", "data": [0.0]}]
-        pyhf.schema.validate({**content, "observations": observations}, "workspace.json")
+        channels = gaussian_factors.renamed(content["channels"])
+        pyhf.schema.validate({**content, "channels": channels, "observations": observations}, "workspace.json")
     except FitError as error:
         raise InputError(f"{path}: {error}") from None
     except pyhf.exceptions.InvalidSpecification as error:
