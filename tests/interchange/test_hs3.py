@@ -207,7 +207,7 @@ def test_several_factors_with_gaussian_constraints_are_refused_for_pyhf() -> Non
     content = from_hs3(document())
     signal = content["channels"][0]["samples"][0]["modifiers"]
     signal.append({"name": "other", "type": "lumi", "data": None})
-    with pytest.raises(FitError, match="pyhf has one factor .* the workspace has 'Lumi', 'other'"):
+    with pytest.raises(FitError, match=r"pyhf has one factor .* the workspace has 'Lumi', 'other'"):
         named_for_pyhf(content)
 
 
