@@ -91,6 +91,8 @@ class Choices(TypedDict):
     mu: tuple[float, ...]
     cl: float
     contour: tuple[tuple[str, str], ...]
+    toys: int
+    seed: int
 
 
 def about_a_workspace(function: F) -> F:
@@ -149,6 +151,17 @@ def about_a_workspace(function: F) -> F:
                 metavar="NAME,NAME",
                 help="Draw the 68 % and 95 % contours of two parameters.",
             ),
+            click.option(
+                "--toys",
+                type=click.IntRange(min=0),
+                default=0,
+                metavar="NUMBER",
+                help="Pseudo-experiments of each hypothesis, for goodness of fit, significance and limit. The same "
+                "command goes on where it was interrupted; --jobs is the number of processes.",
+            ),
+            click.option(
+                "--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of pseudo-experiments."
+            ),
         )
     ):
         function = decorate(function)
@@ -157,8 +170,8 @@ def about_a_workspace(function: F) -> F:
 
 def named(choices: Choices) -> list[str]:
     """Return the options that were given."""
-    given = {name: value for name, value in choices.items() if value not in (None, (), False)}
-    return [f"--{name}" for name, value in given.items() if (name, value) not in (("cl", 0.95), ("mass", MASS))]
+    usual = {"cl": 0.95, "seed": 1, "toys": 0, "mass": MASS}
+    return [f"--{name}" for name, value in choices.items() if value not in (None, (), False, usual.get(name))]
 
 
 def question(choices: Choices) -> "Question":
@@ -179,6 +192,8 @@ def question(choices: Choices) -> "Question":
             level=round(1 - choices["cl"], 12),
             mus=choices["mu"],
             contours=choices["contour"],
+            toys=choices["toys"],
+            seed=choices["seed"],
             groups=dict(choices["group"]) or None,
         ),
     )

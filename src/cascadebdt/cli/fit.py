@@ -58,7 +58,15 @@ def _fit_file(options: Options, asked: "Question", *, is_projection: bool) -> No
     if is_projection:
         text = projected(project_file(path, products, asked))
     else:
-        text = headline(fit_file(path, products, asked))
+        text = headline(
+            fit_file(
+                path,
+                products,
+                asked,
+                jobs=options["jobs"] or available_cpus(),
+                progress=silent if options["quiet"] else show_progress,
+            )
+        )
     if not options["quiet"]:
         click.echo("\n".join([*changed(asked.changes()), text]))
         click.echo(f"wrote {products.directory}")

@@ -21,6 +21,7 @@ from cascadebdt.config.cascade import (
     StageConfig,
     WorkingPointConfig,
 )
+from cascadebdt.config.corrections import CorrectionConfig
 from cascadebdt.config.inputs import DATA, ENTRY, CutConfig, NtupleConfig, ObjectConfig, SampleConfig
 from cascadebdt.config.reading import load, parse
 from cascadebdt.config.regions import BinningConfig, RegionsConfig
@@ -48,6 +49,7 @@ __all__ = [
     "Config",
     "ConstraintsConfig",
     "ControlConfig",
+    "CorrectionConfig",
     "CutConfig",
     "DecorrelateConfig",
     "Device",

@@ -11,6 +11,7 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from cascadebdt.config import paths, problems, references
 from cascadebdt.config.base import Expression, Integer, LocatedError, Name, Names, Positive, Section, unit
 from cascadebdt.config.cascade import CascadeConfig, Device
+from cascadebdt.config.corrections import CorrectionConfig
 from cascadebdt.config.document import Document
 from cascadebdt.config.inputs import CutConfig, NtupleConfig, ObjectConfig, SampleConfig
 from cascadebdt.config.regions import RegionsConfig
@@ -104,6 +105,11 @@ class Config(Section):
     )
     regions: RegionsConfig = Field(
         default=RegionsConfig(), description="What regions are binned in.", examples=[{"control": {"n_bins": 5}}]
+    )
+    corrections: tuple[CorrectionConfig, ...] = Field(
+        default=(),
+        description="Weights of simulated processes learnt from data of their control regions.",
+        examples=[[{"process": "wgamma", "from": "CR_wgamma", "variables": ["photon_pt", "met"]}]],
     )
     systematics: tuple[SystematicConfig, ...] = Field(
         default=(),

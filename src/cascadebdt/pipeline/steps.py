@@ -64,7 +64,7 @@ def apply(
     InputError
         If a feature has one value in all data, but not in the simulation that trained.
     """
-    totals = filling.fill(events, cascade, config, jobs=jobs)
+    totals, corrections = filling.fill(events, cascade, config, jobs=jobs)
     account = events if isinstance(events, Events) else events.account
     applied = Applied(
         histograms=totals.histograms,
@@ -83,6 +83,7 @@ def apply(
             used_in_training=totals.cutflow.used_in_training,
             warnings=remarks(cascade, config),
         ),
+        corrections=corrections,
     )
     applied.write(products)
     return applied
@@ -103,7 +104,7 @@ def fit(config: Config, products: Products, applied: Applied | None = None) -> I
 
     applied = applied or Applied.read(products)
     yields_of_regions = applied.histograms.regions
-    everything = workspace.build(yields_of_regions, config, with_validation=True)
+    everything = workspace.build(yields_of_regions, applied.corrections.added_to(config), with_validation=True)
     model = everything.fitted()
     asked = Asked(
         level=round(1 - config.fit.confidence_level, 12),

@@ -7,6 +7,7 @@ Examples
 """
 
 from cascadebdt.plots.breakdown import breakdown
+from cascadebdt.plots.corrections import corrections
 from cascadebdt.plots.exclusion import ExclusionPoint, exclusion
 from cascadebdt.plots.fitted import fitted
 from cascadebdt.plots.inference import fit
@@ -17,6 +18,7 @@ from cascadebdt.plots.purity import purity
 from cascadebdt.plots.quality import quality
 from cascadebdt.plots.ranking import ranking
 from cascadebdt.plots.style import save
+from cascadebdt.plots.toys import toy_limit
 from cascadebdt.plots.training import flow, scores
 from cascadebdt.plots.validation import validation
 from cascadebdt.plots.yields import region, regions
@@ -24,6 +26,7 @@ from cascadebdt.plots.yields import region, regions
 __all__ = [
     "ExclusionPoint",
     "breakdown",
+    "corrections",
     "correlations",
     "exclusion",
     "fit",
@@ -39,5 +42,6 @@ __all__ = [
     "save",
     "scan",
     "scores",
+    "toy_limit",
     "validation",
 ]

@@ -1,11 +1,12 @@
 """What the steps make, as values: in memory where one step follows another, on disk where it follows later."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from cascadebdt.corrections import Corrections
 from cascadebdt.errors import InputError
 from cascadebdt.histograms.contents import Histograms, YieldTable
 from cascadebdt.histograms.migration import MigrationTable
-from cascadebdt.inference import Breakdown, FitResult, Limits, Lint, Ranking, Scan, Validation
+from cascadebdt.inference import Breakdown, FitResult, Limits, Lint, Ranking, Scan, ToyAnswers, Validation
 from cascadebdt.products.cutflow import CutflowReport, CutflowTable
 from cascadebdt.products.inventory import Inventory
 from cascadebdt.products.layout import Products
@@ -48,9 +49,19 @@ class Applied(Filled):
     ----------
     histograms, migrations, manifest : as for `Filled`
     cutflow : what the cuts and the stages left
+    corrections : weights of simulated processes that were learnt from data, and are in the histograms
     """
 
     cutflow: CutflowReport
+    corrections: Corrections = field(default_factory=lambda: Corrections({}))
+
+    def write(self, products: Products) -> None:
+        """Write the products of `apply`, and remove the corrections that an earlier one made."""
+        super().write(products)
+        if self.corrections.processes:
+            products.write("corrections", self.corrections)
+        else:
+            products.discard("corrections")
 
     @classmethod
     def read(cls, products: Products) -> "Applied":
@@ -66,7 +77,15 @@ class Applied(Filled):
             products.read(MigrationTable, "migration", made_by="apply"),
             products.read(CutflowReport, "cutflow", made_by="apply"),
             _manifest(products),
+            read_corrections(products),
         )
+
+
+def read_corrections(products: Products) -> Corrections:
+    """Read the corrections of a whole analysis, none where it has none."""
+    if not products.has("corrections"):
+        return Corrections({})
+    return products.read(Corrections, "corrections", made_by="apply")
 
 
 def _manifest(products: Products) -> Manifest:
@@ -106,6 +125,7 @@ class Answers:
     scan : of the parameter of interest
     breakdown : of the uncertainty of the parameter of interest
     contours : profiles in two parameters
+    toys : what pseudo-experiments say, if there were any
     """
 
     lint: Lint
@@ -115,6 +135,7 @@ class Answers:
     scan: Scan
     breakdown: Breakdown
     contours: Contours = Contours()
+    toys: ToyAnswers | None = None
 
     def write(self, products: Products) -> None:
         """Write a product for each."""
@@ -128,6 +149,10 @@ class Answers:
             products.write("contours", self.contours)
         else:
             products.discard("contours")
+        if self.toys is not None:
+            products.write("toys", self.toys)
+        else:
+            products.discard("toys")
 
     @classmethod
     def read(cls, products: Products) -> "Answers":
@@ -146,6 +171,7 @@ class Answers:
             products.read(Scan, "scan", made_by="fit"),
             products.read(Breakdown, "breakdown", made_by="fit"),
             products.read(Contours, "contours", made_by="fit") if products.has("contours") else Contours(),
+            products.read(ToyAnswers, "toys", made_by="fit") if products.has("toys") else None,
         )
 
 

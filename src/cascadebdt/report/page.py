@@ -58,8 +58,8 @@ def build(
     Parameters
     ----------
     cascade, applied, inferred : what the other steps made
-    figures : PNG files or their bytes; names starting with ``regions``, ``region_``, ``fit``, ``flow``, ``scores_`` and
-        ``quality_`` have their place, others stand at the end
+    figures : PNG files or their bytes; names starting with ``regions``, ``region_``, ``fit``, ``flow``, ``scores_``,
+        ``quality_`` and ``correction_`` have their place, others stand at the end
     warnings : sentences to show before those found here
     """
     environment = Environment(
@@ -103,6 +103,7 @@ def build(
         systematics=tables.systematics(inferred.treatment),
         edited_bins=inferred.treatment.bins,
         merged=inferred.treatment.merged,
+        corrections=tables.corrections(applied.corrections),
         migrations=tables.migrations(applied.migrations),
         stages=[training.overview(classifier, point, cascade.signal) for classifier, point in classifiers],
         sculpting=training.sculpting(cascade),
@@ -179,6 +180,8 @@ def _figures(cascade: Cascade, applied: Applied, inferred: Inferred, signal: str
     for name, histogram in yields.items():
         fitted = fit if name in fit.postfit else None  # a validation region may be left out of the validation
         yield f"region_{name}", plots.region(histogram, name, fitted, signal=signal)
+    for process, correction in applied.corrections.processes.items():
+        yield f"correction_{process}", plots.corrections(correction.closure, process)
     yield "purity", plots.purity(purity_matrix(inferred.summary.regions))
     yield from plots.fitted(
         answers.fit,
@@ -256,7 +259,9 @@ def _probability(value: float | None) -> str:
 
 def _placed(figures: Mapping[str, Path | bytes]) -> dict[str, list[dict[str, str]]]:
     """Sort the figures into the sections of the page."""
-    sections = ("overview", "regions", "fit", "profiles", "validation", "flow", "scores", "quality", "other")
+    sections = (
+        "overview", "regions", "fit", "profiles", "validation", "corrections", "flow", "scores", "quality", "other",
+    )  # fmt: skip
     places: dict[str, list[dict[str, str]]] = {section: [] for section in sections}
     for name, figure in figures.items():
         section, caption = _place(name)
@@ -293,6 +298,7 @@ def _place(name: str) -> tuple[str, str]:
         ("scores_", "scores", "Scores of stage"),
         ("quality_", "quality", "Training of stage"),
         ("contour_", "profiles", "68 % and 95 % contours of"),
+        ("correction_", "corrections", "Data less other backgrounds over the simulation of"),
     )
     for prefix, section, text in sections:
         if name.startswith(prefix):

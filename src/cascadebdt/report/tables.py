@@ -4,6 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from scipy import stats
+
+from cascadebdt.corrections import Corrections
 from cascadebdt.histograms.migration import Migration, MigrationTable
 from cascadebdt.inference import Breakdown, FitResult, Limits, Validation
 from cascadebdt.plots.style import significant
@@ -36,6 +39,52 @@ class SystematicRow:
     normalisation: LargestEffect
     shape: LargestEffect
     actions: str
+
+
+@dataclass(frozen=True)
+class CorrectionRow:
+    """How well a corrected process describes the data of a region.
+
+    Attributes
+    ----------
+    parameters : number of nuisance parameters
+    before, after : sum of chi2 over the variables
+    bins : number of bins of all variables
+    p_value : after the correction, of the worst variable, for as many of them as there are
+    """
+
+    process: str
+    learnt_in: str
+    method: str
+    parameters: int
+    region: str
+    before: float
+    after: float
+    bins: int
+    p_value: str
+
+
+def corrections(learnt: Corrections) -> list[CorrectionRow]:
+    """Return a row per correction and region that it was looked at in."""
+    rows = []
+    for process, correction in learnt.processes.items():
+        for region in dict.fromkeys(closure.region for closure in correction.closure):
+            closures = [closure for closure in correction.closure if closure.region == region]
+            worst = min(stats.chi2.sf(one.chi2(corrected=True), max(1, len(one.data) - 1)) for one in closures)
+            rows.append(
+                CorrectionRow(
+                    process=process,
+                    learnt_in=correction.region,
+                    method=correction.method,
+                    parameters=len(correction.parameters),
+                    region=region,
+                    before=sum(closure.chi2(corrected=False) for closure in closures),
+                    after=sum(closure.chi2(corrected=True) for closure in closures),
+                    bins=sum(len(closure.data) for closure in closures),
+                    p_value=f"{min(1.0, worst * len(closures)):.2g}",
+                )
+            )
+    return rows
 
 
 def systematics(treatment: Notes) -> list[SystematicRow]:

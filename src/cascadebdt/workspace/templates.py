@@ -14,7 +14,6 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
 
 import numpy as np
 
@@ -122,8 +121,9 @@ def content(histogram: Histogram, process: str, variation: str) -> tuple[FloatAr
     if variation not in names(histogram, "variation"):
         empty = np.zeros(histogram.axes[2].size)
         return empty, empty
-    view = cast("Any", histogram[{"process": process, "variation": variation}]).view()
-    return np.array(view["value"], dtype=np.float64), np.array(view["variance"], dtype=np.float64)
+    # The cells themselves: a slice of a histogram is a new histogram, a hundred times as slow.
+    cells = histogram.view(flow=False)[histogram.axes[0].index(process), histogram.axes[1].index(variation)]
+    return np.array(cells["value"], dtype=np.float64), np.array(cells["variance"], dtype=np.float64)
 
 
 def _require_background(region: str, backgrounds: Templates, *, strict: bool) -> None:
