@@ -95,7 +95,7 @@ def test_the_score_of_the_signal_region_is_that_of_the_last_stage(scored: tuple[
     binning = BinningConfig(observable="score", bins=(0.0, 0.6, 0.8, 1.0))
     cells: Any = yields.fill(events, scores, RegionsConfig(signal=binning))["SR"].view()
     rows = events.of_process("zee") & (scores.region == 2)
-    expected = np.histogram(scores.scores[rows, 1], binning.bins, weights=events.weights["nominal"][rows])[0]
+    expected = np.histogram(scores.scores[rows, 1], binning.edges, weights=events.weights["nominal"][rows])[0]
     assert cells["value"][1, 0] == pytest.approx(expected)
 
 
