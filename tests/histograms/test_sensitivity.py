@@ -13,7 +13,7 @@ FREE = Floors(0.0, 0.0)
 
 
 def cells(signal: list[float], background: list[float], weight: float = 0.01) -> Cells:
-    sumw = np.array([signal, background])
+    sumw = np.array([signal, background], np.float64)
     return Cells(sumw, weight * sumw, np.full(2, weight))
 
 

@@ -3,9 +3,9 @@
 Fine bins are merged with their neighbours, at each step the two whose merging costs the least, until every bin has
 enough simulated events and there are few enough. The uncertainty of the signal strength is that of
 I_ij = sum_b J_bi J_bj / V_b at no signal, with the derivatives J of the expected events by the signal strength and by
-the normalisations of all backgrounds, and V_b = nu_b + sum w^2 (Barlow-Beeston light: Conway, arXiv:1103.0354). The other
-regions are part of the sum. Noise looks like information, because it enters squared: without floors of effective events
-the bins would follow fluctuations of the simulation.
+the normalisations of all backgrounds, and V_b = nu_b + sum w^2 (Barlow-Beeston light: Conway, arXiv:1103.0354). The
+other regions are part of the sum. Noise looks like information, because it enters squared: without floors of effective
+events the bins would follow fluctuations of the simulation.
 """
 
 from collections.abc import Sequence
