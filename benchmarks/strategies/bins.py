@@ -1,8 +1,8 @@
 """Bins by quantiles and by sensitivity: `python benchmarks/strategies/bins.py --other FOLDER [--cascade FOLDER]`.
 
 One cascade; the bins of the signal region are found on the events that trained it, and judged on them and on
-independent ones (FOLDER has files of the same names from another seed), all on the nominal background with the package's
-own fit. What bins claim on the events that chose them, and do not keep on others, is their optimism.
+independent ones (FOLDER has files of the same names from another seed), all on the nominal background with the
+package's own fit. What bins claim on the events that chose them, and do not keep on others, is their optimism.
 """
 
 import argparse
