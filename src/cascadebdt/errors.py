@@ -18,6 +18,8 @@ The command line prints this family as one line; any other exception is a bug an
 import difflib
 from collections.abc import Iterable
 
+MAX_MESSAGE = 1500  # characters
+
 
 class CascadeBDTError(Exception):
     """Base of every error a user can cause or meet.
@@ -29,6 +31,10 @@ class CascadeBDTError(Exception):
     ... except cb.CascadeBDTError as error:
     ...     message = str(error)
     """
+
+    def __str__(self) -> str:
+        """Return the message in one line, whatever the names in it hold."""
+        return one_line(super().__str__())
 
 
 class ConfigError(CascadeBDTError):
@@ -61,6 +67,15 @@ class YieldError(CascadeBDTError):
 
 class FitError(CascadeBDTError):
     """A fit failed or is not to be trusted."""
+
+
+def one_line(text: str) -> str:
+    """Return a text in one line of bounded length: what cannot be printed is escaped, the middle of a long text cut.
+
+    Names and values of a file may hold line breaks, control characters of a terminal, or a megabyte.
+    """
+    line = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+    return line if len(line) <= MAX_MESSAGE else f"{line[: MAX_MESSAGE // 2]} ... {line[-MAX_MESSAGE // 3 :]}"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

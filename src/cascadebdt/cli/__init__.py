@@ -16,7 +16,7 @@ from cascadebdt.cli.inspect import inspect_command
 from cascadebdt.cli.samples import samples_group
 from cascadebdt.cli.status import status_command
 from cascadebdt.cli.steps import apply_command, check_command, report_command, run_command, train_command
-from cascadebdt.errors import CascadeBDTError, TransientInputError
+from cascadebdt.errors import CascadeBDTError, TransientInputError, one_line
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read as XGBoost loads; spinning threads starve each other
 EXIT_INPUT = 2
@@ -39,7 +39,7 @@ class _Group(click.Group):
         except OSError as error:  # of a place to write to, or of a file that vanished
             reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
             where = f"{error.filename}: " if error.filename else ""
-            click.echo(f"cascadebdt: {where}{reason.lower()}; {_cure(error)}", err=True)
+            click.echo(f"cascadebdt: {one_line(where + reason.lower())}; {_cure(error)}", err=True)
             ctx.exit(EXIT_TRANSIENT if error.errno in PASSING else EXIT_INPUT)
 
 

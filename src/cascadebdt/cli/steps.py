@@ -5,7 +5,7 @@ from typing import Unpack
 
 import click
 
-from cascadebdt.cli.fit import headline
+from cascadebdt.cli.answers import headline
 from cascadebdt.cli.job import Job, Options, common
 
 

@@ -40,6 +40,17 @@ class FitConfig(Section):
         description="`false`, or the reason for unblinding, which is kept in the manifest.",
         examples=[False, "approved by the collaboration on 1 June"],
     )
+    confidence_level: float = Field(
+        default=0.95, gt=0.5, lt=1, description="Confidence level of the upper limit.", examples=[0.9]
+    )
+    test_mu: tuple[Positive, ...] = Field(
+        default=(), description="Signal strengths whose CLs and p-values are given.", examples=[[1.0]]
+    )
+    contours: tuple[tuple[str, str], ...] = Field(
+        default=(),
+        description="Pairs of parameters whose 68 % and 95 % contours are drawn.",
+        examples=[[["mu", "norm_zee"]]],
+    )
     prune: PruneConfig = Field(
         default=PruneConfig(), description="Effects of variations that are left out.", examples=[{"shape": 0.01}]
     )

@@ -13,6 +13,7 @@ from cascadebdt.arrays import BoolArray, FeatureArray, FloatArray
 from cascadebdt.cascade import Scores
 from cascadebdt.config import DATA, NOMINAL
 from cascadebdt.config.region_names import SIGNAL_REGION, stage_of
+from cascadebdt.errors import InputError
 from cascadebdt.events import Events
 from cascadebdt.histograms.yields import Histogram, Yields, added, total
 from cascadebdt.records import Json, Record, Table
@@ -97,11 +98,21 @@ class Histograms:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """Return the histograms that `to_json` wrote."""
-        arrays = json.loads(json.dumps(content), object_hook=uhi.io.json.object_hook)
-        regions, scores = (
-            {name: hist.Hist(histogram) for name, histogram in arrays[part].items()} for part in ("regions", "scores")
-        )
+        """Return the histograms that `to_json` wrote.
+
+        Raises
+        ------
+        InputError
+            If they are not histograms.
+        """
+        try:
+            arrays = json.loads(json.dumps(content), object_hook=uhi.io.json.object_hook)
+            regions, scores = (
+                {name: hist.Hist(histogram) for name, histogram in arrays[part].items()}
+                for part in ("regions", "scores")
+            )
+        except (LookupError, TypeError, ValueError, AttributeError) as error:  # of the libraries that build them
+            raise InputError(f"not histograms ({error!r})") from None
         return cls(regions, scores)
 
 

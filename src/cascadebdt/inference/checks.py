@@ -165,10 +165,10 @@ def _numbers(where: str, values: Any, lowest: float = -math.inf, *, each: str = 
     if not isinstance(values, Sequence) or isinstance(values, str):
         raise FitError(f"{where}: expected a list with one number per {each}, got {_shown(values)}")
     for number, value in enumerate(values):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < math.inf:
             raise FitError(f"{where}, {each} {number}: expected a finite number, got {_shown(value)}")
         if abs(value) > LARGEST:
-            raise FitError(f"{where}, {each} {number}: expected a number below {LARGEST:g}, got {value:g}")
+            raise FitError(f"{where}, {each} {number}: expected a number below {LARGEST:g}, got {_shown(value)}")
         if value < lowest:
             raise FitError(f"{where}, {each} {number}: expected no negative number, got {value:g}")
     return [float(value) for value in values]

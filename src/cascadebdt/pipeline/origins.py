@@ -13,7 +13,7 @@ from cascadebdt.config import CascadeConfig, Config
 from cascadebdt.expression import registered
 from cascadebdt.products.keys import Origin
 
-FORMATS = {"train": 1, "apply": 1, "fit": 1, "report": 1}
+FORMATS = {"train": 1, "apply": 1, "fit": 2, "report": 2}
 LEARNING = ("cascadebdt", "numpy", "xgboost")  # packages whose versions change the bits of models and scores
 FITTING = ("cascadebdt", "iminuit", "numpy", "scipy")
 # Where and how a step runs, which changes no bit of what it makes.

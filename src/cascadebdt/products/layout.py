@@ -8,7 +8,7 @@ from typing import Any, Protocol, Self, TypeVar
 
 from cascadebdt.atomic import write_text
 from cascadebdt.errors import InputError
-from cascadebdt.records import Json
+from cascadebdt.records import Json, read_json
 
 
 class Result(Protocol):
@@ -70,7 +70,18 @@ class Products:
 
     def of_fit(self) -> list[Path]:
         """Return the products of the fit that are there."""
-        names = ("workspace", "treatment", "lint", "fit", "limits", "ranking", "scan", "summary")
+        names = (
+            "workspace",
+            "treatment",
+            "lint",
+            "fit",
+            "limits",
+            "ranking",
+            "scan",
+            "breakdown",
+            "contours",
+            "summary",
+        )
         return self._present(*names, "workspace_validation", "validation")
 
     def _present(self, *names: str) -> list[Path]:
@@ -103,7 +114,7 @@ class Products:
         """
         path = self.json(name)
         try:
-            return kind.from_json(json.loads(path.read_text(encoding="utf-8")))
+            return kind.from_json(read_json(path))
         except FileNotFoundError:
             raise InputError(f"{path}: no such product; make it with 'cascadebdt {made_by}'") from None
         except ValueError as error:

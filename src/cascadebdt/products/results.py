@@ -6,12 +6,13 @@ from cascadebdt.corrections import Corrections
 from cascadebdt.errors import InputError
 from cascadebdt.histograms.contents import Histograms, YieldTable
 from cascadebdt.histograms.migration import MigrationTable
-from cascadebdt.inference import FitResult, Limits, Lint, Ranking, Scan, Validation
+from cascadebdt.inference import Breakdown, FitResult, Limits, Lint, Ranking, Scan, ToyAnswers, Validation
 from cascadebdt.products.cutflow import CutflowReport, CutflowTable
 from cascadebdt.products.inventory import Inventory
 from cascadebdt.products.layout import Products
 from cascadebdt.products.manifest import Manifest
 from cascadebdt.products.summary import Summary
+from cascadebdt.records import Record
 from cascadebdt.workspace.assembly import Notes
 
 
@@ -100,6 +101,18 @@ def _manifest(products: Products) -> Manifest:
 
 
 @dataclass(frozen=True, eq=False)
+class Contours(Record):
+    """Profiles of -2 ln L in two parameters: ``contours.json``.
+
+    Attributes
+    ----------
+    scans : one for each pair of parameters that was asked for
+    """
+
+    scans: tuple[Scan, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
 class Answers:
     """Everything that is asked of a workspace.
 
@@ -110,6 +123,9 @@ class Answers:
     limits : upper limit and significance
     ranking : of all nuisance parameters
     scan : of the parameter of interest
+    breakdown : of the uncertainty of the parameter of interest
+    contours : profiles in two parameters
+    toys : what pseudo-experiments say, if there were any
     """
 
     lint: Lint
@@ -117,6 +133,9 @@ class Answers:
     limits: Limits
     ranking: Ranking
     scan: Scan
+    breakdown: Breakdown
+    contours: Contours = Contours()
+    toys: ToyAnswers | None = None
 
     def write(self, products: Products) -> None:
         """Write a product for each."""
@@ -125,6 +144,15 @@ class Answers:
         products.write("limits", self.limits)
         products.write("ranking", self.ranking)
         products.write("scan", self.scan)
+        products.write("breakdown", self.breakdown)
+        if self.contours.scans:
+            products.write("contours", self.contours)
+        else:
+            products.discard("contours")
+        if self.toys is not None:
+            products.write("toys", self.toys)
+        else:
+            products.discard("toys")
 
     @classmethod
     def read(cls, products: Products) -> "Answers":
@@ -141,6 +169,9 @@ class Answers:
             products.read(Limits, "limits", made_by="fit"),
             products.read(Ranking, "ranking", made_by="fit"),
             products.read(Scan, "scan", made_by="fit"),
+            products.read(Breakdown, "breakdown", made_by="fit"),
+            products.read(Contours, "contours", made_by="fit") if products.has("contours") else Contours(),
+            products.read(ToyAnswers, "toys", made_by="fit") if products.has("toys") else None,
         )
 
 
