@@ -78,9 +78,11 @@ def export_pyhf_command(output: Path, **options: Unpack[Options]) -> None:
     """Write WORKSPACE in the format of pyhf."""
     import json
 
+    from cascadebdt import interchange
     from cascadebdt.atomic import write_text
 
-    click.echo(f"wrote {write_text(output, json.dumps(_read(options), indent=1) + chr(10))}")
+    content = interchange.named_for_pyhf(_read(options))
+    click.echo(f"wrote {write_text(output, json.dumps(content, indent=1) + chr(10))}")
 
 
 @export_group.command("tables")

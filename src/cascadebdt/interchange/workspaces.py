@@ -13,7 +13,7 @@ import pyhf
 
 from cascadebdt import inference
 from cascadebdt.errors import FitError, InputError, did_you_mean
-from cascadebdt.interchange import card_model, hs3_model
+from cascadebdt.interchange import card_model, gaussian_factors, hs3_model
 from cascadebdt.workspace import Workspace, lacks_data
 
 logger = logging.getLogger(__name__)
@@ -230,7 +230,9 @@ def _check(content: dict[str, Any], path: Path) -> None:
         inference.check(content)
         # The schema requires some observation, and a workspace of which everything is blind has none.
         observations = content["observations"] or [{"name": "none", "data": [0.0]}]
-        pyhf.schema.validate(_shape({**content, "observations": observations}), "workspace.json")
+        channels = gaussian_factors.renamed(content["channels"])
+        shape = _shape({**content, "channels": channels, "observations": observations})
+        pyhf.schema.validate(shape, "workspace.json")
     except FitError as error:
         raise InputError(f"{path}: {error}") from None
     except pyhf.exceptions.InvalidSpecification as error:

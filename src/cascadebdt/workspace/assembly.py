@@ -188,8 +188,8 @@ def _measurement(regions: Mapping[str, Templates], config: Config) -> dict[str, 
 def _merged(yields: Mapping[str, "Histogram"], config: Config) -> dict[str, tuple[float, ...]]:
     """Return the edges of the regions whose configured bins were merged."""
     edges = {region: tuple(histogram.axes[2].edges.tolist()) for region, histogram in yields.items()}
-    configured = {region: config.regions.binning(region).bins for region in yields}
-    return {region: left for region, left in edges.items() if configured[region] not in ("auto", left)}
+    configured = {region: config.regions.binning(region).edges for region in yields}
+    return {region: left for region, left in edges.items() if configured[region] not in (None, left)}
 
 
 def _all_templates(yields: Mapping[str, "Histogram"], config: Config) -> tuple[dict[str, Templates], list[BinNote]]:
