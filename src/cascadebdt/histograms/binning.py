@@ -6,14 +6,17 @@ Data are not used, so that the edges do not follow fluctuations of the data that
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cascadebdt.arrays import BoolArray, FeatureArray, FloatArray, IntArray
 from cascadebdt.config import DATA, NOMINAL, BinningConfig, RegionsConfig
 from cascadebdt.config.region_names import SIGNAL_REGION
-from cascadebdt.events import Events
 from cascadebdt.histograms import sensitivity
+
+if TYPE_CHECKING:
+    from cascadebdt.events import Events
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +49,7 @@ class Requirement:
 
 
 def choose_edges(
-    events: Events, values: FeatureArray, in_region: BoolArray, region: str, config: RegionsConfig, signal: str
+    events: "Events", values: FeatureArray, in_region: BoolArray, region: str, config: RegionsConfig, signal: str
 ) -> FloatArray:
     """Return the edges of a region's bins as its configuration asks for them, from nominal simulation.
 
@@ -77,7 +80,7 @@ def choose_edges(
     return edges
 
 
-def fine_edges(events: Events, values: FeatureArray, in_region: BoolArray, signal: str, n_fine: int) -> FloatArray:
+def fine_edges(events: "Events", values: FeatureArray, in_region: BoolArray, signal: str, n_fine: int) -> FloatArray:
     """Return quantiles of the simulated signal and of the background, `n_fine` bins of each, the extremes included."""
     simulated = in_region & events.is_nominal & ~events.is_data
     if not simulated.any():
@@ -91,7 +94,7 @@ def fine_edges(events: Events, values: FeatureArray, in_region: BoolArray, signa
 
 
 def cells(
-    events: Events, values: FeatureArray, in_region: BoolArray, signal: str, edges: FloatArray
+    events: "Events", values: FeatureArray, in_region: BoolArray, signal: str, edges: FloatArray
 ) -> sensitivity.Cells:
     """Return the sums of nominal simulation in bins, the signal first."""
     rows = np.flatnonzero(in_region & events.is_nominal & ~events.is_data)
@@ -110,7 +113,7 @@ def cells(
 
 
 def _requirements(
-    events: Events, values: FeatureArray, simulated: BoolArray, background: BoolArray, binning: BinningConfig
+    events: "Events", values: FeatureArray, simulated: BoolArray, background: BoolArray, binning: BinningConfig
 ) -> list[Requirement]:
     """Return what every automatic bin must hold: enough background, and enough of single processes."""
     weights = events.weights[NOMINAL]
