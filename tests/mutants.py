@@ -1,5 +1,6 @@
 """Small ROOT files of every codec, and what a fault may do to their bytes: for the tests and the campaign of faults."""
 
+import json
 import signal
 import tempfile
 import traceback
@@ -14,8 +15,9 @@ import uproot
 import xxhash
 from uproot.writing import _cascadentuple
 
+import trees
 from cascadebdt import features
-from cascadebdt.config import Config, ObjectConfig, load, parse
+from cascadebdt.config import Config, ObjectConfig, document, load, parse
 from cascadebdt.errors import CascadeBDTError
 from cascadebdt.events import Events
 from cascadebdt.events.loading import select_each
@@ -229,6 +231,10 @@ WORDS = (
     *("==", "and", "or", "not", "if", "else", "count", "sum", "max", "mass", "abs", ",", "&&", "||", "!", "::", "'"),
     *("\\", "lambda", "é"),
 )
+HOSTILE = (
+    *(None, True, False, "", "text", -1, 0, 1, 2.5, 1e300, -1e300, float("nan"), 10**400, [], {}, [[]], [None]),
+    *({"a": 1}, "<script>", "../../x", "a\nb", "x" * 300, "$_%&", "\u0000", "data", "signal", "SR", "nominal", "final"),
+)
 INSERTED = [0, 9, 35, 58, 123, 125, 91, 0xE9, 0x2028]  # control characters, signs of YAML, letters, a line separator
 
 
@@ -257,13 +263,23 @@ def changed_text(text: str, rng: np.random.Generator) -> str:
     return "\n".join(lines)
 
 
+def changed_structure(text: str, rng: np.random.Generator) -> str:
+    """Return a configuration after one to three changes of its tree: keys, lists and values of other places."""
+    content = document.parse(text, file="").content
+    for _ in range(int(rng.integers(1, 4))):
+        if content:
+            content = trees.changed(content, rng, HOSTILE)
+    return json.dumps(content, indent=1)  # which is YAML, too
+
+
 def load_mutant(text: str, rng: np.random.Generator) -> tuple[str, str]:
-    """Return what becomes of a configuration with faults; one that is valid is no fault."""
+    """Return what becomes of a configuration with faults in text or structure; one that is valid is no fault."""
 
     def action() -> bytes:
+        change = changed_text if rng.integers(2) else changed_structure
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "mutant.yaml"
-            path.write_text(changed_text(text, rng), encoding="utf-8")
+            path.write_text(change(text, rng), encoding="utf-8", errors="surrogatepass")
             load(path)
         return b""
 

@@ -1,4 +1,4 @@
-"""Folders of runs whose products somebody altered, and what the commands make of them: for the tests and the campaign."""
+"""Folders of runs whose products somebody altered, and what the commands make of them."""
 
 import hashlib
 import json
@@ -14,12 +14,14 @@ from click.testing import CliRunner
 from matplotlib.figure import Figure
 
 import mutants
+import trees
 from cascadebdt import plots
 from cascadebdt.cli import main
 from cascadebdt.config import document
+from cascadebdt.products.keys import digest
 from isolation import isolated
 from tiny_analysis import SAMPLES, tiny_config, write_ntuple
-from workspace_mutants import changed
+from workspace_mutants import VALUES
 
 COMMANDS = ("status", "apply", "apply a file", "apply elsewhere", "fit", "report", "run")
 KINDS = (
@@ -49,7 +51,7 @@ CONTENTS = (
     b"[" * 10_000,
 )
 # What differs from run to run by nature: times, and what follows from them.
-VOLATILE = {"summary.json": ("resources",), "manifest.json": ("products", "inputs")}
+VOLATILE = {"summary.json": ("resources",), "manifest.json": ("products", "inputs", "sha256")}
 PATIENCE = 120.0  # seconds
 
 
@@ -148,38 +150,53 @@ def tamper(setting: Setting, output: Path, rng: np.random.Generator, kind: str) 
         if rng.integers(4) == 0:
             name = "cascade/cascade.json"
     path = output / name
-    raw = path.read_bytes()
-    if kind == "bytes":
-        path.write_bytes(mutants.damaged(raw, rng, str(rng.choice(mutants.FAULTS))))
-    elif kind == "cut":
-        path.write_bytes(raw[: int(rng.integers(len(raw)))])
-    elif kind == "replaced":
-        path.write_bytes(CONTENTS[int(rng.integers(len(CONTENTS)))])
-    elif kind == "exchanged":
-        other = output / str(rng.choice([other for other in names if Path(other).suffix == path.suffix] or names))
-        content = other.read_bytes()
-        other.write_bytes(raw)
-        path.write_bytes(content)
-    elif kind == "other run":
-        shutil.copy(setting.other / name, path) if (setting.other / name).is_file() else path.unlink()
-    elif kind in ("missing", "folder", "link"):
-        path.unlink()
-        if kind == "folder":
-            path.mkdir()
-        elif kind == "link":
-            path.symlink_to(output / "nowhere")
-    else:
+    if kind in ("JSON", "manifest", "forged"):
         _change_json(path, rng)
-    if kind == "forged":
-        _forge(output, name)
+        if kind == "forged":
+            _forge(output, name)
+    elif kind in ("missing", "folder", "link"):
+        _remove(path, kind)
+    elif kind == "exchanged":
+        _exchange(path, output / str(rng.choice([other for other in names if Path(other).suffix == path.suffix])))
+    elif kind == "other run":
+        _take(path, setting.other / name)
+    else:
+        path.write_bytes(_spoiled(path.read_bytes(), rng, kind))
     return name
+
+
+def _spoiled(raw: bytes, rng: np.random.Generator, kind: str) -> bytes:
+    if kind == "bytes":
+        return mutants.damaged(raw, rng, str(rng.choice(mutants.FAULTS)))
+    return raw[: int(rng.integers(len(raw)))] if kind == "cut" else CONTENTS[int(rng.integers(len(CONTENTS)))]
+
+
+def _remove(path: Path, kind: str) -> None:
+    path.unlink()
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "link":
+        path.symlink_to(path.with_name("nowhere"))
+
+
+def _exchange(path: Path, other: Path) -> None:
+    content, of_other = path.read_bytes(), other.read_bytes()
+    path.write_bytes(of_other)
+    other.write_bytes(content)
+
+
+def _take(path: Path, other: Path) -> None:
+    """Put the product of another folder in the place of this one."""
+    path.unlink()
+    if other.is_file():
+        shutil.copy(other, path)
 
 
 def _change_json(path: Path, rng: np.random.Generator) -> None:
     content = json.loads(path.read_text())
     for _ in range(int(rng.choice([1, 1, 2, 3]))):
         if content:
-            content = changed(content, rng)
+            content = trees.changed(content, rng, VALUES)
     path.write_bytes(json.dumps(content, indent=2).encode("utf-8", "surrogatepass"))
 
 
@@ -189,6 +206,8 @@ def _forge(output: Path, name: str) -> None:
     content = json.loads(path.read_text())
     if name in content["products"]:
         content["products"][name]["sha256"] = hashlib.sha256((output / name).read_bytes()).hexdigest()
+        del content["sha256"]
+        content["sha256"] = digest(content)
         path.write_text(json.dumps(content, indent=2) + "\n")
 
 
@@ -213,8 +232,8 @@ def outcome(setting: Setting, folder: Path, rng: np.random.Generator, kind: str,
     except RuntimeError as error:
         return "traceback", f"{done}\n{error}"
     if code:
-        is_sentence = code in (2, 75) and mutants.is_sentence(said.strip())
-        return ("sentence" if is_sentence else "traceback"), f"{done}\n{code} {said}"
+        is_right = code in (2, 75) and is_sentence(said)
+        return ("sentence" if is_right else "traceback"), f"{done}\n{code} {said}"
     wrong = _unseen(setting, name, was, said) if what == "status" else different(setting, output, what)
     if not wrong:
         return "same", done
@@ -240,7 +259,17 @@ def different(setting: Setting, output: Path, what: str) -> list[str]:
         names = {name for name, made in manifest["products"].items() if made["step"] == what}
     elif what == "run":
         names |= set(products(output))
-    return sorted(name for name in names if _content(reference, name) != _content(output, name))
+    return sorted(name for name in names if differs(reference, output, name))
+
+
+def differs(reference: Path, output: Path, name: str) -> bool:
+    """Return whether a product is not that of an undisturbed run."""
+    return bool(_content(reference, name) != _content(output, name))
+
+
+def is_sentence(said: str) -> bool:
+    """Return whether what a command said is one sentence."""
+    return said.startswith("cascadebdt: ") and mutants.is_sentence(said.strip())
 
 
 def _content(folder: Path, name: str) -> Any:

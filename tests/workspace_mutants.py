@@ -5,10 +5,9 @@ the answer of the package is compared with that of pyhf, whose -2 ln L at the pa
 value at pyhf's own.
 """
 
-import copy
 import json
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,13 @@ import numpy as np
 import pyhf
 
 import mutants
+import trees
 from cascadebdt import inference
 from cascadebdt.interchange import read_workspace
 from mutants import outcome
 from small_models import on_off, workspace
 
 Json = Any
-Place = tuple[str | int, ...]
 TOLERANCE = 0.01  # of -2 ln L, and of it relative to its size: pyhf's minimiser stops there
 OUTCOMES = ("same", "alone", "sentence", "wrong", "traceback", "hang")  # alone: no fit of pyhf to compare with
 OPENED = 1e3  # how far pyhf may move the parameter of interest, whose upper bound the package leaves open
@@ -80,63 +79,6 @@ PATCH: Json = [
 PATCH_SET: Json = {"patches": [{"metadata": {"name": "one", "values": [1]}, "patch": PATCH}]}
 
 
-def places(content: Json, above: Place = ()) -> Iterator[Place]:
-    """Yield the place of every value below the root."""
-    items = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
-    for key, value in items:
-        yield (*above, key)
-        yield from places(value, (*above, key))
-
-
-def at(content: Json, place: Place) -> Json:
-    """Return the value at a place."""
-    for part in place:
-        content = content[part]
-    return content
-
-
-def changed(content: Json, rng: np.random.Generator) -> Json:
-    """Return JSON content after one change of its tree."""
-    content = copy.deepcopy(content)
-    known = list(places(content))
-    place = known[int(rng.integers(len(known)))]
-    parent, key = at(content, place[:-1]), place[-1]
-    value = parent[key]
-    kind = rng.integers(12)
-    if kind == 0:
-        del parent[key]
-    elif kind == 1:
-        parent[key] = VALUES[int(rng.integers(len(VALUES)))]
-    elif kind == 2 and isinstance(value, (int, float)):
-        parent[key] = value * float(rng.choice([-1.0, 0.0, 1e-3, 2.0, 1e3, 1e9]))
-    elif kind == 3 and isinstance(parent, list):
-        parent.insert(int(rng.integers(len(parent) + 1)), copy.deepcopy(value))
-    elif kind == 4 and isinstance(parent, dict):
-        parent[f"{key}x"] = parent.pop(key)
-    elif kind == 5:
-        other = known[int(rng.integers(len(known)))]
-        parent[key] = copy.deepcopy(at(content, other))
-    elif kind == 6:
-        parent[key] = [value]
-    elif kind in (9, 10, 11):
-        _rescale_a_number(content, rng)
-    elif kind == 7 and isinstance(parent, list):
-        rng.shuffle(parent)
-    else:
-        names = [other for other in known if other[-1] == "name"]
-        if names:
-            first, second = (names[int(rng.integers(len(names)))] for _ in range(2))
-            at(content, first[:-1])["name"] = at(content, second)
-    return content
-
-
-def _rescale_a_number(content: Json, rng: np.random.Generator) -> None:
-    numbers = [place for place in places(content) if isinstance(at(content, place), (int, float))]
-    if numbers:
-        place = numbers[int(rng.integers(len(numbers)))]
-        at(content, place[:-1])[place[-1]] *= float(rng.choice([-1.0, 0.0, 1e-6, 0.1, 0.5, 2.0, 10.0, 1e6]))
-
-
 def changed_text(text: str, rng: np.random.Generator) -> bytes:
     """Return the text of JSON after one change of its bytes."""
     raw = bytearray(text.encode())
@@ -178,7 +120,7 @@ def write_mutant(folder: Path, rng: np.random.Generator) -> tuple[Path, str | No
     else:
         for _ in range(int(rng.choice([1, 1, 1, 2, 3]))):
             if isinstance(target, (dict, list)) and target:
-                target = changed(target, rng)
+                target = trees.changed(target, rng, VALUES)
         mutant = json.dumps(target).encode("utf-8", "surrogatepass")
     path.write_bytes(mutant if patch is None else json.dumps(content).encode())
     if patch is not None:
@@ -226,7 +168,7 @@ def _as_pyhf_reads(path: Path, patch: str | None) -> Json:
 
 
 def _agrees(content: Json, fit: inference.FitResult) -> bool:
-    """Return whether pyhf finds no better fit than the package has; raises `TooLong` if there is none to compare with."""
+    """Return whether pyhf finds no better fit than the package; raises `TooLong` if there is none to compare with."""
     model, data = _pyhf_model(content)
     ours = np.array([fit.values[list(fit.parameters).index(name)] for name in _names(model)])
     if not np.isfinite(ours).all():

@@ -2,11 +2,13 @@
 
     python benchmarks/faults/configurations.py [--number 5000] [--expressions 2000] [--seed 1]
 
-A mutant is a shipped configuration after one to three changes of its text: a line deleted, doubled, moved or indented,
-a character inserted, a value exchanged for another one. An expression is a sequence of words of the language.
+A mutant is a shipped configuration after one to three changes, half of its text (a line deleted, doubled, moved or
+indented, a character inserted, a value exchanged), half of its structure (a key or item removed, renamed, doubled,
+moved, nested, or with another value or number). An expression is a sequence of words of the language.
 """
 
 import argparse
+import functools
 import sys
 import time
 from collections import Counter
@@ -41,8 +43,10 @@ def main() -> None:
     options = parser.parse_args()
     start = time.monotonic()
     print("| what | mutants | valid | sentence | wrong | traceback | hang |\n" + "|---" * 7 + "|")
-    text = (ROOT / "configs" / "quick.yaml").read_text(encoding="utf-8")
-    count("configuration", options.number, lambda rng: mutants.load_mutant(text, rng), options.seed)
+    shipped = sorted((ROOT / "configs").glob("*.yaml"))
+    for path in shipped:
+        load = functools.partial(mutants.load_mutant, path.read_text(encoding="utf-8"))
+        count(path.name, options.number // len(shipped), load, options.seed)
     count("expression", options.expressions, mutants.parse_words, options.seed)
     print(f"\n{time.monotonic() - start:.0f} s")
 

@@ -30,7 +30,7 @@ SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 PATIENCE = 300.0  # seconds after which a run counts as hanging
 EXITS = {0, 2, 75, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGINT, 1}
 # What differs from run to run by nature: times, and the moment at which input files were last changed.
-VOLATILE = {"summary.json": ("resources",), "manifest.json": ("products",)}
+VOLATILE = {"summary.json": ("resources",), "manifest.json": ("products", "sha256")}
 
 
 @dataclass(frozen=True)

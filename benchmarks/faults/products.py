@@ -24,9 +24,10 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
-
+os.environ["OMP_NUM_THREADS"] = "1"  # read as libraries load; threads do not survive a fork
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
+
+import numpy as np
 
 import mutants
 import tampering
@@ -44,7 +45,6 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--sentences", action="store_true", help="print what is said, too")
     options = parser.parse_args()
-    os.environ["OMP_NUM_THREADS"] = "1"  # threads do not survive a fork
     start = time.monotonic()
     counts = {command: Counter[str]() for command in tampering.COMMANDS}
     with tempfile.TemporaryDirectory() as folder:
@@ -58,14 +58,12 @@ def main() -> None:
                 outcome, message = tampering.outcome(setting, Path(folder), rng, kind, command)
                 counts[command][outcome] += 1
                 if outcome in ("wrong", "traceback", "hang") or (options.sentences and outcome != "same"):
-                    print(
-                        f"seed {options.seed} number {index}: {outcome}: {message[:300]} ... {message[-1500:]}",
-                        flush=True,
-                    )
+                    print(f"seed {options.seed} number {index}: {outcome}: {message[-2000:]}", flush=True)
     print("| command | mutants | " + " | ".join(OUTCOMES) + " |\n" + "|---" * (2 + len(OUTCOMES)) + "|")
     for command, counted in counts.items():
         print(f"| {command} | {counted.total()} | " + " | ".join(str(counted[name]) for name in OUTCOMES) + " |")
     print(f"\n{time.monotonic() - start:.0f} s")
+    sys.exit(any(counted[name] for counted in counts.values() for name in ("wrong", "traceback", "hang")))
 
 
 if __name__ == "__main__":

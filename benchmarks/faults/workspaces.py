@@ -51,6 +51,7 @@ def main() -> None:
     print("| mutants | " + " | ".join(workspace_mutants.OUTCOMES) + " |\n" + "|---" * 7 + "|")
     print(f"| {options.number} | " + " | ".join(str(counts[name]) for name in workspace_mutants.OUTCOMES) + " |")
     print(f"\n{time.monotonic() - start:.0f} s")
+    sys.exit(any(counts[name] for name in ("wrong", "traceback", "hang")))
 
 
 if __name__ == "__main__":

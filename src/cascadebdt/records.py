@@ -12,10 +12,12 @@ and other records. A result type needs no code of its own for that::
     Interval.from_json({"parameter": "mu", "ends": [0.2, 1.4]}) == Interval("mu", (0.2, 1.4))
 """
 
+import json
 import math
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields
+from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -70,6 +72,22 @@ class Table(Record):
         """Return the result that `to_json` wrote; see `Record.from_json`."""
         (only,) = fields(cls)
         return super().from_json({only.name: content})
+
+
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    ValueError
+        If it is not JSON, or nested too deeply.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def _plain(value: Any) -> Any:

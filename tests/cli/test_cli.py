@@ -212,6 +212,17 @@ def test_check_finds_no_fault_in_a_good_configuration(write_config: Write, tmp_p
     assert "no errors found" in result.output
 
 
+def test_check_tells_the_effective_events_of_every_process_and_which_stages_have_too_few(write_config: Write) -> None:
+    raw = tiny_config()
+    raw["cascade"]["min_effective_events"] = 1e6
+    result = call("check", write_config(raw))
+    assert result.exit_code == 0
+    assert "effective events before the first stage" in result.output
+    for stage, process in (("zee", "zee"), ("wjets", "wjets"), ("wjets", "signal")):
+        assert f"stage {stage} would train with at most" in result.output
+        assert f"effective events of {process}, asked for 1e+06" in result.output
+
+
 def test_a_step_without_its_input_names_the_command_that_makes_it(write_config: Write, tmp_path: Path) -> None:
     result = call("fit", write_config(tiny_config()), "--output", tmp_path / "empty")
     assert result.exit_code == 2

@@ -51,7 +51,7 @@ def test_products_and_figures_are_written_and_the_headline_is_said(fitted: tuple
     assert {path.stem for path in folder.glob("*.json")} == names
     assert {path.name for path in (folder / "plots").iterdir()} == {
         f"{name}.{suffix}"
-        for name in ("fit", "ranking", "breakdown", "correlations", "scan")
+        for name in ("fit", "ranking", "breakdown", "correlations", "scan", "regions_prefit", "regions_postfit")
         for suffix in ("png", "pdf")
     }
     expected = inference.limit(model())
@@ -119,6 +119,30 @@ def test_the_model_is_changed_and_more_is_asked_of_it(tmp_path: Path) -> None:
     assert "90 % CLs limit" in result.output
     assert "changed          fixed norm_b = 1.1" in result.output
     assert "CLs at 5" in result.output
+
+
+def test_pseudo_experiments_are_asked_for_and_kept(tmp_path: Path) -> None:
+    arguments = (
+        "fit",
+        write(tmp_path / "w.json", model()),
+        "--output",
+        tmp_path / "out",
+        "--toys",
+        "30",
+        "--seed",
+        "4",
+    )
+    result = call(*arguments, "--jobs", "1")
+    assert result.exit_code == 0, result.output
+    toys = read(tmp_path / "out", "toys")
+    assert (toys["n"], toys["seed"]) == (30, 4)
+    expected = inference.toy_goodness_of_fit(model(), 30, seed=4)
+    assert toys["goodness_of_fit"] == expected.to_json()
+    assert "toys             30 of each hypothesis, seed 4" in result.output
+    assert (tmp_path / "out" / "plots" / "toys.png").exists()
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "toys").iterdir()}
+    assert call(*arguments, "--jobs", "1").output == result.output
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
 
 
 def test_control_regions_alone_predict_the_others(tmp_path: Path) -> None:

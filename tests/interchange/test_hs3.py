@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from cascadebdt.cli import main
 from cascadebdt.errors import FitError, InputError
 from cascadebdt.inference.likelihood import objective
-from cascadebdt.interchange import from_hs3, read_workspace, to_hs3
+from cascadebdt.interchange import from_hs3, named_for_pyhf, read_workspace, to_hs3
 from cascadebdt.workspace import Workspace
 from inference.published import COMBINE
 from interchange.test_cards import point, same_likelihood
@@ -189,3 +189,30 @@ def test_the_command_writes_a_document_that_is_read_again(tmp_path: Path) -> Non
         assert CliRunner().invoke(main, arguments).exit_code == 0
         content = read_workspace(tmp_path / name)
         assert [channel["name"] for channel in content["channels"]] == ["A", "B"]
+
+
+def test_a_factor_with_a_gaussian_constraint_is_read_under_any_name_and_is_lumi_to_pyhf(tmp_path: Path) -> None:
+    (tmp_path / "root.json").write_text(json.dumps(document()))
+    content = read_workspace(tmp_path / "root.json")
+    result = CliRunner().invoke(
+        main, ["export", "pyhf", str(tmp_path / "root.json"), "--output", str(tmp_path / "p.json")]
+    )
+    assert result.exit_code == 0, result.output
+    written = json.loads((tmp_path / "p.json").read_text())
+    pyhf.Workspace(written)
+    same_likelihood(content, written, {"Lumi": "lumi"})
+
+
+def test_several_factors_with_gaussian_constraints_are_refused_for_pyhf() -> None:
+    content = from_hs3(document())
+    signal = content["channels"][0]["samples"][0]["modifiers"]
+    signal.append({"name": "other", "type": "lumi", "data": None})
+    with pytest.raises(FitError, match=r"pyhf has one factor .* the workspace has 'Lumi', 'other'"):
+        named_for_pyhf(content)
+
+
+@pytest.mark.parametrize("part", ["distributions", "data", "likelihoods"])
+@pytest.mark.parametrize("value", [None, "x", [None], [{"name": "A"}]], ids=str)
+def test_parts_of_the_wrong_type_are_one_sentence(part: str, value: Any) -> None:
+    with pytest.raises(InputError, match=r"^w\.json: "):
+        from_hs3({**document(), part: value}, where="w.json")

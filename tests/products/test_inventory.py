@@ -62,5 +62,13 @@ def test_a_repeated_step_replaces_its_products(inventory: Inventory) -> None:
 @pytest.mark.parametrize("text", ["[]", "{", '{"products": {"a": 1}}', '{"steps": {"fit": {}}}', '{"products": []}'])
 def test_a_manifest_that_cannot_be_understood_is_one_sentence(tmp_path: Path, text: str) -> None:
     (tmp_path / MANIFEST).write_text(text)
-    with pytest.raises(InputError, match=r"manifest.json: not a manifest .* run the analysis again"):
+    with pytest.raises(InputError, match=r"manifest.json: not the manifest .* run the analysis again"):
         Inventory.read(tmp_path)
+
+
+def test_a_manifest_that_somebody_altered_is_refused(inventory: Inventory) -> None:
+    inventory.write()
+    path = inventory.folder / MANIFEST
+    path.write_text(path.read_text().replace('"seed": 1', '"seed": 2'))
+    with pytest.raises(InputError, match="altered since it was written"):
+        Inventory.read(inventory.folder)

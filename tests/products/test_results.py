@@ -32,6 +32,7 @@ from cascadebdt.histograms.migration import Migration, MigrationTable
 from cascadebdt.histograms.yields import Histogram
 from cascadebdt.inference import (
     Breakdown,
+    Exclusion,
     Failure,
     Finding,
     FitResult,
@@ -39,9 +40,16 @@ from cascadebdt.inference import (
     LimitResult,
     Limits,
     Lint,
+    Piece,
+    ProjectedRegion,
+    Projection,
+    PValues,
     Ranking,
     Scan,
     SignificanceResult,
+    ToyAnswers,
+    ToyLimit,
+    ToyPoint,
     Toys,
     ToyTest,
     ValidatedRegion,
@@ -51,6 +59,7 @@ from cascadebdt.products.cutflow import CutflowReport, CutflowRow, CutflowTable,
 from cascadebdt.products.figures import Figures
 from cascadebdt.products.layout import Result
 from cascadebdt.products.manifest import InputFile, Manifest
+from cascadebdt.products.results import Contours
 from cascadebdt.products.summary import FileSummary, FitSummary, LimitSummary, Summary
 from cascadebdt.records import ABSENT, Record
 from cascadebdt.workspace import Workspace
@@ -85,6 +94,9 @@ FIT = FitResult(
 LIMIT, SIGNIFICANCE = LimitResult(0.05, (1.0, 2.0, 3.0, 4.0, 5.0), None), SignificanceResult(0.7, 1.1)
 LIMITS = Limits(LIMIT, SIGNIFICANCE)
 PARTS = Breakdown("mu", 0.5, (None, 1.5), (None, 1.2), (None, 0.9), (0.8, 1.0), {"jet": (None, 0.9)}, {"jet": ("jes",)})
+TOY_LIMIT = ToyLimit(
+    0.05, (math.nan, 2.0, 3.0, 4.0, 5.0), 2.5, 0.1, (ToyPoint(1.0, (0.1, 0.2, 0.3, 0.4, 0.5), 0.2, 0.01),), 400, ()
+)
 FINDING = Finding("no effect", "'lumi' has no effect", region="SR", parameter="lumi", number=0.0)
 FAILURE = Failure(3, "no minimum")
 FLOW = Flow(("zee", "SR"), {"signal": (8.0, 7.5)})
@@ -116,6 +128,14 @@ RESULTS: list[Result] = [
     Scan(("mu", "nu"), (BINS[:1], BINS[:2]), np.array([[math.inf, 0.0]]), (0.0, 1.0)),
     Toys(("mu",), np.ones(1), np.ones((2, 1)), np.ones((2, 1)), np.array([[True], [False]]), (FAILURE,)),
     ToyTest(3.5, 0.05, 0.01, 400, (FAILURE,)),
+    Piece(np.array([[0.1, 2.0]]), (FAILURE,)),
+    ToyAnswers(400, 1, ToyTest(3.5, 0.05, 0.01, 400, ()), None, TOY_LIMIT),
+    Exclusion(1.0, (0.1, 0.2, 0.3, 0.4, 0.5), PValues(2.0, 0.04, 0.5, 0.08)),
+    Limits(LIMIT, SIGNIFICANCE, exclusions=(Exclusion(1.0, (0.1, 0.2, 0.3, 0.4, 0.5), None),)),
+    Projection(
+        PAIR, {"norm_zee": PAIR}, 0.4, {"SR": ProjectedRegion(False, BINS, BINS, {"zee": BINS}, None, 8.75, 1.0)}
+    ),
+    Contours((Scan(("mu", "nu"), (BINS[:1], BINS[:2]), np.array([[1.0, 0.0]]), (0.0, 1.0)),)),
     Validation({"VR_zee": VALIDATED}, 0.3),
     Notes(
         {"SR": (0.0, 1.0)},

@@ -17,6 +17,7 @@ from cascadebdt.cascade.stage import Classifier, Stage
 from cascadebdt.cascade.summary import TrainingSummary
 from cascadebdt.cascade.working_point import WorkingPoint
 from cascadebdt.errors import InputError
+from cascadebdt.records import read_json
 
 FORMAT = 4
 FILE_NAME = "cascade.json"
@@ -42,7 +43,7 @@ def read_content(directory: Path) -> dict[str, Any]:
     """
     path = directory / FILE_NAME
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
+        content: dict[str, Any] = read_json(path)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not a saved cascade: {error}") from error
     if not isinstance(content, dict):

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cascadebdt.inference import Exclusion, FitResult, Limits, Lint, Projection
+    from cascadebdt.inference import Exclusion, FitResult, Limits, Lint, Projection, ToyAnswers
     from cascadebdt.products.results import Answers
 
 Ends = tuple[float | None, float | None]
@@ -21,6 +21,7 @@ def headline(answers: "Answers") -> str:
             *_strength(answers),
             *_limits(answers.limits),
             *([] if fit.goodness_of_fit is None else [f"goodness of fit  {fit.goodness_of_fit:.3g}"]),
+            *_toys(answers.toys),
             *(f"norm {name:12s} {_normalisation(fit, name)}" for name in fit.normalisation),
             *_parameters(fit),
             f"second opinion   MINUIT agrees within {abs(fit.agreement):.1g} in -2 ln L",
@@ -43,6 +44,26 @@ def _strength(answers: "Answers") -> Iterator[str]:
     shown = [f"{name} {_ends(ends)}" for name, ends in largest[:3]]
     if shown:
         yield f"largest parts    {', '.join(shown)}"
+
+
+def _toys(toys: "ToyAnswers | None") -> Iterator[str]:
+    """Yield the lines of pseudo-experiments."""
+    if toys is None:
+        return
+    yield f"toys             {toys.n} of each hypothesis, seed {toys.seed}"
+    if toys.limit is not None:
+        low, lower, median, higher, high = toys.limit.expected
+        band = f"68 %: {lower:.3g} to {higher:.3g}, 95 %: {low:.3g} to {high:.3g}"
+        seen = _observed(toys.limit.observed)
+        title = f"{100 * (1 - toys.limit.level):g} % CLs limit"
+        yield f"  {title:17s}expected {median:.3g} ({band}){seen} +- {toys.limit.uncertainty:.2g}"
+    tests = {"significance": toys.significance, "goodness of fit": toys.goodness_of_fit}
+    for name, test in tests.items():
+        if test is not None:
+            yield f"  {name:17s}p = {test.value:.3g} +- {test.uncertainty:.2g}"
+    failed = sum(len(found.failures) for found in (*tests.values(), toys.limit) if found is not None)
+    if failed:
+        yield f"  failed fits      {failed}, see toys.json"
 
 
 def _ends(ends: Ends) -> str:

@@ -9,6 +9,10 @@ import click
 if TYPE_CHECKING:
     from cascadebdt.pipeline.fits import Question
 
+MASS = "120"
+MODELS = (".json", ".txt")
+"""How the names of workspaces and of data cards end."""
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -73,6 +77,8 @@ class Choices(TypedDict):
     """Values of the options that `about_a_workspace` adds."""
 
     patch: str | None
+    all: bool
+    mass: str
     measurement: str | None
     poi: str | None
     blind: tuple[str, ...]
@@ -85,6 +91,8 @@ class Choices(TypedDict):
     mu: tuple[float, ...]
     cl: float
     contour: tuple[tuple[str, str], ...]
+    toys: int
+    seed: int
 
 
 def about_a_workspace(function: F) -> F:
@@ -92,6 +100,8 @@ def about_a_workspace(function: F) -> F:
     for decorate in reversed(
         (
             click.option("--patch", metavar="FILE[:NAME]", help="JSON patch, or one of a patch set, to apply to it."),
+            click.option("--all", is_flag=True, help="With --patch, fit all patches of the set: a table and a figure."),
+            click.option("--mass", default=MASS, show_default=True, help="Takes the place of $MASS in a data card."),
             click.option("--measurement", help="Measurement of the workspace [the first]."),
             click.option("--poi", help="Parameter of interest, any of the model [that of the measurement]."),
             click.option("--blind", multiple=True, metavar="REGION", help="Do not look at these data."),
@@ -141,6 +151,17 @@ def about_a_workspace(function: F) -> F:
                 metavar="NAME,NAME",
                 help="Draw the 68 % and 95 % contours of two parameters.",
             ),
+            click.option(
+                "--toys",
+                type=click.IntRange(min=0),
+                default=0,
+                metavar="NUMBER",
+                help="Pseudo-experiments of each hypothesis, for goodness of fit, significance and limit. The same "
+                "command goes on where it was interrupted; --jobs is the number of processes.",
+            ),
+            click.option(
+                "--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of pseudo-experiments."
+            ),
         )
     ):
         function = decorate(function)
@@ -149,8 +170,8 @@ def about_a_workspace(function: F) -> F:
 
 def named(choices: Choices) -> list[str]:
     """Return the options that were given."""
-    given = {name: value for name, value in choices.items() if value not in (None, (), False)}
-    return [f"--{name}" for name, value in given.items() if (name, value) != ("cl", 0.95)]
+    usual = {"cl": 0.95, "seed": 1, "toys": 0, "mass": MASS}
+    return [f"--{name}" for name, value in choices.items() if value not in (None, (), False, usual.get(name))]
 
 
 def question(choices: Choices) -> "Question":
@@ -159,6 +180,7 @@ def question(choices: Choices) -> "Question":
 
     return Question(
         patch=choices["patch"],
+        mass=choices["mass"],
         measurement=choices["measurement"],
         poi=choices["poi"],
         blind=choices["blind"],
@@ -170,6 +192,8 @@ def question(choices: Choices) -> "Question":
             level=round(1 - choices["cl"], 12),
             mus=choices["mu"],
             contours=choices["contour"],
+            toys=choices["toys"],
+            seed=choices["seed"],
             groups=dict(choices["group"]) or None,
         ),
     )

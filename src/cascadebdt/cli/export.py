@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
 import click
 
+from cascadebdt.cli.choices import MASS
+
 if TYPE_CHECKING:
     from cascadebdt.workspace import Workspace
 
@@ -28,7 +30,7 @@ def model(function: F) -> F:
             click.argument("workspace", type=click.Path(path_type=Path)),
             click.option("--patch", metavar="FILE[:NAME]", help="JSON patch, or one of a patch set, to apply."),
             click.option("--measurement", help="Measurement of the workspace [the first]."),
-            click.option("--mass", default="120", help="Takes the place of $MASS in a data card.", show_default=True),
+            click.option("--mass", default=MASS, help="Takes the place of $MASS in a data card.", show_default=True),
         )
     ):
         function = decorate(function)
@@ -76,9 +78,11 @@ def export_pyhf_command(output: Path, **options: Unpack[Options]) -> None:
     """Write WORKSPACE in the format of pyhf."""
     import json
 
+    from cascadebdt import interchange
     from cascadebdt.atomic import write_text
 
-    click.echo(f"wrote {write_text(output, json.dumps(_read(options), indent=1) + chr(10))}")
+    content = interchange.named_for_pyhf(_read(options))
+    click.echo(f"wrote {write_text(output, json.dumps(content, indent=1) + chr(10))}")
 
 
 @export_group.command("tables")

@@ -1,12 +1,16 @@
 """The command that fits: the regions of an analysis, or any HistFactory workspace."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from cascadebdt.cli.answers import changed, headline, projected
-from cascadebdt.cli.choices import Choices, about_a_workspace, destination, named, question
-from cascadebdt.cli.job import Job, Options, common, log_to_stderr
+from cascadebdt.cli.choices import MODELS, Choices, about_a_workspace, destination, named, question
+from cascadebdt.cli.job import Job, Options, common, log_to_stderr, show_progress
+from cascadebdt.progress import silent
+from cascadebdt.resources import available_cpus
 
 if TYPE_CHECKING:
     from cascadebdt.pipeline.fits import Question
@@ -18,18 +22,21 @@ if TYPE_CHECKING:
 def fit_command(**given: Any) -> None:
     """Build the workspace from the filled regions and fit it.
 
-    CONFIG may be a HistFactory workspace of any program instead, a file that ends in .json; the options from --patch on
-    go with such a file.
+    CONFIG may be a HistFactory workspace of any program instead, a file that ends in .json (of pyhf or HS3) or in .txt
+    (a Combine data card); the options from --patch on go with such a file.
     """
     options = cast(Options, {name: given[name] for name in Options.__annotations__})
     choices = cast(Choices, {name: given[name] for name in Choices.__annotations__})
-    if options["config_path"].suffix == ".json":
-        _fit_file(options, question(choices), is_projection=choices["project"])
+    if options["config_path"].suffix in MODELS:
+        if choices["all"]:
+            _fit_patches(options, question(choices))
+        else:
+            _fit_file(options, question(choices), is_projection=choices["project"])
         return
     from cascadebdt import pipeline
 
     if names := named(choices):
-        raise click.UsageError(f"{', '.join(names)}: goes with a workspace, a file ending in .json")
+        raise click.UsageError(f"{', '.join(names)}: goes with a workspace, a file ending in {' or '.join(MODELS)}")
     job = Job.of(options)
     answers = pipeline.fit(job.config, job.products).answers
     job.say(headline(answers))
@@ -51,7 +58,36 @@ def _fit_file(options: Options, asked: "Question", *, is_projection: bool) -> No
     if is_projection:
         text = projected(project_file(path, products, asked))
     else:
-        text = headline(fit_file(path, products, asked))
+        text = headline(
+            fit_file(
+                path,
+                products,
+                asked,
+                jobs=options["jobs"] or available_cpus(),
+                progress=silent if options["quiet"] else show_progress,
+            )
+        )
     if not options["quiet"]:
         click.echo("\n".join([*changed(asked.changes()), text]))
+        click.echo(f"wrote {products.directory}")
+
+
+def _fit_patches(options: Options, asked: "Question") -> None:
+    """Fit a workspace with every patch of a set."""
+    if asked.patch is None:
+        raise click.UsageError("--all goes with --patch, the file of a patch set")
+    log_to_stderr(quiet=options["quiet"])
+    from cascadebdt.pipeline.patch_sets import Task, fit_patches
+    from cascadebdt.products import Products
+
+    task = Task(options["config_path"], Path(asked.patch), replace(asked, patch=None))
+    products = Products(destination(options["config_path"], options["output"]))
+    progress = silent if options["quiet"] else show_progress
+    points = fit_patches(task, products, jobs=options["jobs"] or available_cpus(), progress=progress)
+    if not options["quiet"]:
+        limits = [(point.observed, point.expected) for point in points if point.expected is not None]
+        excluded = sum((expected[2] if observed is None else observed) < 1 for observed, expected in limits)
+        click.echo(
+            f"{excluded} of {len(limits)} signals are excluded at strength 1; {len(points) - len(limits)} failed"
+        )
         click.echo(f"wrote {products.directory}")

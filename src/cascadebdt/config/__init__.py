@@ -24,7 +24,7 @@ from cascadebdt.config.cascade import (
 from cascadebdt.config.corrections import CorrectionConfig
 from cascadebdt.config.inputs import DATA, ENTRY, CutConfig, NtupleConfig, ObjectConfig, SampleConfig
 from cascadebdt.config.reading import load, parse
-from cascadebdt.config.regions import BinningConfig, RegionsConfig
+from cascadebdt.config.regions import BinChoiceConfig, BinningConfig, RegionsConfig
 from cascadebdt.config.systematics import (
     KinematicSystematic,
     NormalisationSystematic,
@@ -43,6 +43,7 @@ __all__ = [
     "ENTRY",
     "NOMINAL",
     "BDTConfig",
+    "BinChoiceConfig",
     "BinningConfig",
     "CascadeConfig",
     "ClassBalance",

@@ -32,7 +32,8 @@ def unit(name: str) -> Note:
     return Note("unit", name)
 
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$"), Note("format", "name")]
+# A name becomes part of names of files, of which systems take 255 bytes.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=100), Note("format", "name")]
 # Strict, since a relaxed reader takes `true` for 1 and text for a number.
 Flag = Annotated[bool, Strict()]
 Integer = Annotated[int, Strict()]

@@ -23,14 +23,28 @@ from cascadebdt.inference.limits import (
 from cascadebdt.inference.lint import Finding, Lint, Thresholds, lint
 from cascadebdt.inference.prediction import Prediction, Predictions, RegionYields, predictions
 from cascadebdt.inference.projection import ProjectedRegion, Projection, project
+from cascadebdt.inference.pseudo import Experiments, Failure, Piece
 from cascadebdt.inference.ranking import Impact, Ranking, ranking
 from cascadebdt.inference.scan import Scan, intervals, profile_interval, scan, scan_2d
-from cascadebdt.inference.toys import Failure, Toys, ToyTest, toy_cls, toy_significance, toys
+from cascadebdt.inference.toys import (
+    ToyAnswers,
+    ToyLimit,
+    ToyPoint,
+    Toys,
+    ToyTest,
+    toy_answers,
+    toy_cls,
+    toy_goodness_of_fit,
+    toy_limit,
+    toy_significance,
+    toys,
+)
 from cascadebdt.inference.validation import ValidatedRegion, Validation, validate
 
 __all__ = [
     "Breakdown",
     "Exclusion",
+    "Experiments",
     "Failure",
     "Finding",
     "FitResult",
@@ -39,6 +53,7 @@ __all__ = [
     "Limits",
     "Lint",
     "PValues",
+    "Piece",
     "Prediction",
     "Predictions",
     "ProjectedRegion",
@@ -48,6 +63,9 @@ __all__ = [
     "Scan",
     "SignificanceResult",
     "Thresholds",
+    "ToyAnswers",
+    "ToyLimit",
+    "ToyPoint",
     "ToyTest",
     "Toys",
     "UndefinedError",
@@ -69,7 +87,10 @@ __all__ = [
     "scan",
     "scan_2d",
     "significance",
+    "toy_answers",
     "toy_cls",
+    "toy_goodness_of_fit",
+    "toy_limit",
     "toy_significance",
     "toys",
     "validate",

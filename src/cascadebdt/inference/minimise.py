@@ -96,10 +96,11 @@ def minimum(
     if start is not None:
         by_newton = _lower(by_newton, newton(objective, fixed=fixed, start=start))
     by_minuit = _minuit(objective, fixed=fixed, start=starts[0])
+    n_restarts = 0
     for displacement, strategy in LADDER:
         if abs(by_newton.deviance - by_minuit.deviance) <= TOLERANCE:
             break
-        logger.debug("minimisers differ, %.4f and %.4f; restart", by_newton.deviance, by_minuit.deviance)
+        n_restarts += 1
         by_newton = _lower(by_newton, newton(objective, fixed=fixed, start=by_minuit.theta))
         origin = starts[-1] if displacement is None else _displaced(objective, by_newton.theta, displacement)
         by_minuit = _lower(by_minuit, _minuit(objective, fixed=fixed, start=origin, strategy=strategy))
@@ -109,6 +110,8 @@ def minimum(
             f"fit: two minimisers disagree on the minimum of -2 ln L, which is {by_newton.deviance:.4f} (Newton) and "
             f"{by_minuit.deviance:.4f} (MINUIT) above that of a perfect description; the model is badly scaled"
         )
+    if n_restarts:
+        logger.debug("the minimisers agree after %d restarts", n_restarts)
     best = _lower(by_newton, by_minuit)
     return Minimum(best.theta, best.deviance, difference)
 

@@ -11,7 +11,8 @@ from cascadebdt.arrays import FloatArray
 from cascadebdt.errors import FitError
 from cascadebdt.inference.blinding import prepare
 from cascadebdt.inference.likelihood import MC_STATISTICS, Likelihood, Objective, is_of_bin
-from cascadebdt.inference.minimise import TOLERANCE, Minimum, minimum, newton
+from cascadebdt.inference.minimise import TOLERANCE, Minimum, newton
+from cascadebdt.inference.search import global_minimum
 from cascadebdt.inference.threads import on_one_thread
 from cascadebdt.inference.uncertainty import held, spread
 from cascadebdt.records import ABSENT, Record
@@ -21,7 +22,7 @@ logger = logging.getLogger(__name__)
 Pair = tuple[float, float]
 
 WORTH_A_SECOND_OPINION = 0.1
-"""Impacts above this part of the uncertainty of mu are confirmed by the second minimiser."""
+"""Impacts above this part of the uncertainty of mu are confirmed by the second minimiser and by a search."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,8 @@ def ranking(workspace: Mapping[str, Any]) -> Ranking:
 
     An impact is the change of the fitted mu in a fit with the parameter fixed at its best value minus or plus its
     uncertainty, inside its bounds. Each fit starts where a linear model puts its minimum: the other parameters follow
-    the fixed one as their covariance says. Impacts of more than 10 % of the uncertainty of mu are confirmed by MINUIT.
+    the fixed one as their covariance says, and at every minimum that is not much higher. Impacts of more than 10 %
+    of the uncertainty of mu are confirmed by MINUIT, and other minima are looked for.
 
     Raises
     ------
@@ -156,7 +158,7 @@ def _change(target: Objective, best: Minimum, covariance: FloatArray, index: int
     is_large = abs(change) > WORTH_A_SECOND_OPINION * np.sqrt(covariance[poi, poi])
     if is_large or not best.deviance - TOLERANCE <= found.deviance < np.inf:
         try:
-            found = minimum(target, fixed=fixed, start=found.theta)
+            found = global_minimum(target, fixed=fixed, start=found.theta, others=best.modes)
         except FitError as error:
             logger.warning("no impact of %s at %.4g: %s", likelihood.names[index], value, error)
             return None

@@ -250,7 +250,7 @@ class Slopes:
         response = inverse[index] / inverse[index, index]
 
         def step(gradient: FloatArray) -> FloatArray:
-            return inverse[index] * float(response @ gradient) - inverse @ gradient
+            return np.asarray(inverse[index] * float(response @ gradient) - inverse @ gradient)
 
         return cls(response, step)
 

@@ -297,9 +297,12 @@ def _control_sample(
         if abs(rate - count * weight) > TOLERANCE * max(1.0, rate):
             text = f"{count} events times {weight:g} are not the rate {rate:g}"
             raise item.line.error(f"{text} of process '{column.process}' in '{column.region}'")
-        if count == 0 and len(cell.nominal) > 1:
+        if len(cell.nominal) == 1:
+            cell.nominal = np.array([max(count, 1) * weight])
+        elif count > 0 and rate > 0:
+            cell.nominal = cell.nominal * (count * weight / rate)
+        else:
             raise item.line.error(f"a control sample without events leaves '{column.process}' without a shape")
-        cell.nominal = np.array([weight]) if count == 0 else cell.nominal * (count * weight / rate)
     if len(concerned) == 1 and len(concerned[0][0].nominal) == 1 and count > 0:
         cell = concerned[0][0]
         cell.add(item.name, "shapesys", [float(cell.nominal[0]) / np.sqrt(count)])

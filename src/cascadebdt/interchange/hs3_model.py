@@ -83,6 +83,17 @@ def from_hs3(content: Json, *, where: str = "HS3", analysis: str | None = None) 
     InputError
         If the document is incomplete, or has what HistFactory cannot express.
     """
+    try:
+        return _workspace(content, where, analysis)
+    except KeyError as error:
+        raise InputError(f"{where}: not a complete HS3 document, {error} is missing") from None
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
+        text = " ".join(str(error).split())
+        raise InputError(f"{where}: not an HS3 document, a value has the wrong type or size ({text})") from None
+
+
+def _workspace(content: Json, where: str, analysis: str | None) -> dict[str, Any]:
+    """Return the workspace of a document whose parts are there and have the right types."""
     chosen = _chosen(content, where, analysis)
     likelihood = _by_name(content, "likelihoods", where)
     if not likelihood:

@@ -13,12 +13,15 @@ import pyhf
 
 from cascadebdt import inference
 from cascadebdt.errors import FitError, InputError, did_you_mean
-from cascadebdt.interchange import card_model, hs3_model
+from cascadebdt.interchange import card_model, gaussian_factors, hs3_model
 from cascadebdt.workspace import Workspace, lacks_data
 
 logger = logging.getLogger(__name__)
 
 Json = Mapping[str, Any]
+
+LARGE_MB = 20.0
+"""Files above this size take seconds to read, and more to check."""
 
 
 def read_workspace(
@@ -83,8 +86,13 @@ def load(path: Path, *, measurement: str | None = None, mass: str = card_model.M
 
 
 def _json(path: Path) -> Any:
-    """Read a JSON file."""
+    """Read a JSON file; the log says so of a large one.
+
+    Text and content are in memory together, between three and four times the size of the file; the content stays.
+    """
     try:
+        if (size := path.stat().st_size / 1e6) > LARGE_MB:
+            logger.info("%s: reading %.0f MB", path, size)
         return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_without_repetition)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
@@ -136,9 +144,9 @@ class PatchSet:
         if not isinstance(content, Mapping) or not isinstance(content.get("patches"), list):
             raise InputError(f"{path}: neither a JSON patch, which is a list, nor a patch set")
         about = _named(content["patches"], path)
-        metadata = content.get("metadata")
-        labels = tuple(map(str, _listed(metadata, "labels")))
         values = {name: tuple(_listed(item["metadata"], "values")) for name, item in about.items()}
+        unnamed = [f"value_{number}" for number in range(1, len(next(iter(values.values()), ())) + 1)]
+        labels = tuple(map(str, _listed(content.get("metadata"), "labels") or unnamed))
         if wrong := [name for name, numbers in values.items() if len(numbers) != len(labels)]:
             raise InputError(f"{path}: patch '{wrong[0]}' has {len(values[wrong[0]])} values for {len(labels)} labels")
         return cls(path, labels, values, {name: item["patch"] for name, item in about.items()})
@@ -222,13 +230,29 @@ def _check(content: dict[str, Any], path: Path) -> None:
         inference.check(content)
         # The schema requires some observation, and a workspace of which everything is blind has none.
         observations = content["observations"] or [{"name": "none", "data": [0.0]}]
-        pyhf.schema.validate({**content, "observations": observations}, "workspace.json")
+        channels = gaussian_factors.renamed(content["channels"])
+        shape = _shape({**content, "channels": channels, "observations": observations})
+        pyhf.schema.validate(shape, "workspace.json")
     except FitError as error:
         raise InputError(f"{path}: {error}") from None
     except pyhf.exceptions.InvalidSpecification as error:
         # The message goes on with the content itself.
         message, _, _ = " ".join(str(error).split()).partition(" Instance: ")
         raise InputError(f"{path}: not valid against the HistFactory schema, {message}") from None
+
+
+def _shape(content: Any) -> Any:
+    """Return content with one number for each list of numbers.
+
+    The schema is about names and types. Its validation takes minutes for the numbers of a large workspace, which
+    `inference.check` has looked at.
+    """
+    if isinstance(content, dict):
+        return {key: _shape(value) for key, value in content.items()}
+    if isinstance(content, list):
+        is_numeric = all(type(value) in (int, float) for value in content)
+        return content[:1] if is_numeric else [_shape(value) for value in content]
+    return content
 
 
 def _require_data(workspace: Workspace, path: Path) -> None:

@@ -160,8 +160,8 @@ def _edges(config: Config, cascade: Cascade, reference: Path) -> dict[str, Float
     edges = {}
     for region in cascade.regions:
         binning = config.regions.binning(region)
-        if binning.bins != "auto" and not (region in known and config.regions.empty_bins == "merge"):
-            edges[region] = np.array(binning.bins)
+        if binning.edges is not None and not (region in known and config.regions.empty_bins == "merge"):
+            edges[region] = np.array(binning.edges)
         elif region in known:
             edges[region] = np.array(known[region].axes[2].edges)
         elif binning.observable in ("score", "final"):

@@ -8,7 +8,7 @@ Examples
 
 from cascadebdt.plots.breakdown import breakdown
 from cascadebdt.plots.corrections import corrections
-from cascadebdt.plots.exclusion import exclusion
+from cascadebdt.plots.exclusion import ExclusionPoint, exclusion
 from cascadebdt.plots.fitted import fitted
 from cascadebdt.plots.inference import fit
 from cascadebdt.plots.predicted import predicted
@@ -18,11 +18,13 @@ from cascadebdt.plots.purity import purity
 from cascadebdt.plots.quality import quality
 from cascadebdt.plots.ranking import ranking
 from cascadebdt.plots.style import save
+from cascadebdt.plots.toys import toy_limit
 from cascadebdt.plots.training import flow, scores
 from cascadebdt.plots.validation import validation
 from cascadebdt.plots.yields import region, regions
 
 __all__ = [
+    "ExclusionPoint",
     "breakdown",
     "corrections",
     "correlations",
@@ -40,5 +42,6 @@ __all__ = [
     "save",
     "scan",
     "scores",
+    "toy_limit",
     "validation",
 ]

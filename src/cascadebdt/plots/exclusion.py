@@ -93,7 +93,7 @@ def _contours(ax: Axes, values: FloatArray, limits: FloatArray, observed: FloatA
     handles.append(Line2D([], [], color=style.SIGNAL_COLOUR, label="excluded at strength 1", **point))
     if len(values) <= MAX_NUMBERS:
         for (x, y), limit in zip(values, reference, strict=True):
-            ax.annotate(f"{limit:.2g}", (x, y), xytext=(0, 4), textcoords="offset points", ha="center", fontsize=7.5)
+            ax.annotate(f"{limit:.3g}", (x, y), xytext=(0, 4), textcoords="offset points", ha="center", fontsize=7.5)
     low, high = values.min(axis=0) - 0.08 * scale, values.max(axis=0) + 0.08 * scale
     ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     ax.figure.legend(handles=handles, loc="outside upper center", ncols=4, frameon=False, fontsize=10)

@@ -12,7 +12,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.text import Text
 from matplotlib.textpath import TextToPath
+from matplotlib.ticker import LogFormatter, ScalarFormatter
 from scipy import stats
 
 from cascadebdt.arrays import AnyArray, FloatArray
@@ -90,6 +92,7 @@ def save(figure: Figure, path: Path | str) -> tuple[Path, Path]:
     -------
     paths of the PNG and the PDF file
     """
+    _take_names_literally(figure)
     path = Path(path)
     png, pdf = path.with_name(f"{path.name}.png"), path.with_name(f"{path.name}.pdf")
     with draft(png) as place:
@@ -100,6 +103,23 @@ def save(figure: Figure, path: Path | str) -> tuple[Path, Path]:
         figure.savefig(place, metadata={"CreationDate": None, "Producer": None, "Creator": None})
     figure.set_layout_engine(engine)
     return png, pdf
+
+
+def _take_names_literally(figure: Figure) -> None:
+    """Let names with dollar signs, which workspaces of other programs may have, be no mathematics.
+
+    No text of this package is; only the numbers at the ticks of axes are, which matplotlib writes as powers.
+    """
+    numbers = {
+        label
+        for ax in figure.axes
+        for axis in (ax.xaxis, ax.yaxis)
+        if isinstance(axis.get_major_formatter(), (LogFormatter, ScalarFormatter))
+        for label in (*axis.get_ticklabels(which="both"), axis.get_offset_text())
+    }
+    for text in figure.findobj(Text):
+        if isinstance(text, Text) and text not in numbers:
+            text.set_parse_math(False)
 
 
 def poisson_interval(counts: AnyArray) -> FloatArray:

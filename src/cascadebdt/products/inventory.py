@@ -1,7 +1,8 @@
 """What the manifest says of the products: from what each was made, and what it holds.
 
 The manifest is written after the products, in one piece. A product whose content is not the one recorded, because
-something was killed between two writes or somebody changed a file, is therefore noticed, and never used.
+something was killed between two writes or somebody changed a file, is therefore noticed, and never used. The manifest
+has a hash of itself: what it tells of input files, warnings and blindness cannot be made again from the products.
 """
 
 import hashlib
@@ -14,9 +15,11 @@ from typing import Any
 from cascadebdt.atomic import write_text
 from cascadebdt.errors import InputError
 from cascadebdt.ntuple.fingerprints import Fingerprint
-from cascadebdt.products.keys import Origin
+from cascadebdt.products.keys import Origin, digest
+from cascadebdt.records import read_json
 
 MANIFEST = "manifest.json"
+HASH = "sha256"  # of everything else in the manifest
 
 
 @dataclass(frozen=True)
@@ -54,11 +57,13 @@ class Inventory:
         Raises
         ------
         InputError
-            If the manifest cannot be understood.
+            If the manifest cannot be understood, or is not what was written.
         """
         path = folder / MANIFEST
         try:
-            content = json.loads(path.read_text())
+            content = read_json(path)
+            if content.pop(HASH, None) != digest(content):
+                raise ValueError("it was altered since it was written")
             steps, products, inputs = (content.pop(name, {}) for name in ("steps", "products", "inputs"))
             return cls(
                 folder,
@@ -70,7 +75,9 @@ class Inventory:
         except FileNotFoundError:
             return cls(folder)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise InputError(f"{path}: not a manifest ({error}); remove it and run the analysis again") from None
+            raise InputError(
+                f"{path}: not the manifest of a run ({error}); remove it and run the analysis again"
+            ) from None
 
     def write(self) -> None:
         """Write the manifest."""
@@ -80,7 +87,7 @@ class Inventory:
             "steps": {name: origin.to_json() for name, origin in self.steps.items()},
             "products": {name: asdict(made) for name, made in sorted(self.products.items())},
         }
-        write_text(self.folder / MANIFEST, json.dumps(content, indent=2) + "\n")
+        write_text(self.folder / MANIFEST, json.dumps({**content, HASH: digest(content)}, indent=2) + "\n")
 
     def with_step(self, origin: Origin, paths: Iterable[Path], *, keys: Mapping[str, str] | None = None) -> "Inventory":
         """Return the inventory after a step has made its products, which replace those it made before.

@@ -8,7 +8,7 @@ from typing import Any, Protocol, Self, TypeVar
 
 from cascadebdt.atomic import write_text
 from cascadebdt.errors import InputError
-from cascadebdt.records import Json
+from cascadebdt.records import Json, read_json
 
 
 class Result(Protocol):
@@ -114,7 +114,7 @@ class Products:
         """
         path = self.json(name)
         try:
-            return kind.from_json(json.loads(path.read_text(encoding="utf-8")))
+            return kind.from_json(read_json(path))
         except FileNotFoundError:
             raise InputError(f"{path}: no such product; make it with 'cascadebdt {made_by}'") from None
         except ValueError as error:

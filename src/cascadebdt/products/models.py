@@ -16,6 +16,7 @@ import xgboost as xgb
 from cascadebdt.atomic import write_bytes, write_text
 from cascadebdt.products.inventory import Inventory
 from cascadebdt.products.keys import Origin
+from cascadebdt.records import read_json
 from cascadebdt.training.boosting import Fitted
 from cascadebdt.training.kept import Place
 
@@ -65,7 +66,7 @@ class KeptModels:
     def _interrupted(self, place: Place) -> Fitted | None:
         path = self._path(place)
         try:
-            raw, about = path.read_bytes(), json.loads(path.with_suffix(".json").read_text())
+            raw, about = path.read_bytes(), read_json(path.with_suffix(".json"))
         except (OSError, ValueError):
             return None
         is_whole = isinstance(about, dict) and about.get("sha256") == _sha256(raw)
@@ -93,7 +94,7 @@ def _curves(inventory: Inventory) -> dict[str, Sequence[Mapping[str, Sequence[fl
     try:
         if name not in inventory.products or inventory.alteration(name):
             return {}
-        content: Any = json.loads(path.read_text())
+        content: Any = read_json(path)
         classifiers = [*content["stages"], *([content["final"]] if content["final"] else [])]
         return {entry["name"]: entry["training"].get("learning_curves", ()) for entry in classifiers}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):

@@ -6,7 +6,7 @@ from cascadebdt.corrections import Corrections
 from cascadebdt.errors import InputError
 from cascadebdt.histograms.contents import Histograms, YieldTable
 from cascadebdt.histograms.migration import MigrationTable
-from cascadebdt.inference import Breakdown, FitResult, Limits, Lint, Ranking, Scan, Validation
+from cascadebdt.inference import Breakdown, FitResult, Limits, Lint, Ranking, Scan, ToyAnswers, Validation
 from cascadebdt.products.cutflow import CutflowReport, CutflowTable
 from cascadebdt.products.inventory import Inventory
 from cascadebdt.products.layout import Products
@@ -125,6 +125,7 @@ class Answers:
     scan : of the parameter of interest
     breakdown : of the uncertainty of the parameter of interest
     contours : profiles in two parameters
+    toys : what pseudo-experiments say, if there were any
     """
 
     lint: Lint
@@ -134,6 +135,7 @@ class Answers:
     scan: Scan
     breakdown: Breakdown
     contours: Contours = Contours()
+    toys: ToyAnswers | None = None
 
     def write(self, products: Products) -> None:
         """Write a product for each."""
@@ -147,6 +149,10 @@ class Answers:
             products.write("contours", self.contours)
         else:
             products.discard("contours")
+        if self.toys is not None:
+            products.write("toys", self.toys)
+        else:
+            products.discard("toys")
 
     @classmethod
     def read(cls, products: Products) -> "Answers":
@@ -165,6 +171,7 @@ class Answers:
             products.read(Scan, "scan", made_by="fit"),
             products.read(Breakdown, "breakdown", made_by="fit"),
             products.read(Contours, "contours", made_by="fit") if products.has("contours") else Contours(),
+            products.read(ToyAnswers, "toys", made_by="fit") if products.has("toys") else None,
         )
 
 
