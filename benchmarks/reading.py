@@ -2,8 +2,9 @@
 
 Each figure is a ratio of two measurements of one run, the least of several repetitions each. Peers are
 ``uproot.iterate`` over the same branches, and the same objects, cuts and features written with Awkward operations.
+With ``--files`` as many files of 100 events are selected, against one file of all their events.
 
-    python benchmarks/reading.py [--events 500000] [--cores 1] [--copies 40]
+    python benchmarks/reading.py [--events 500000] [--cores 1] [--codec ZSTD] [--copies 40] [--files 1000]
 """
 
 import argparse
@@ -28,13 +29,13 @@ FIELDS = {
 MEAN = {"Photon": 0.7, "Electron": 0.8, "Muon": 0.8, "Jet": 4.0}
 
 
-def generate(path: Path, n_events: int) -> Path:
+def generate(path: Path, n_events: int, *, codec: str = "ZLIB", first_event: int = 0) -> Path:
     """Write jagged events with NanoAOD names, one block of `CHUNK` events after the other."""
     import numpy as np
     import uproot
 
     rng = np.random.default_rng(1)
-    with uproot.recreate(path, compression=uproot.ZLIB(1)) as file:
+    with uproot.recreate(path, compression=getattr(uproot, codec)(1)) as file:
         blocks = [
             _block(rng, start, min(CHUNK, n_events - start)) for start in range(0, min(n_events, 5 * CHUNK), CHUNK)
         ]
@@ -42,7 +43,7 @@ def generate(path: Path, n_events: int) -> Path:
             "Events", {k: v.dtype if hasattr(v, "dtype") else v.type.content for k, v in blocks[0].items()}
         )
         for k, start in enumerate(range(0, n_events, CHUNK)):
-            numbers = np.arange(start, start + min(CHUNK, n_events - start), dtype=np.uint64)
+            numbers = np.arange(start, start + min(CHUNK, n_events - start), dtype=np.uint64) + np.uint64(first_event)
             block = blocks[k % len(blocks)]
             whole = {**{name: values[: len(numbers)] for name, values in block.items()}, "event": numbers}
             for first in range(0, len(numbers), BASKET):
@@ -175,6 +176,50 @@ def least(action: Callable[[], Any], repetitions: int = 5) -> float:
     return min(times)
 
 
+def least_cpu(*actions: Callable[[], Any], repetitions: int = 7) -> list[float]:
+    """Return the least CPU time of several calls of each, in turns, in seconds."""
+    times = [float("inf")] * len(actions)
+    for _ in range(repetitions):
+        for k, action in enumerate(actions):
+            gc.collect()
+            start = time.process_time()
+            action()
+            times[k] = min(times[k], time.process_time() - start)
+    return times
+
+
+def small_files(folder: Path, number: int, *, n_events: int = 100) -> None:
+    """Print the CPU time that a small file costs beyond its events, bare uproot beside it."""
+    import uproot
+
+    from cascadebdt.events import loading
+    from cascadebdt.events.sources import all_sources
+
+    paths = [generate(folder / f"small_{k}.root", n_events, first_event=k * n_events) for k in range(number)]
+    whole = configuration(generate(folder / "whole.root", number * n_events))
+    sample = whole.samples[0].model_copy(update={"files": (str(folder / "small_*.root"),)})
+    many = whole.model_copy(update={"samples": (sample, whole.samples[1])})
+    source = all_sources(whole, nominal_only=True)[0]
+    branches = sorted(source.branches | set(whole.ntuples.event_id))
+
+    def bare() -> None:
+        for path in paths:
+            with uproot.open(path) as file:
+                file["Runs"]["genEventSumw"].array(library="np")
+                file["Events"].arrays(branches)
+
+    def one() -> None:
+        loading.select(whole, nominal_only=True)
+
+    def select() -> None:
+        loading.select(many, nominal_only=True)
+
+    one()
+    times = least_cpu(one, select, bare, repetitions=3)
+    of_one, of_many, of_bare = (seconds * 1e3 / number for seconds in times)
+    print(f"  {number} files: {of_many - of_one:.1f} ms of CPU a file beyond its events; uproot alone {of_bare:.1f} ms")
+
+
 def speed(path: Path, jobs: int, n_events: int) -> None:
     """Print the cost of select against bare reading, and of computing against Awkward operations."""
     import awkward as ak
@@ -204,11 +249,13 @@ def speed(path: Path, jobs: int, n_events: int) -> None:
         loading.select(config, jobs=jobs, nominal_only=True)
 
     select()
-    bare, ours = least(iterate), least(select)
+    bare, ours = least_cpu(iterate, select)
     compiled, awkward = least(lambda: plan.apply(chunk, passing_only=True)), least(lambda: by_awkward(chunk))
     ns = 1e9 / n_events
     print(f"{len(branches)} branches, {n_events} events, {jobs} core(s)")
-    print(f"  select / uproot.iterate      {ours / bare:5.2f}   ({ours * ns:.0f} and {bare * ns:.0f} ns an event)")
+    print(
+        f"  select / uproot.iterate      {ours / bare:5.2f}   ({ours * ns:.0f} and {bare * ns:.0f} ns of CPU an event)"
+    )
     ns = 1e9 / len(chunk)
     print(
         f"  awkward / compiled, computing {awkward / compiled:5.1f}   ({awkward * ns:.0f} and {compiled * ns:.0f} ns)"
@@ -273,17 +320,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=500_000)
     parser.add_argument("--cores", type=int, default=1)
+    parser.add_argument("--codec", choices=["ZLIB", "LZ4", "ZSTD"], default="ZLIB")
     parser.add_argument("--copies", type=int, default=0, help="size of the memory test's input; 0 leaves it out")
+    parser.add_argument("--files", type=int, default=0, help="number of small files; 0 leaves them out")
     options = parser.parse_args()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])
     with tempfile.TemporaryDirectory() as folder:
-        path = generate(Path(folder) / "events.root", options.events)
+        path = generate(Path(folder) / "events.root", options.events, codec=options.codec)
         generate(Path(folder) / "other.root", 100)
         speed(path, options.cores, options.events)
         if options.copies:
             small = memory(path, options.cores, copies=1)
             large = memory(path, options.cores, copies=options.copies)
             print(f"  peak memory of large / small  {large / small:5.2f}")
+        if options.files:
+            small_files(Path(folder), options.files)
         overlap(generate(path, 5 * CHUNK))
 
 

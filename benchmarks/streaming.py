@@ -22,7 +22,9 @@ from typing import Any
 EVENTS_PER_FILE = 500_000
 BASKET = 50_000
 FEATURES = ("pt", "mass", "ht", "met", "angle", "isolation")
-SAMPLES = {"signal": (1.0, 0.02), "zee": (0.0, 1.0), "wjets": (0.4, 0.5), "data": (0.2, None)}  # shift, cross section
+SHIFTS = {"signal": (1.0,), "zee": (0.0,), "wjets": (0.4,), "data": (0.0, 0.4)}  # of the features; data alternate
+SHARES = {"signal": 0.001, "zee": 0.5, "wjets": 0.5}  # of the expected data
+PB_PER_FB = 1000
 
 
 def write(path: Path, sample: str, number: int) -> None:
@@ -30,8 +32,8 @@ def write(path: Path, sample: str, number: int) -> None:
     import numpy as np
     import uproot
 
-    shift, cross_section = SAMPLES[sample]
-    rng = np.random.default_rng([list(SAMPLES).index(sample), number])
+    shift = np.resize(np.array(SHIFTS[sample], np.float32), BASKET)
+    rng = np.random.default_rng([list(SHIFTS).index(sample), number])
     draft = path.with_suffix(".part")
     with uproot.recreate(draft, compression=uproot.ZSTD(1)) as file:
         for first in range(0, EVENTS_PER_FILE, BASKET):
@@ -39,35 +41,36 @@ def write(path: Path, sample: str, number: int) -> None:
             columns = {"run": np.ones(BASKET, np.uint32), "luminosityBlock": (event // 1000).astype(np.uint32)}
             columns |= {"event": event}
             values = rng.standard_normal((len(FEATURES), BASKET), np.float32)
-            columns |= {name: row + np.float32(shift) for name, row in zip(FEATURES, values, strict=True)}
+            columns |= {name: row + shift for name, row in zip(FEATURES, values, strict=True)}
             columns["met"] = rng.random(BASKET, np.float32)
-            if cross_section is not None:
+            if sample in SHARES:
                 columns["genWeight"] = np.ones(BASKET, np.float32)
                 columns["weight_up"] = rng.uniform(1.0, 1.2, BASKET).astype(np.float32)
             if first == 0:
                 tree = file.mktree("Events", {name: column.dtype for name, column in columns.items()})
             tree.extend(columns)
-        if cross_section is not None:
+        if sample in SHARES:
             file.mktree("Runs", {"genEventSumw": np.array([float(EVENTS_PER_FILE)])})
     draft.rename(path)
 
 
 def files_of(folder: Path, sample: str, n_events: int) -> list[Path]:
     """Return the first files of a sample, so that all samples together have `n_events`."""
-    return [folder / f"{sample}_{number:03d}.root" for number in range(n_events // len(SAMPLES) // EVENTS_PER_FILE)]
+    return [folder / f"{sample}_{number:03d}.root" for number in range(n_events // len(SHIFTS) // EVENTS_PER_FILE)]
 
 
 def configuration(folder: Path, n_events: int, *, selected: float, memory: str) -> dict[str, Any]:
     """Return the analysis of the first `n_events`."""
+    n_data = n_events // len(SHIFTS)
     stage = {"features": list(FEATURES), "working_point": {"signal_efficiency": 0.9}}
     samples = [
         {
             "name": sample,
             "process": sample,
             "files": [str(path) for path in files_of(folder, sample, n_events)],
-            **({} if cross_section is None else {"cross_section_pb": cross_section}),
+            **({"cross_section_pb": SHARES[sample] * n_data / PB_PER_FB} if sample in SHARES else {}),
         }
-        for sample, (_, cross_section) in SAMPLES.items()
+        for sample in SHIFTS
     ]
     return {
         "analysis": "streaming",
@@ -125,7 +128,7 @@ def main() -> None:
     parser.add_argument("--write", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.write:
-        for sample in SAMPLES:
+        for sample in SHIFTS:
             for number, path in enumerate(files_of(options.folder, sample, options.write)):
                 if not path.exists():
                     write(path, sample, number)

@@ -20,6 +20,7 @@ LAYERS = [
     ["training"],
     ["estimators"],
     ["histograms"],
+    ["corrections"],
     ["workspace"],
     ["inference"],
     ["interchange"],

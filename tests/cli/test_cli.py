@@ -55,7 +55,7 @@ def read(folder: Path, name: str) -> Any:
 
 def test_a_run_writes_every_product_of_the_contract(blind: Path) -> None:
     expected = {"manifest", "cutflow", "yields", "histograms", "workspace", "fit", "limits", "summary"}
-    expected |= {"migration", "treatment", "figures", "lint", "ranking", "scan"}
+    expected |= {"migration", "treatment", "figures", "lint", "ranking", "scan", "breakdown"}
     assert {path.stem for path in blind.glob("*.json")} == expected
     assert {path.name for path in (blind / "cascade").iterdir()} == {"cascade.json", "zee", "wjets", "final"}
     assert {path.name for path in (blind / "cascade" / "zee").iterdir()} == {f"fold_{fold}.ubj" for fold in range(3)}
@@ -210,6 +210,17 @@ def test_check_finds_no_fault_in_a_good_configuration(write_config: Write, tmp_p
     result = call("check", write_config(tiny_config()))
     assert result.exit_code == 0
     assert "no errors found" in result.output
+
+
+def test_check_tells_the_effective_events_of_every_process_and_which_stages_have_too_few(write_config: Write) -> None:
+    raw = tiny_config()
+    raw["cascade"]["min_effective_events"] = 1e6
+    result = call("check", write_config(raw))
+    assert result.exit_code == 0
+    assert "effective events before the first stage" in result.output
+    for stage, process in (("zee", "zee"), ("wjets", "wjets"), ("wjets", "signal")):
+        assert f"stage {stage} would train with at most" in result.output
+        assert f"effective events of {process}, asked for 1e+06" in result.output
 
 
 def test_a_step_without_its_input_names_the_command_that_makes_it(write_config: Write, tmp_path: Path) -> None:

@@ -47,14 +47,23 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
 def test_products_and_figures_are_written_and_the_headline_is_said(fitted: tuple[Path, Result]) -> None:
     folder, result = fitted
     assert result.exit_code == 0, result.output
-    names = {"fit", "limits", "ranking", "lint", "scan"}
+    names = {"fit", "limits", "ranking", "lint", "scan", "breakdown", "summary"}
     assert {path.stem for path in folder.glob("*.json")} == names
     assert {path.name for path in (folder / "plots").iterdir()} == {
-        f"{name}.{suffix}" for name in ("fit", "ranking", "correlations", "scan") for suffix in ("png", "pdf")
+        f"{name}.{suffix}"
+        for name in ("fit", "ranking", "breakdown", "correlations", "scan", "regions_prefit", "regions_postfit")
+        for suffix in ("png", "pdf")
     }
     expected = inference.limit(model())
     assert f"observed {expected.observed:.3g}" in result.output
-    assert "norm b            1.200 +- 0.155" in result.output
+    below, above = inference.breakdown(model()).total
+    assert (
+        f"mu               {inference.fit(model()).mu[0]:.3g} -{below:.3g} +{above:.3g}: statistical" in result.output
+    )
+    low, high = (end - 1.2 for end in inference.profile_interval(model(), "norm_b"))
+    assert f"norm b            1.200 {low:.3f} +{high:.3f}" in result.output
+    assert "second opinion   MINUIT agrees within" in result.output
+    assert read(folder, "summary")["fit"]["total"] == pytest.approx([below, above])
 
 
 def test_products_are_those_of_the_functions(fitted: tuple[Path, Result]) -> None:
@@ -90,6 +99,70 @@ def test_one_patch_of_a_set_is_chosen_by_name(tmp_path: Path) -> None:
     assert "norm b            1.800" in result.output
     assert "no patch 'mony'; did you mean 'many'?" in call("fit", workspace, "--patch", f"{patch}:mony").output
     assert f"choose one of them, such as '{patch}:many'" in call("fit", workspace, "--patch", patch).output
+
+
+def test_the_model_is_changed_and_more_is_asked_of_it(tmp_path: Path) -> None:
+    result = call(
+        *("fit", write(tmp_path / "w.json", model()), "--output", tmp_path / "out", "--mu", "1", "--mu", "5"),
+        *("--cl", "0.9", "--contour", "mu,tilt", "--fix", "norm_b=1.1", "--group", "shapes=t*"),
+    )
+    assert result.exit_code == 0, result.output
+    changed = inference.adjusted(model(), fixed={"norm_b": 1.1})
+    limits = read(tmp_path / "out", "limits")
+    assert limits["limit"]["observed"] == pytest.approx(inference.limit(changed, level=0.1).observed)
+    assert [found["mu"] for found in limits["exclusions"]] == [1.0, 5.0]
+    assert limits["exclusions"][1]["observed"]["cls"] == pytest.approx(inference.exclusion(changed, 5.0).observed.cls)  # type: ignore[union-attr]
+    assert read(tmp_path / "out", "breakdown")["members"] == {"shapes": ["tilt"]}
+    assert read(tmp_path / "out", "contours")["scans"][0]["parameters"] == ["mu", "tilt"]
+    assert (tmp_path / "out" / "plots" / "contour_mu_tilt.png").exists()
+    assert read(tmp_path / "out", "summary")["changes"] == {"fixed": {"norm_b": 1.1}}
+    assert "90 % CLs limit" in result.output
+    assert "changed          fixed norm_b = 1.1" in result.output
+    assert "CLs at 5" in result.output
+
+
+def test_pseudo_experiments_are_asked_for_and_kept(tmp_path: Path) -> None:
+    arguments = (
+        "fit",
+        write(tmp_path / "w.json", model()),
+        "--output",
+        tmp_path / "out",
+        "--toys",
+        "30",
+        "--seed",
+        "4",
+    )
+    result = call(*arguments, "--jobs", "1")
+    assert result.exit_code == 0, result.output
+    toys = read(tmp_path / "out", "toys")
+    assert (toys["n"], toys["seed"]) == (30, 4)
+    expected = inference.toy_goodness_of_fit(model(), 30, seed=4)
+    assert toys["goodness_of_fit"] == expected.to_json()
+    assert "toys             30 of each hypothesis, seed 4" in result.output
+    assert (tmp_path / "out" / "plots" / "toys.png").exists()
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "toys").iterdir()}
+    assert call(*arguments, "--jobs", "1").output == result.output
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+
+
+def test_control_regions_alone_predict_the_others(tmp_path: Path) -> None:
+    arguments = ("fit", write(tmp_path / "w.json", model()), "--output", tmp_path / "out")
+    result = call(*arguments, "--regions", "CR", "--project")
+    assert result.exit_code == 0, result.output
+    found = read(tmp_path / "out", "projection")["regions"]["SR"]
+    assert found["total"] == pytest.approx(60 / 5)
+    assert "SR            12          1.96        25\n" in result.output
+    assert (tmp_path / "out" / "plots" / "projection.pdf").exists()
+    call(*arguments, "--regions", "CR", "--project", "--fix", "mu=1")
+    assert read(tmp_path / "out", "projection")["mu"] == [1.0, 0.0]
+    assert read(tmp_path / "out", "projection")["regions"]["SR"]["total"] == pytest.approx(60 / 5 + 4)
+
+
+def test_asimov_data_take_the_place_of_the_data(tmp_path: Path) -> None:
+    arguments = ("fit", write(tmp_path / "w.json", model()), "--output", tmp_path / "out")
+    result = call(*arguments, "--asimov", "mu=2,norm_b=1.3")
+    assert "changed          asimov mu = 2, norm_b = 1.3" in result.output
+    assert read(tmp_path / "out", "fit")["mu"][0] == pytest.approx(2, abs=1e-4)
 
 
 def test_blind_regions_are_not_looked_at(tmp_path: Path) -> None:
@@ -164,7 +237,16 @@ def test_bad_input_is_one_sentence_with_the_file_and_exit_code_2(name: str, tmp_
         (("good.json", "--patch", "missing.json"), "missing.json: no such file"),
         (("good.json", "--patch", "wrong.json"), "the patch does not fit the workspace"),
         (("good.json", "--unblind", "why"), "--unblind goes with a configuration"),
-        (("config.yaml", "--poi", "mu"), "go with a workspace"),
+        (("config.yaml", "--poi", "mu"), "--poi: goes with a workspace"),
+        (("config.yaml", "--mu", "1", "--cl", "0.9"), "--mu, --cl: goes with a workspace"),
+        (("good.json", "--fix", "mu"), "expected NAME=NUMBER, got 'mu'"),
+        (("good.json", "--bound", "mu=1"), "expected NAME=NUMBER,NUMBER, got 'mu=1'"),
+        (("good.json", "--contour", "mu"), "expected two names with a comma between, got 'mu'"),
+        (("good.json", "--group", "jets"), "expected GROUP=PATTERN,PATTERN, got 'jets'"),
+        (("good.json", "--fix", "mu=1"), "mu is the parameter of interest"),
+        (("good.json", "--regions", "CX"), "no region 'CX'; did you mean 'CR'"),
+        (("good.json", "--project"), "--project goes with --regions"),
+        (("good.json", "--cl", "0.3"), "0.5<x<1"),
     ],
 )
 def test_wrong_choices_are_refused(

@@ -92,10 +92,11 @@ def test_quantile_edges_cut_into_parts_of_equal_weight(seed: int, n_bins: int) -
 
 def test_the_score_of_the_signal_region_is_that_of_the_last_stage(scored: tuple[Events, Scores]) -> None:
     events, scores = scored
-    binning = BinningConfig(observable="score", bins=(0.0, 0.6, 0.8, 1.0))
+    edges = (0.0, 0.6, 0.8, 1.0)
+    binning = BinningConfig(observable="score", bins=edges)
     cells: Any = yields.fill(events, scores, RegionsConfig(signal=binning))["SR"].view()
     rows = events.of_process("zee") & (scores.region == 2)
-    expected = np.histogram(scores.scores[rows, 1], binning.bins, weights=events.weights["nominal"][rows])[0]
+    expected = np.histogram(scores.scores[rows, 1], edges, weights=events.weights["nominal"][rows])[0]
     assert cells["value"][1, 0] == pytest.approx(expected)
 
 

@@ -48,6 +48,40 @@ def test_the_expected_limits_are_where_pyhf_has_cls_of_5_percent(small: workspac
     assert in_pyhf(small, limit)[1][shift] == pytest.approx(0.05, rel=2e-3)
 
 
+@pytest.mark.parametrize("mu", [0.5, 1.0, 3.0])
+def test_p_values_at_a_signal_strength_are_those_of_pyhf(small: workspaces.Workspace, mu: float) -> None:
+    pyhf.set_backend("numpy", pyhf.optimize.minuit_optimizer(strategy=2, tolerance=1e-3))
+    try:
+        model = pyhf.Workspace(small).model()
+        data, bounds = pyhf.Workspace(small).data(model), model.config.suggested_bounds()
+        bounds[model.config.poi_index] = (0, 50)
+        cls, tails, expected = pyhf.infer.hypotest(
+            mu, data, model, par_bounds=bounds, return_tail_probs=True, return_expected_set=True
+        )
+    finally:
+        pyhf.set_backend("numpy")
+    found = inference.exclusion(small, mu)
+    assert found.observed is not None
+    assert (found.observed.cls, found.observed.cl_sb, found.observed.cl_b) == pytest.approx(
+        (float(cls), *map(float, tails)), rel=2e-3
+    )
+    assert found.expected == pytest.approx([float(value) for value in expected], rel=2e-3)
+
+
+def test_at_the_limit_cls_is_its_level(small: workspaces.Workspace) -> None:
+    limit = inference.limit(small, level=0.1)
+    assert limit.observed is not None
+    found = inference.exclusion(small, limit.observed).observed
+    assert found is not None
+    assert found.cls == pytest.approx(0.1, rel=1e-4)
+    assert inference.exclusion(small, limit.expected[3]).expected[3] == pytest.approx(0.1, rel=1e-4)
+
+
+def test_a_signal_strength_that_is_not_positive_is_not_tested(small: workspaces.Workspace) -> None:
+    with pytest.raises(FitError, match="must be positive, got 0"):
+        inference.exclusion(small, 0.0)
+
+
 def test_significances_are_those_of_pyhf(small: workspaces.Workspace) -> None:
     result = inference.significance(small)
     pyhf.set_backend("numpy", pyhf.optimize.minuit_optimizer(strategy=2, tolerance=1e-3))

@@ -159,7 +159,7 @@ def test_ten_lines_name_what_matters_and_the_rest_is_counted() -> None:
     lines = headlines(found)
     assert lines[:2] == ["42 % of it is signal", "'big_919' +919 % (and 2 more of this kind)"]
     assert len(lines) == 11
-    assert lines[-1] == "12 more kinds of findings are in the list of all of them"
+    assert lines[-1] == "12 more groups of findings are in lint.json"
     assert "'quiet_0' has no effect (and 220 more of this kind)" in headlines(found, n_shown=30)
 
 

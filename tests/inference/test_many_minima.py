@@ -134,3 +134,42 @@ def _increases(content: dict[str, Any], best: Minimum, mus: FloatArray) -> Float
     target = objective(content)
     profile = Profile(target, target.likelihood.poi, best)
     return np.array([profile(float(mu)) for mu in mus])
+
+
+def test_the_uncertainty_below_and_above_is_that_of_brute_force() -> None:
+    model, lowest = brute_force(coupled())
+    data = pyhf.Workspace(coupled()).data(model)
+    found = inference.breakdown(coupled())
+    mus = np.linspace(0, 3, 601)
+    values = np.array([lowest(mu, data)[0] for mu in mus])
+    inside = mus[values < values.min() + 1]
+    below, above = found.total
+    assert below is not None
+    assert above is not None
+    # the steps of the grids in mu and in the nuisance parameter
+    assert (found.value - below, found.value + above) == pytest.approx((inside[0], inside[-1]), abs=0.01)
+
+
+def test_a_scan_in_two_parameters_is_the_lowest_of_brute_force_everywhere() -> None:
+    content = coupled()
+    for channel in content["channels"]:
+        for sample in channel["samples"]:
+            if sample["name"] == "b1":
+                sample["modifiers"].append({"name": "norm", "type": "normfactor", "data": None})
+    plane = inference.scan_2d(content, ("mu", "norm"), ([0.0, 0.4, 0.8, 1.2], [0.7, 0.9, 1.1, 1.3]))
+    model = pyhf.Workspace(content).model()
+    data = pyhf.Workspace(content).data(model)
+    batched = pyhf.Model(
+        {"channels": content["channels"], "parameters": content["measurements"][0]["config"]["parameters"]},
+        batch_size=len(GRID),
+    )
+    best = inference.fit(content).twice_nll
+    points = np.zeros((len(GRID), 3))
+    points[:, model.config.par_names.index("coupled")] = GRID
+    for row, mu in enumerate(plane.values[0]):
+        for column, norm_b in enumerate(plane.values[1]):
+            points[:, model.config.par_names.index("mu")] = mu
+            points[:, model.config.par_names.index("norm")] = norm_b
+            with np.errstate(invalid="ignore"):
+                values = -2 * np.asarray(batched.logpdf(points, np.tile(data, (len(GRID), 1))))
+            assert plane.increases[row, column] == pytest.approx(np.nanmin(values) - best, abs=5e-3)

@@ -13,6 +13,14 @@ from small_models import counting, on_off, workspace
 N = 80
 
 
+def many_events() -> dict[str, Any]:
+    """Return a model whose parameters are far from their bounds, so that asymptotic formulas hold."""
+    model = on_off(on=205, off=400, ratio=2, signal=20)
+    for channel, rate in zip(model["channels"], (200.0, 400.0), strict=True):
+        channel["samples"][-1]["data"] = [rate]
+    return model
+
+
 def measured() -> dict[str, Any]:
     """Return a model with two free normalisations, a shared systematic and statistics of simulation."""
 
@@ -111,7 +119,7 @@ def test_cls_of_toys_is_that_of_counting() -> None:
 
 
 def test_at_the_asymptotic_limit_toys_exclude_at_its_level() -> None:
-    model = on_off(on=205, off=400, ratio=2, signal=20)
+    model = many_events()
     limit = inference.limit(model).observed
     assert limit is not None
     found = inference.toy_cls(model, limit, 300, seed=1)

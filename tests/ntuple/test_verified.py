@@ -12,6 +12,7 @@ import mutants
 from cascadebdt import ntuple
 from cascadebdt.config import NtupleConfig
 from cascadebdt.errors import FileError
+from cascadebdt.ntuple import files
 from cascadebdt.ntuple.access import opened
 from cascadebdt.ntuple.verified import DamageError, Sum, require_lists
 
@@ -133,3 +134,47 @@ def test_the_checksum_tells_a_byte_that_no_format_protects(tmp_path: Path) -> No
     after = read(path)[1]
     assert after.n_bytes == before.n_bytes
     assert after.checksum != before.checksum
+
+
+@pytest.mark.parametrize("codec", mutants.CODECS)
+def test_plain_columns_are_what_uproot_reads_from_any_range_of_entries(tmp_path: Path, codec: str) -> None:
+    path = mutants.write_tree(tmp_path / "a.root", codec)
+    config = NtupleConfig()
+    file = ntuple.describe(path, config)
+    names = sorted(file.branches)
+    assert set(file.columns) == set(names)
+    with ntuple.Reader(config) as reader, uproot.open(path) as whole:
+        for start, stop in ((0, 600), (0, 0), (150, 450), (199, 201), (400, 600)):
+            found = reader.read(ntuple.EntryRange(file, start, stop), names)
+            expected = whole["Events"].arrays(names, entry_start=start, entry_stop=stop)
+            for name in names:
+                assert ak.array_equal(found[name], expected[name], dtype_exact=True)
+
+
+def test_a_tree_too_large_to_be_remembered_is_read_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = mutants.write_tree(tmp_path / "a.root", "zstd")
+    expected, expected_sum = read(path)
+    monkeypatch.setattr(files, "MAX_BRANCHES", 3)
+    assert not ntuple.describe(path, NtupleConfig()).columns
+    found, found_sum = read(path)
+    assert ak.array_equal(found, expected)
+    assert found_sum == expected_sum
+
+
+def test_the_header_of_a_tree_where_baskets_may_be_embedded_is_part_of_the_checksum(tmp_path: Path) -> None:
+    path = mutants.write_tree(tmp_path / "a.root", "uncompressed")
+    with uproot.open(path) as file:
+        start = file.key("Events").fSeekKey
+    content = path.read_bytes()
+    before, whole = read(path)
+    path.write_bytes(content[:start] + content[start:].replace(b"luminosityBlock", b"luminosityBlocK", 1))
+    config = NtupleConfig(event_id=("run", "event"))
+    file = ntuple.describe(path, config)
+    with ntuple.Reader(config) as reader:
+        found = reader.read(ntuple.ranges(file, entries=1000)[0], BRANCHES)
+        other = reader.sum(file)
+    assert ak.array_equal(found, before)
+    assert other.n_bytes == whole.n_bytes
+    assert other.checksum != whole.checksum

@@ -64,6 +64,19 @@ def test_the_manifest_tells_where_features_are_missing(
     assert {file.selected for file in manifest.files if file.sample == "data"} == {None}
 
 
+def test_what_is_remarkable_in_chosen_files_is_in_the_manifest_as_in_that_of_a_run(
+    trained: Cascade, whole: Path, ntuples: Path, tmp_path: Path
+) -> None:
+    raw = tiny_config()
+    raw["samples"][1]["weight"] = "genWeight * (1e30 if event == 7 else 1)"
+    raw["selection"] = [{"name": "electron", "cut": "count(electron) >= 0"}]
+    config = configuration.parse(raw, directory=ntuples)
+    expected = loading.select(config).warnings
+    filled = stream.apply_files(config, Products(tmp_path), trained, request_all(ntuples, whole))
+    assert "sample 'zee': one of" in expected[0]
+    assert filled.manifest.warnings[: len(expected)] == expected
+
+
 def request_all(ntuples: Path, reference: Path, *, scores: bool = False) -> Request:
     return Request((str(ntuples / "*.root"),), None, reference, scores)
 

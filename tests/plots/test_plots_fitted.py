@@ -3,7 +3,22 @@ import pytest
 from matplotlib.container import BarContainer, ErrorbarContainer
 
 from cascadebdt import plots
-from cascadebdt.inference import FitResult, Impact, Ranking, Scan, ValidatedRegion, Validation
+from cascadebdt.inference import (
+    Breakdown,
+    FitResult,
+    Impact,
+    LimitResult,
+    Limits,
+    ProjectedRegion,
+    Projection,
+    Ranking,
+    Scan,
+    SignificanceResult,
+    ToyLimit,
+    ToyPoint,
+    ValidatedRegion,
+    Validation,
+)
 
 
 @pytest.fixture
@@ -84,3 +99,36 @@ def test_validation_regions_are_drawn_with_their_pulls_and_p_values() -> None:
     upper, _, lower, _ = plots.validation(Validation({"VR_a": region, "VR_b": region}, 0.6)).axes
     assert upper.get_title() == "VR_a: p = 0.54"
     assert lower.lines[-1].get_ydata() == pytest.approx([0.6, -0.9])
+
+
+def test_parts_of_an_uncertainty_are_bars_with_numbers_and_a_stack() -> None:
+    groups: dict[str, tuple[float | None, float | None]] = {"jets": (0.3, 0.4), "MC statistics": (None, 1.0)}
+    parts = Breakdown("mu", 0.5, (None, 1.5), (None, 1.2), (None, 0.9), (0.5, 1.0), groups, {})
+    bars, stack = plots.breakdown(parts).axes
+    names = ["total", "statistical", "systematic", "data alone", "MC statistics", "jets"]
+    assert [label.get_text() for label in bars.get_yticklabels()] == names
+    assert "– +1.5" in [text.get_text() for text in bars.texts]
+    widths = [patch.get_width() for container in stack.containers for patch in container]
+    assert sum(widths) == pytest.approx(1)
+
+
+def test_a_projection_shows_prediction_and_data_of_every_region_but_not_blind_data() -> None:
+    ones = np.ones(2)
+    control = ProjectedRegion(True, 50 * ones, ones, {}, 52 * ones, 100.0, 8.0)
+    signal = ProjectedRegion(False, 5 * ones, ones, {}, None, 10.0, 2.0)
+    upper, lower = plots.projection(Projection((0.0, 0.0), {}, 0.5, {"CR": control, "SR": signal})).axes
+    assert [label.get_text() for label in lower.get_xticklabels()] == ["CR", "SR"]
+    (points,) = [container for container in upper.containers if isinstance(container, ErrorbarContainer)]
+    assert points.lines[0].get_ydata() == pytest.approx([104])
+
+
+def test_cls_of_pseudo_experiments_is_drawn_with_the_asymptotic_limit() -> None:
+    points = tuple(
+        ToyPoint(mu, (0.2 * cls, 0.5 * cls, cls, 1.5 * cls, 2 * cls), cls, 0.01)
+        for mu, cls in ((1.0, 0.5), (3.0, 0.02))
+    )
+    found = ToyLimit(0.05, (1.5, 2.0, 2.4, 2.6, 2.8), 2.4, 0.1, points, 100, ())
+    limits = Limits(LimitResult(0.05, (1.4, 1.9, 2.3, 2.5, 2.7), 2.2), SignificanceResult(0.5, 0.2))
+    (axes,) = plots.toy_limit(found, limits).axes
+    assert axes.get_yscale() == "log"
+    assert [line.get_xdata() for line in axes.lines if line.get_label() == "asymptotic limit"] == [[2.2, 2.2]]

@@ -31,6 +31,8 @@ from cascadebdt.histograms.contents import Flow, Histograms, RegionSummary, Yiel
 from cascadebdt.histograms.migration import Migration, MigrationTable
 from cascadebdt.histograms.yields import Histogram
 from cascadebdt.inference import (
+    Breakdown,
+    Exclusion,
     Failure,
     Finding,
     FitResult,
@@ -38,9 +40,16 @@ from cascadebdt.inference import (
     LimitResult,
     Limits,
     Lint,
+    Piece,
+    ProjectedRegion,
+    Projection,
+    PValues,
     Ranking,
     Scan,
     SignificanceResult,
+    ToyAnswers,
+    ToyLimit,
+    ToyPoint,
     Toys,
     ToyTest,
     ValidatedRegion,
@@ -50,7 +59,8 @@ from cascadebdt.products.cutflow import CutflowReport, CutflowRow, CutflowTable,
 from cascadebdt.products.figures import Figures
 from cascadebdt.products.layout import Result
 from cascadebdt.products.manifest import InputFile, Manifest
-from cascadebdt.products.summary import FitSummary, LimitSummary, Summary
+from cascadebdt.products.results import Contours
+from cascadebdt.products.summary import FileSummary, FitSummary, LimitSummary, Summary
 from cascadebdt.records import ABSENT, Record
 from cascadebdt.workspace import Workspace
 from cascadebdt.workspace.assembly import Notes
@@ -83,6 +93,10 @@ FIT = FitResult(
 )
 LIMIT, SIGNIFICANCE = LimitResult(0.05, (1.0, 2.0, 3.0, 4.0, 5.0), None), SignificanceResult(0.7, 1.1)
 LIMITS = Limits(LIMIT, SIGNIFICANCE)
+PARTS = Breakdown("mu", 0.5, (None, 1.5), (None, 1.2), (None, 0.9), (0.8, 1.0), {"jet": (None, 0.9)}, {"jet": ("jes",)})
+TOY_LIMIT = ToyLimit(
+    0.05, (math.nan, 2.0, 3.0, 4.0, 5.0), 2.5, 0.1, (ToyPoint(1.0, (0.1, 0.2, 0.3, 0.4, 0.5), 0.2, 0.01),), 400, ()
+)
 FINDING = Finding("no effect", "'lumi' has no effect", region="SR", parameter="lumi", number=0.0)
 FAILURE = Failure(3, "no minimum")
 FLOW = Flow(("zee", "SR"), {"signal": (8.0, 7.5)})
@@ -106,11 +120,22 @@ RESULTS: list[Result] = [
     FIT,
     LIMITS,
     Lint.of([FINDING, FINDING]),
+    PARTS,
+    FileSummary.of(FIT, LIMITS, PARTS, {"fixed": {"lumi": 1.0}}),
+    Ranking(PAIR, (Impact("mcstat_SR[0]", PAIR, PAIR, PAIR, PAIR),), 0.25),
     Ranking(PAIR, (Impact("lumi", PAIR, PAIR, (0.1, None), (None, 0.2)), Impact("norm_zee", PAIR, None, PAIR, None))),
     Scan(("mu",), (BINS,), np.array([math.inf, 0.0, 3.5]), (0.0,)),
     Scan(("mu", "nu"), (BINS[:1], BINS[:2]), np.array([[math.inf, 0.0]]), (0.0, 1.0)),
     Toys(("mu",), np.ones(1), np.ones((2, 1)), np.ones((2, 1)), np.array([[True], [False]]), (FAILURE,)),
     ToyTest(3.5, 0.05, 0.01, 400, (FAILURE,)),
+    Piece(np.array([[0.1, 2.0]]), (FAILURE,)),
+    ToyAnswers(400, 1, ToyTest(3.5, 0.05, 0.01, 400, ()), None, TOY_LIMIT),
+    Exclusion(1.0, (0.1, 0.2, 0.3, 0.4, 0.5), PValues(2.0, 0.04, 0.5, 0.08)),
+    Limits(LIMIT, SIGNIFICANCE, exclusions=(Exclusion(1.0, (0.1, 0.2, 0.3, 0.4, 0.5), None),)),
+    Projection(
+        PAIR, {"norm_zee": PAIR}, 0.4, {"SR": ProjectedRegion(False, BINS, BINS, {"zee": BINS}, None, 8.75, 1.0)}
+    ),
+    Contours((Scan(("mu", "nu"), (BINS[:1], BINS[:2]), np.array([[1.0, 0.0]]), (0.0, 1.0)),)),
     Validation({"VR_zee": VALIDATED}, 0.3),
     Notes(
         {"SR": (0.0, 1.0)},
@@ -132,7 +157,7 @@ RESULTS: list[Result] = [
         warnings=("sample 'zee': one event has half of the weight",),
     ),
     Figures({"flow.png": "ab12"}),
-    Summary("tiny", COUNTS, {"SR": REGION}, FitSummary.of(FIT), LimitSummary.of(LIMIT), SIGNIFICANCE),
+    Summary("tiny", COUNTS, {"SR": REGION}, FitSummary.of(FIT, PARTS), LimitSummary.of(LIMIT), SIGNIFICANCE),
     TrainingSummary(untrained="process zee has 3 events"),
     TrainingSummary(
         auc=0.9,

@@ -14,7 +14,7 @@ from cascadebdt.errors import InputError
 from cascadebdt.histograms.contents import Histograms
 from cascadebdt.histograms.migration import MigrationTable
 from cascadebdt.histograms.yields import Histogram
-from cascadebdt.inference import FitResult, Limits, Lint, Ranking, Scan, Validation
+from cascadebdt.inference import Breakdown, FitResult, Limits, Lint, Ranking, Scan, Validation
 from cascadebdt.products import Products
 from cascadebdt.products.cutflow import CutflowReport
 from cascadebdt.products.inventory import Inventory
@@ -111,7 +111,19 @@ CONTENT: dict[str, Any] = {
             "CR_zee": {"yields": {"signal": [0.7, 0.08], "zee": [1300.0, 51.0]}, "purity": 0.9994, "data": 1400},
             "SR": {"yields": {"signal": [7.5, 0.27], "zee": [412.0, 28.7]}, "purity": 0.0179, "data": None},
         },
-        "fit": {"mu": [0.0, 1.572], "normalisation": {"zee": [1.081, 0.0123]}, "goodness_of_fit": 0.43, "blind": True},
+        "fit": {
+            "mu": [0.0, 1.572],
+            "normalisation": {"zee": [1.081, 0.0123]},
+            "goodness_of_fit": 0.43,
+            "blind": True,
+            "at_bound": [],
+            "pulled": {},
+            "constrained": {},
+            "agreement": 1e-7,
+            "total": [1.55, 1.61],
+            "statistical": [1.2, 1.3],
+            "systematic": [None, 0.95],
+        },
         "limit": {"expected": [1.61, 2.21, 3.12, 4.52, 6.33], "observed": None},
         "significance": {"expected": 0.664, "observed": None},
         "resources": {"wall_s": 61.2, "cpu_s": 118.0, "peak_memory_mb": 1432.1, "events_per_s": 20000.0},
@@ -201,9 +213,20 @@ CONTENT: dict[str, Any] = {
         ],
     },
     "scan": {"parameters": ["mu"], "values": [[-3.0, 0.0, 3.0]], "increases": [None, 0.0, 3.6], "best": [0.0]},
+    "breakdown": {
+        "parameter": "mu",
+        "value": 0.0,
+        "total": [1.55, 1.61],
+        "statistical": [1.2, 1.3],
+        "systematic": [None, 0.95],
+        "data": [1.1, 1.2],
+        "groups": {"lumi": [0.11, 0.12], "MC statistics": [0.81, 0.83]},
+        "members": {"lumi": ["lumi"], "MC statistics": ["mcstat_SR[0]", "mcstat_SR[1]"]},
+    },
     "limits": {
         "limit": {"level": 0.05, "expected": [1.61, 2.21, 3.12, 4.52, 6.33], "observed": None},
         "significance": {"expected": 0.664, "observed": None},
+        "exclusions": [{"mu": 1.0, "expected": [0.03, 0.1, 0.28, 0.56, 0.81], "observed": None}],
     },
     "validation": None,
     "treatment": {
@@ -291,6 +314,7 @@ def inferred_of(content: dict[str, Any]) -> Inferred:
         Limits.from_json(content["limits"]),
         Ranking.from_json(content["ranking"]),
         Scan.from_json(content["scan"]),
+        Breakdown.from_json(content["breakdown"]),
     )
     validation = Validation.from_json(content["validation"]) if content["validation"] else None
     return Inferred(answers, Notes.from_json(content["treatment"]), validation, Summary.from_json(content["summary"]))
@@ -309,7 +333,12 @@ def findings(content: dict[str, Any]) -> list[str]:
 @pytest.mark.parametrize(
     "text",
     [
-        "<b>± 1.57</b>",
+        "<b>−1.6 +1.6</b>",
+        "statistical −1.2 +1.3, systematic (to the bound) +0.95",
+        '<td>MC statistics</td><td>−0.81</td><td>+0.83</td><td class="text">2 parameters</td>',
+        "Pulled by more than one standard deviation of the constraint: mcstat_SR[0] (+3.00).",
+        "agrees within 0 in −2 ln L",
+        '<td>1</td><td>0.28</td><td class="text">68 %: 0.1 – 0.56, 95 %: 0.03 – 0.81</td><td>–</td>',
         "<b>3.12</b>",
         "68 %: 2.21 – 4.52, 95 %: 1.61 – 6.33",
         "<b>0.66 σ</b>",
@@ -360,7 +389,7 @@ def test_an_unblinded_page_shows_observed_results_and_the_reason(content: dict[s
     content["summary"]["regions"]["SR"]["data"] = 431
     content["manifest"]["unblind"] = "approved by the group"
     page = build(content)
-    for text in ("<b>1.3 ± 1.2</b>", "<b>4.05</b>", "<b>1.13 σ</b>", "<td>431</td>", "approved by the group"):
+    for text in ("<b>1.3 −1.6 +1.6</b>", "<b>4.05</b>", "<b>1.13 σ</b>", "<td>431</td>", "approved by the group"):
         assert text in page
     assert "blinded</td>" not in page
 
@@ -476,7 +505,7 @@ def test_the_page_is_written_from_the_products_alone(content: dict[str, Any], tm
     drawn = {path.name for path in products.plots.iterdir()}
     names = ["regions", "regions_before_fit", "region_CR_zee", "region_SR", "purity", "fit", "flow"]
     names += [f"{what}_{stage}" for what in ("scores", "quality") for stage in ("zee", "final")]
-    names += ["ranking", "correlations", "scan"]
+    names += ["ranking", "breakdown", "correlations", "scan"]
     assert drawn == {f"{name}.{suffix}" for name in names for suffix in ("png", "pdf")}
     assert page.count("<img ") == len(names)
 

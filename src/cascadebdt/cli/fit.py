@@ -1,93 +1,93 @@
 """The command that fits: the regions of an analysis, or any HistFactory workspace."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from cascadebdt.cli.job import Job, Options, common, log_to_stderr
+from cascadebdt.cli.answers import changed, headline, projected
+from cascadebdt.cli.choices import MODELS, Choices, about_a_workspace, destination, named, question
+from cascadebdt.cli.job import Job, Options, common, log_to_stderr, show_progress
+from cascadebdt.progress import silent
+from cascadebdt.resources import available_cpus
 
 if TYPE_CHECKING:
-    from cascadebdt.inference import FitResult, Limits
-    from cascadebdt.products.results import Answers
+    from cascadebdt.pipeline.fits import Question
 
 
 @click.command("fit")
 @common
-@click.option("--patch", metavar="FILE[:NAME]", help="JSON patch, or one of a patch set, to apply to the workspace.")
-@click.option("--measurement", help="Measurement of the workspace [the first].")
-@click.option("--poi", help="Parameter of interest [that of the measurement].")
-@click.option("--blind", multiple=True, metavar="REGION", help="Do not look at these data of the workspace.")
-def fit_command(
-    patch: str | None, measurement: str | None, poi: str | None, blind: tuple[str, ...], **options: Unpack[Options]
-) -> None:
+@about_a_workspace
+def fit_command(**given: Any) -> None:
     """Build the workspace from the filled regions and fit it.
 
-    CONFIG may be a HistFactory workspace of any program instead, a file that ends in .json.
+    CONFIG may be a HistFactory workspace of any program instead, a file that ends in .json (of pyhf or HS3) or in .txt
+    (a Combine data card); the options from --patch on go with such a file.
     """
-    if options["config_path"].suffix == ".json":
-        _fit_file(options, patch=patch, measurement=measurement, poi=poi, blind=blind)
+    options = cast(Options, {name: given[name] for name in Options.__annotations__})
+    choices = cast(Choices, {name: given[name] for name in Choices.__annotations__})
+    if options["config_path"].suffix in MODELS:
+        if choices["all"]:
+            _fit_patches(options, question(choices))
+        else:
+            _fit_file(options, question(choices), is_projection=choices["project"])
         return
     from cascadebdt import pipeline
 
-    if patch or measurement or poi or blind:
-        raise click.UsageError("--patch, --measurement, --poi and --blind go with a workspace, a file ending in .json")
+    if names := named(choices):
+        raise click.UsageError(f"{', '.join(names)}: goes with a workspace, a file ending in {' or '.join(MODELS)}")
     job = Job.of(options)
     answers = pipeline.fit(job.config, job.products).answers
     job.say(headline(answers))
     job.say(f"wrote {job.products.json('fit')}")
 
 
-def _fit_file(
-    options: Options, *, patch: str | None, measurement: str | None, poi: str | None, blind: tuple[str, ...]
-) -> None:
+def _fit_file(options: Options, asked: "Question", *, is_projection: bool) -> None:
     """Fit a workspace."""
     if options["unblind"] is not None:
         raise click.UsageError("--unblind goes with a configuration; a workspace is open but for its --blind regions")
+    if is_projection and not asked.regions:
+        raise click.UsageError("--project goes with --regions, which it fits")
     log_to_stderr(quiet=options["quiet"])
-    from cascadebdt.pipeline.fits import Question, fit_file
+    from cascadebdt.pipeline.fits import fit_file, project_file
     from cascadebdt.products import Products
 
     path = options["config_path"]
-    products = Products(options["output"] or Path("results") / path.stem)
-    answers = fit_file(path, products, Question(patch, measurement, poi, blind))
+    products = Products(destination(path, options["output"]))
+    if is_projection:
+        text = projected(project_file(path, products, asked))
+    else:
+        text = headline(
+            fit_file(
+                path,
+                products,
+                asked,
+                jobs=options["jobs"] or available_cpus(),
+                progress=silent if options["quiet"] else show_progress,
+            )
+        )
     if not options["quiet"]:
-        click.echo(headline(answers))
+        click.echo("\n".join([*changed(asked.changes()), text]))
         click.echo(f"wrote {products.directory}")
 
 
-def headline(answers: "Answers") -> str:
-    """Return the result in a few lines."""
-    fit = answers.fit
-    lines = [
-        f"signal strength  expected uncertainty {fit.mu[1]:.3g} (blind)"
-        if fit.blind
-        else f"signal strength  {fit.measured(fit.poi)}",
-        *_limits(answers.limits),
-        *([] if fit.goodness_of_fit is None else [f"goodness of fit  {fit.goodness_of_fit:.3g}"]),
-        *(f"norm {name:12s} {_normalisation(fit, name)}" for name in fit.normalisation),
-    ]
-    return "\n".join(lines)
+def _fit_patches(options: Options, asked: "Question") -> None:
+    """Fit a workspace with every patch of a set."""
+    if asked.patch is None:
+        raise click.UsageError("--all goes with --patch, the file of a patch set")
+    log_to_stderr(quiet=options["quiet"])
+    from cascadebdt.pipeline.patch_sets import Task, fit_patches
+    from cascadebdt.products import Products
 
-
-def _limits(limits: "Limits") -> list[str]:
-    """Return the lines of limit and significance."""
-    limit, significance = limits.limit, limits.significance
-    if limit is None or significance is None:
-        return [str(limits.undefined)]
-    return [
-        f"95 % CLs limit   expected {limit.expected[2]:.3g}{_observed(limit.observed)}",
-        f"significance     expected {significance.expected:.3g} for signal strength 1"
-        + _observed(significance.observed),
-    ]
-
-
-def _normalisation(fit: "FitResult", process: str) -> str:
-    """Return value and uncertainty of a normalisation."""
-    value, error = fit.normalisation[process]
-    name = process if process in fit.parameters else f"norm_{process}"
-    return fit.measured(name) if name in fit.at_bound else f"{value:.3f} +- {error:.3f}"
-
-
-def _observed(value: float | None) -> str:
-    return "" if value is None else f", observed {value:.3g}"
+    task = Task(options["config_path"], Path(asked.patch), replace(asked, patch=None))
+    products = Products(destination(options["config_path"], options["output"]))
+    progress = silent if options["quiet"] else show_progress
+    points = fit_patches(task, products, jobs=options["jobs"] or available_cpus(), progress=progress)
+    if not options["quiet"]:
+        limits = [(point.observed, point.expected) for point in points if point.expected is not None]
+        excluded = sum((expected[2] if observed is None else observed) < 1 for observed, expected in limits)
+        click.echo(
+            f"{excluded} of {len(limits)} signals are excluded at strength 1; {len(points) - len(limits)} failed"
+        )
+        click.echo(f"wrote {products.directory}")

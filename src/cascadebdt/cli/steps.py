@@ -5,7 +5,7 @@ from typing import Unpack
 
 import click
 
-from cascadebdt.cli.fit import headline
+from cascadebdt.cli.answers import headline
 from cascadebdt.cli.job import Job, Options, common
 
 
@@ -26,6 +26,7 @@ def run_command(**options: Unpack[Options]) -> None:
 def check_command(**options: Unpack[Options]) -> None:
     """Find what is wrong with a configuration and its files, without training."""
     from cascadebdt.events import loading
+    from cascadebdt.training.inputs import effective_events, too_few
 
     job = Job.of(options)
     events = loading.select(job.config, jobs=job.jobs, progress=job.progress)
@@ -36,6 +37,11 @@ def check_command(**options: Unpack[Options]) -> None:
         # How many events of data are selected is not told: those of the signal region are among them.
         shown, what = (entries[0], "read") if sample in data else (entries[-1], f"selected of {entries[0]}")
         job.say(f"{sample:16s} {shown:>9d} events {what}")
+    found = effective_events(events)
+    for process, number in found.items():
+        job.say(f"{process:16s} {number:>9.0f} effective events before the first stage")
+    for sentence in too_few(found, job.config.cascade):
+        job.say(f"warning: {sentence}")
     job.say(f"{options['config_path']}: no errors found")
 
 

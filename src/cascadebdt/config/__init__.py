@@ -21,9 +21,10 @@ from cascadebdt.config.cascade import (
     StageConfig,
     WorkingPointConfig,
 )
+from cascadebdt.config.corrections import CorrectionConfig
 from cascadebdt.config.inputs import DATA, ENTRY, CutConfig, NtupleConfig, ObjectConfig, SampleConfig
 from cascadebdt.config.reading import load, parse
-from cascadebdt.config.regions import BinningConfig, RegionsConfig
+from cascadebdt.config.regions import BinChoiceConfig, BinningConfig, RegionsConfig
 from cascadebdt.config.systematics import (
     KinematicSystematic,
     NormalisationSystematic,
@@ -42,12 +43,14 @@ __all__ = [
     "ENTRY",
     "NOMINAL",
     "BDTConfig",
+    "BinChoiceConfig",
     "BinningConfig",
     "CascadeConfig",
     "ClassBalance",
     "Config",
     "ConstraintsConfig",
     "ControlConfig",
+    "CorrectionConfig",
     "CutConfig",
     "DecorrelateConfig",
     "Device",

@@ -11,6 +11,7 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from cascadebdt.config import paths, problems, references
 from cascadebdt.config.base import Expression, Integer, LocatedError, Name, Names, Positive, Section, unit
 from cascadebdt.config.cascade import CascadeConfig, Device
+from cascadebdt.config.corrections import CorrectionConfig
 from cascadebdt.config.document import Document
 from cascadebdt.config.inputs import CutConfig, NtupleConfig, ObjectConfig, SampleConfig
 from cascadebdt.config.regions import RegionsConfig
@@ -38,6 +39,17 @@ class FitConfig(Section):
         default=False,
         description="`false`, or the reason for unblinding, which is kept in the manifest.",
         examples=[False, "approved by the collaboration on 1 June"],
+    )
+    confidence_level: float = Field(
+        default=0.95, gt=0.5, lt=1, description="Confidence level of the upper limit.", examples=[0.9]
+    )
+    test_mu: tuple[Positive, ...] = Field(
+        default=(), description="Signal strengths whose CLs and p-values are given.", examples=[[1.0]]
+    )
+    contours: tuple[tuple[str, str], ...] = Field(
+        default=(),
+        description="Pairs of parameters whose 68 % and 95 % contours are drawn.",
+        examples=[[["mu", "norm_zee"]]],
     )
     prune: PruneConfig = Field(
         default=PruneConfig(), description="Effects of variations that are left out.", examples=[{"shape": 0.01}]
@@ -93,6 +105,11 @@ class Config(Section):
     )
     regions: RegionsConfig = Field(
         default=RegionsConfig(), description="What regions are binned in.", examples=[{"control": {"n_bins": 5}}]
+    )
+    corrections: tuple[CorrectionConfig, ...] = Field(
+        default=(),
+        description="Weights of simulated processes learnt from data of their control regions.",
+        examples=[[{"process": "wgamma", "from": "CR_wgamma", "variables": ["photon_pt", "met"]}]],
     )
     systematics: tuple[SystematicConfig, ...] = Field(
         default=(),

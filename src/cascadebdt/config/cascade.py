@@ -312,8 +312,8 @@ class CascadeConfig(Section):
     )
     memory: Memory = Field(
         default="ram",
-        description="Where training keeps its events, with the same result. `ram`; `stream`: features in a file and "
-        "bins in memory, one fold after the other; `disk`: bins in files, too.",
+        description="Where selected events are kept, with the same result. `ram`; `stream`: in files, and for training "
+        "their bins in memory, one fold after the other; `disk`: bins in files, too.",
         examples=["stream"],
     )
     max_events_per_process: Integer | None = Field(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cascadebdt.config.base import LocatedError, Location, require_unique
 from cascadebdt.config.cascade import FinalConfig, StageConfig
 from cascadebdt.config.inputs import DATA, SampleConfig
+from cascadebdt.config.region_names import is_control
 from cascadebdt.config.regions import BinningConfig
 from cascadebdt.config.systematics import SampleSystematic, require_distinct
 from cascadebdt.errors import did_you_mean
@@ -45,6 +46,7 @@ def check(config: "Config") -> None:
     simulated = _simulated(config)
     regions = config.cascade.regions
     taken = {"mu", *(f"norm_{name}" for name in simulated), *(f"mcstat_{name}" for name in regions)}
+    _require_free_names(config)
     require_distinct(config.systematics, simulated, regions, taken)
     if config.fit.signal != config.cascade.signal:
         raise LocatedError(
@@ -59,6 +61,7 @@ def _require_unique_names(config: "Config") -> None:
     require_unique([systematic.name for systematic in config.systematics], "systematics")
     require_unique(config.pass_through, "pass_through", what="feature")
     require_unique(config.fit.free, "fit", "free", what="process")
+    require_unique([correction.process for correction in config.corrections], "corrections", what="process")
     for name in OBSERVABLES:
         if name in config.features:
             raise LocatedError(f"'{name}' is a reserved word; give the feature another name", "features", name)
@@ -66,6 +69,15 @@ def _require_unique_names(config: "Config") -> None:
         if isinstance(systematic, SampleSystematic) and systematic.name in samples:
             message = f"'{systematic.name}' is the name of a sample; give the systematic another name"
             raise LocatedError(message, "systematics", index, "name")
+
+
+def _require_free_names(config: "Config") -> None:
+    """Require that no systematic has the name of an uncertainty of a correction."""
+    for index, systematic in enumerate(config.systematics):
+        for correction in config.corrections:
+            if systematic.name.startswith(f"correction_{correction.process}_"):
+                message = f"'{systematic.name}' is the name of an uncertainty of the correction; give it another name"
+                raise LocatedError(message, "systematics", index, "name")
 
 
 def _require_normalisation(config: "Config") -> None:
@@ -111,9 +123,19 @@ def _references(config: "Config") -> Iterator[Reference]:
     if config.cascade.final:
         yield from _of_learning(("cascade", "final"), config.cascade.final, features)
     yield from _of_regions(config, simulated)
+    yield from _of_corrections(config, backgrounds, features)
     yield from _each(("fit", "free"), config.fit.free, backgrounds, "background process")
     yield from _of_systematics(config, simulated)
     yield from _of_objects(config)
+
+
+def _of_corrections(config: "Config", backgrounds: tuple[str, ...], features: tuple[str, ...]) -> Iterator[Reference]:
+    control = tuple(name for name in config.cascade.regions if is_control(name))
+    for index, correction in enumerate(config.corrections):
+        location = ("corrections", index)
+        yield Reference((*location, "process"), correction.process, backgrounds, "background process")
+        yield Reference((*location, "from"), correction.from_, control, "control region")
+        yield from _each((*location, "variables"), correction.variables, features, "feature")
 
 
 def _each(location: Location, names: tuple[str, ...], known: tuple[str, ...], what: str) -> Iterator[Reference]:

@@ -1,14 +1,36 @@
 """The parts of a configuration about regions: what they are binned in, and how."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from cascadebdt.config.base import Integer, Name, NotNegative, Real, Section
+from cascadebdt.config.base import Flag, Integer, Name, NotNegative, Real, Section
 from cascadebdt.config.region_names import CONTROL, SIGNAL_REGION, VALIDATION, is_validation
 
 EmptyBins = Literal["floor", "merge", "error"]
+
+
+class BinChoiceConfig(Section):
+    """Bins that measure the signal best: fine ones, merged by the expected uncertainty of the signal strength."""
+
+    choose: Literal["sensitivity"] = Field(
+        description="`sensitivity`: by the Fisher information of all regions, with the statistics of the simulation "
+        "and all normalisations free.",
+        examples=["sensitivity"],
+    )
+    monotone: Flag = Field(
+        default=False,
+        description="Whether the signal over the background has to increase from bin to bin.",
+        examples=[True],
+    )
+    min_effective_events_each: NotNegative = Field(
+        default=5.0,
+        description="Effective events in every bin of each background that makes up a tenth of it, or of which a "
+        "single event would.",
+        examples=[10],
+    )
 
 
 class BinningConfig(Section):
@@ -20,11 +42,11 @@ class BinningConfig(Section):
         "a feature.",
         examples=["final", "m_lg"],
     )
-    bins: Literal["auto"] | tuple[Real, ...] = Field(
+    bins: Literal["auto"] | BinChoiceConfig | tuple[Real, ...] = Field(
         default="auto",
         description="Edges, in the unit of the observable, or `auto`: quantiles, merged until every bin holds enough "
-        "effective events of simulated background.",
-        examples=[[0, 40, 80, 200]],
+        "effective events of simulated background; or how to choose bins that measure the signal best.",
+        examples=[[0, 40, 80, 200], {"choose": "sensitivity"}],
     )
     n_bins: Integer = Field(default=5, ge=1, le=10_000, description="Bins at most, with `bins: auto`.", examples=[12])
     quantiles: Literal["signal", "background"] | None = Field(
@@ -44,11 +66,15 @@ class BinningConfig(Section):
 
     @model_validator(mode="after")
     def _edges_increase(self) -> Self:
-        if self.bins != "auto" and (
-            len(self.bins) < 2 or any(a >= b for a, b in zip(self.bins, self.bins[1:], strict=False))
-        ):
-            raise ValueError(f"bins must increase, got {list(self.bins)}")
+        edges = self.edges
+        if edges is not None and (len(edges) < 2 or any(a >= b for a, b in pairwise(edges))):
+            raise ValueError(f"bins must increase, got {list(edges)}")
         return self
+
+    @property
+    def edges(self) -> tuple[float, ...] | None:
+        """The edges that are given; None where they follow from the events."""
+        return self.bins if isinstance(self.bins, tuple) else None
 
 
 class RegionsConfig(Section):
@@ -93,7 +119,7 @@ class RegionsConfig(Section):
 
     def depends_on_events(self, region: str) -> bool:
         """Return whether the bins of a region follow from the events in it."""
-        return self.binning(region).bins == "auto" or self.empty_bins == "merge"
+        return self.binning(region).edges is None or self.empty_bins == "merge"
 
     def binning(self, region: str) -> BinningConfig:
         """Return the binning of a region."""

@@ -74,6 +74,12 @@ class _Scope(Section):
         "regions and processes unless they decorrelate.",
         examples=["scale"],
     )
+    group: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Group in the breakdown of the uncertainty, by default the nuisance parameter.",
+        examples=["jets"],
+    )
     decorrelate: Annotated[
         tuple[Literal["regions", "processes"], ...],
         BeforeValidator(listed, json_schema_input_type=str | list[Literal["regions", "processes"]]),
@@ -194,6 +200,15 @@ def parameter(systematic: SystematicConfig, process: str, region: str) -> str:
     parts += [process] if "processes" in systematic.decorrelate else []
     parts += [region] if "regions" in systematic.decorrelate else []
     return "_".join(parts)
+
+
+def groups(systematics: Sequence[SystematicConfig]) -> dict[str, list[str]]:
+    """Return patterns of the nuisance parameters of each group of systematics."""
+    patterns: dict[str, list[str]] = {}
+    for systematic in systematics:
+        name = systematic.parameter or systematic.name
+        patterns.setdefault(systematic.group or name, []).append(f"{name}_*" if systematic.decorrelate else name)
+    return patterns
 
 
 def require_distinct(

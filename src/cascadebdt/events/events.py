@@ -166,8 +166,11 @@ def in_order(events: Events) -> Events:
     most_to_least: list[AnyArray] = [events.variation, events.sample, events.event_id]
     if _increases(most_to_least):
         return events
-    least_to_most: list[AnyArray] = [*events.columns.values(), *events.weights.values(), *reversed(most_to_least)]
-    return events.take(np.lexsort(least_to_most))
+    order = np.lexsort(most_to_least[::-1])
+    if not _increases([key[order] for key in most_to_least]):
+        ties: list[AnyArray] = [*events.columns.values(), *events.weights.values()]
+        order = np.lexsort([*ties, *reversed(most_to_least)])
+    return events.take(order)
 
 
 def _increases(keys: Sequence[AnyArray]) -> bool:

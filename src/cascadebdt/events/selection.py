@@ -130,9 +130,10 @@ def apply(passed: Mapping[str, BoolArray], weight: FloatArray) -> tuple[BoolArra
     steps = [np.ones(len(weight), np.bool_)]
     for mask in passed.values():
         steps.append(steps[-1] & mask)
+    left = [weight, *(weight[mask] for mask in steps[1:])]
     counts = Counts(
-        entries=np.array([mask.sum() for mask in steps], np.int64),
-        sumw=np.array([weight[mask].sum() for mask in steps]),
-        sumw2=np.array([np.square(weight[mask]).sum() for mask in steps]),
+        entries=np.array([len(weights) for weights in left], np.int64),
+        sumw=np.array([weights.sum() for weights in left]),
+        sumw2=np.array([np.square(weights).sum() for weights in left]),
     )
     return steps[-1], counts

@@ -113,10 +113,15 @@ class FeaturePlan:
         """
         nominal = self._decide(chunk)
         varied = {name: plan._decide(chunk, nominal) for name, plan in variations.items()}
-        passing = np.unique(np.concatenate([nominal.rows, *(decided.rows for decided in varied.values())]))
+        passes = np.zeros(chunk.n_events, np.bool_)
+        for decided in (nominal, *varied.values()):
+            passes[decided.rows] = True
+        passing = np.flatnonzero(passes)
         columns, objects = self._compute(nominal, passing)
 
         def of(rows: IntArray) -> tuple[IntArray, dict[str, FeatureArray]]:
+            if len(rows) == len(passing):
+                return np.arange(len(rows)), columns
             at = np.searchsorted(passing, rows)
             return at, {name: column[at] for name, column in columns.items()}
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from cascadebdt.arrays import BoolArray, FeatureArray, FloatArray, IntArray
-from cascadebdt.config import NOMINAL, BinningConfig, RegionsConfig
+from cascadebdt.config import DATA, NOMINAL, BinningConfig, RegionsConfig
 from cascadebdt.config.region_names import SIGNAL_REGION
 from cascadebdt.events import Events
+from cascadebdt.histograms import sensitivity
 
 logger = logging.getLogger(__name__)
 
@@ -63,17 +64,49 @@ def choose_edges(
     binning = config.binning(region)
     simulated = in_region & events.is_nominal & ~events.is_data
     background = simulated & ~events.of_process(signal)
-    if binning.bins == "auto":
+    if binning.edges is None:
         quantiles_of = binning.quantiles or ("signal" if region == SIGNAL_REGION else "background")
         source = simulated & events.of_process(signal) if quantiles_of == "signal" else background
         requirements = _requirements(events, values, simulated, background, binning)
         return _automatic_edges(
             values, events.weights[NOMINAL], simulated, source, binning.n_bins, requirements, region
         )
-    edges = np.array(binning.bins)
+    edges = np.array(binning.edges)
     if config.empty_bins == "merge":
         return _merged_edges(edges, Requirement(values[background], events.weights[NOMINAL][background], 0.0), region)
     return edges
+
+
+def fine_edges(events: Events, values: FeatureArray, in_region: BoolArray, signal: str, n_fine: int) -> FloatArray:
+    """Return quantiles of the simulated signal and of the background, `n_fine` bins of each, the extremes included."""
+    simulated = in_region & events.is_nominal & ~events.is_data
+    if not simulated.any():
+        return np.array([0.0, 1.0])
+    parts = [simulated & (events.of_process(signal) == is_signal) for is_signal in (True, False)]
+    inner = [quantile_edges(values[rows], events.weights[NOMINAL][rows], n_fine) for rows in parts]
+    low, high = values[simulated].min(), values[simulated].max()
+    if low == high:
+        high = np.nextafter(low, np.float32(np.inf))
+    return np.unique(np.concatenate([[low, high], *inner]).astype(np.float64))
+
+
+def cells(
+    events: Events, values: FeatureArray, in_region: BoolArray, signal: str, edges: FloatArray
+) -> sensitivity.Cells:
+    """Return the sums of nominal simulation in bins, the signal first."""
+    rows = np.flatnonzero(in_region & events.is_nominal & ~events.is_data)
+    names = [signal, *(name for name in events.processes if name not in (signal, DATA))]
+    order = np.array([names.index(name) if name in names else -1 for name in events.processes])
+    n_bins = len(edges) - 1
+    cell = order[events.process[rows]] * n_bins + bin_index(values[rows], edges)
+    weights = events.weights[NOMINAL][rows]
+    sumw, sumw2 = (
+        np.bincount(cell, factors, len(names) * n_bins).reshape(len(names), n_bins)
+        for factors in (weights, np.square(weights))
+    )
+    totals = sumw.sum(axis=1)
+    weight = np.divide(sumw2.sum(axis=1), totals, out=np.zeros(len(names)), where=totals > 0)
+    return sensitivity.Cells(np.asarray(sumw, np.float64), np.asarray(sumw2, np.float64), weight)
 
 
 def _requirements(

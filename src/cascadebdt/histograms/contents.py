@@ -3,20 +3,22 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import hist
 import numpy as np
 import uhi.io.json
 
 from cascadebdt.arrays import BoolArray, FeatureArray, FloatArray
-from cascadebdt.cascade import Scores
 from cascadebdt.config import DATA, NOMINAL
 from cascadebdt.config.region_names import SIGNAL_REGION, stage_of
 from cascadebdt.errors import InputError
 from cascadebdt.events import Events
 from cascadebdt.histograms.yields import Histogram, Yields, added, total
 from cascadebdt.records import Json, Record, Table
+
+if TYPE_CHECKING:
+    from cascadebdt.cascade import Scores
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ class Histograms:
 
 
 def score_histograms(
-    events: Events, scores: Scores, *, n_bins: int = 50, onto: Mapping[str, Histogram] | None = None
+    events: Events, scores: "Scores", *, n_bins: int = 50, onto: Mapping[str, Histogram] | None = None
 ) -> dict[str, Histogram]:
     """Histogram, per stage, the score of every simulated process that reaches it, and the final discriminant.
 
@@ -167,7 +169,7 @@ def _fill_scores(histogram: Histogram, events: Events, scores: FeatureArray, sim
         histogram.fill(name, scores[rows], weight=events.weights[NOMINAL][rows])
 
 
-def flow(events: Events, scores: Scores) -> Flow:
+def flow(events: Events, scores: "Scores") -> Flow:
     """Sum the nominal weights of each simulated process that reach each stage and the signal region.
 
     Parameters
@@ -182,7 +184,7 @@ def flow(events: Events, scores: Scores) -> Flow:
     return flow_of(ends(events, scores), scores.stages)
 
 
-def ends(events: Events, scores: Scores, *, onto: Mapping[str, FloatArray] | None = None) -> dict[str, FloatArray]:
+def ends(events: Events, scores: "Scores", *, onto: Mapping[str, FloatArray] | None = None) -> dict[str, FloatArray]:
     """Sum the nominal weights of each simulated process that end at each stage, or in the signal region.
 
     Parameters

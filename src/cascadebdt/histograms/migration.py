@@ -2,15 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cascadebdt.arrays import AnyArray, FloatArray, IntArray
-from cascadebdt.cascade import Scores
 from cascadebdt.config import DATA, NOMINAL, KinematicSystematic, SystematicConfig, applies, sides
 from cascadebdt.events import Events
 from cascadebdt.histograms.yields import added
 from cascadebdt.records import Json, Record, Table
+
+if TYPE_CHECKING:
+    from cascadebdt.cascade import Scores
+
 
 NOT_SELECTED = "not selected"
 
@@ -60,7 +64,7 @@ class MigrationTable(Table):
 
 
 def table(
-    events: Events, scores: Scores, systematics: Sequence[SystematicConfig], *, onto: Migrations | None = None
+    events: Events, scores: "Scores", systematics: Sequence[SystematicConfig], *, onto: Migrations | None = None
 ) -> Migrations:
     """Compare the regions of simulated events without and with every kinematic variation.
 
@@ -105,7 +109,7 @@ class _Selected:
     weight: FloatArray
 
     @classmethod
-    def of(cls, events: Events, scores: Scores, variation: str) -> "_Selected":
+    def of(cls, events: Events, scores: "Scores", variation: str) -> "_Selected":
         rows = np.flatnonzero((events.variation == events.variations.index(variation)) & ~events.is_data)
         weight = events.weights[NOMINAL][rows]
         return cls(events.sample[rows], events.event_id[rows], events.process[rows], scores.region[rows], weight)

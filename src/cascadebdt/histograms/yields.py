@@ -6,28 +6,34 @@ outermost bins, so that a region's yield is the yield of its events.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import hist
 import numpy as np
 
-from cascadebdt.arrays import FEATURE, FeatureArray, FloatArray, IntArray, RegionArray
-from cascadebdt.cascade import Scores
-from cascadebdt.config import DATA, NOMINAL, RegionsConfig
-from cascadebdt.config.region_names import is_control
+from cascadebdt.arrays import FEATURE, BoolArray, FeatureArray, FloatArray, IntArray, RegionArray
+from cascadebdt.config import DATA, NOMINAL, BinChoiceConfig, BinningConfig, RegionsConfig
+from cascadebdt.config.region_names import is_control, is_validation
 from cascadebdt.errors import YieldError
 from cascadebdt.events import Events
-from cascadebdt.histograms.binning import bin_index, choose_edges
+from cascadebdt.histograms import sensitivity
+from cascadebdt.histograms.binning import bin_index, cells, choose_edges, fine_edges
+
+if TYPE_CHECKING:
+    from cascadebdt.cascade import Scores
+
 
 Histogram: TypeAlias = "hist.Hist[Any]"
 Yields: TypeAlias = "dict[str, Histogram]"
 
+N_FINE = 40
+"""Quantiles of the signal, and as many of the background, that bins by sensitivity are merged from."""
 CLOSURE_TOLERANCE = 1e-9
 """Relative difference of two sums of the same float64 weights: far above rounding, far below one event."""
 
 
 def fill(
-    events: Events, scores: Scores, config: RegionsConfig, *, edges: Mapping[str, FloatArray] | None = None
+    events: Events, scores: "Scores", config: RegionsConfig, *, edges: Mapping[str, FloatArray] | None = None
 ) -> Yields:
     """Fill every region's histogram.
 
@@ -74,7 +80,7 @@ class Filling:
         self._yields: Yields = {}
         self._selected: dict[tuple[str, str], tuple[float, float]] = {}  # sums of weights, and of absolute ones
 
-    def add(self, events: Events, scores: Scores, values: FeatureArray) -> None:
+    def add(self, events: Events, scores: "Scores", values: FeatureArray) -> None:
         """Add the events of a block with the `observables` of their regions."""
         for code, region in enumerate(scores.regions):
             edges = self._edges[region]
@@ -105,7 +111,7 @@ def total(histogram: Histogram, process: str, variation: str = NOMINAL) -> tuple
     return float(cells["value"].sum()), float(np.sqrt(cells["variance"].sum()))
 
 
-def observables(events: Events, scores: Scores, config: RegionsConfig) -> FeatureArray:
+def observables(events: Events, scores: "Scores", config: RegionsConfig) -> FeatureArray:
     """Return the observable of the region that each event is in, ``(n_events,) float32``.
 
     Raises
@@ -141,13 +147,58 @@ def edges_of_regions(
     region_of : (n_events,) int8, codes into `regions`
     signal : name of the signal process
     """
-    return {
+    edges = {
         region: choose_edges(events, values, region_of == code, region, config, signal)
         for code, region in enumerate(regions)
     }
+    for code, region in enumerate(regions):
+        choice = config.binning(region).bins
+        if isinstance(choice, BinChoiceConfig):
+            elsewhere = _information(events, values, region_of, regions, signal, edges, without=region)
+            edges[region] = _sensitive(
+                events, values, region_of == code, signal, elsewhere, config.binning(region), choice
+            )
+    return edges
 
 
-def _observable(events: Events, scores: Scores, name: str, region: str, *, stage: int) -> FeatureArray:
+def _information(
+    events: Events,
+    values: FeatureArray,
+    region_of: RegionArray,
+    regions: Sequence[str],
+    signal: str,
+    edges: Mapping[str, FloatArray],
+    *,
+    without: str,
+) -> FloatArray:
+    """Return the information of all regions that are fitted but one, ``(n_processes, n_processes)``."""
+    others = [(code, name) for code, name in enumerate(regions) if name != without and not is_validation(name)]
+    parts = [
+        cells(events, values, region_of == code, signal, edges[name]).information.sum(axis=0) for code, name in others
+    ]
+    n_processes = len([name for name in events.processes if name != DATA])
+    return np.asarray(np.sum(parts, axis=0)) if parts else np.zeros((n_processes, n_processes))
+
+
+def _sensitive(
+    events: Events,
+    values: FeatureArray,
+    in_region: BoolArray,
+    signal: str,
+    elsewhere: FloatArray,
+    binning: BinningConfig,
+    choice: BinChoiceConfig,
+) -> FloatArray:
+    """Return the edges of the bins that measure the signal best."""
+    fine = fine_edges(events, values, in_region, signal, N_FINE)
+    floors = sensitivity.Floors(binning.min_effective_events, choice.min_effective_events_each)
+    starts = sensitivity.choose(
+        cells(events, values, in_region, signal, fine), elsewhere, binning.n_bins, floors, monotone=choice.monotone
+    )
+    return np.append(fine[starts], fine[-1])
+
+
+def _observable(events: Events, scores: "Scores", name: str, region: str, *, stage: int) -> FeatureArray:
     if name == "score" and scores.sorted_as is not None and is_control(region):
         return scores.sorted_as
     if name == "score":
@@ -214,7 +265,7 @@ def _require_numbers(events: Events, values: FeatureArray, rows: IntArray, obser
         )
 
 
-def _sums(events: Events, scores: Scores) -> dict[tuple[str, str], tuple[float, float]]:
+def _sums(events: Events, scores: "Scores") -> dict[tuple[str, str], tuple[float, float]]:
     """Return process, variation -> sum of the nominal weights of the events in any region, and of absolute ones."""
     in_any_region = scores.region >= 0
     sums = {}

@@ -11,10 +11,10 @@ import scipy.stats
 from cascadebdt.arrays import BoolArray, FloatArray
 from cascadebdt.inference import uncertainty
 from cascadebdt.inference.blinding import Target, prepare
-from cascadebdt.inference.likelihood import Likelihood, Objective
+from cascadebdt.inference.likelihood import MC_STATISTICS, Likelihood, Objective, is_of_bin
 from cascadebdt.inference.minimise import Minimum
 from cascadebdt.inference.threads import on_one_thread
-from cascadebdt.inference.uncertainty import Ends, Spread
+from cascadebdt.inference.uncertainty import Ends, Spread, held
 from cascadebdt.records import ABSENT, Record
 
 logger = logging.getLogger(__name__)
@@ -78,6 +78,33 @@ class FitResult(Record):
     degenerate: tuple[dict[str, float], ...]
     agreement: float
     intervals: dict[str, tuple[float, float]] | None = field(default=None, metadata=ABSENT)
+
+    def pulled(self, *, beyond: float = 1.0) -> dict[str, float]:
+        """Return the pulls beyond so many widths of the constraint, the largest first."""
+        pulls = {name: pull for name, (pull, _) in self.pulls.items() if abs(pull) > beyond}
+        return dict(sorted(pulls.items(), key=lambda item: -abs(item[1])))
+
+    def constrained(self, *, below: float = 0.5) -> dict[str, float]:
+        """Return the uncertainties below such a part of the width of the constraint, the smallest first."""
+        parts = {name: part for name, (_, part) in self.pulls.items() if part < below and name not in self.at_bound}
+        return dict(sorted(parts.items(), key=lambda item: item[1]))
+
+    def grouped_correlation(self) -> tuple[tuple[str, ...], FloatArray]:
+        """Return names and correlations with one row for all statistics of simulation.
+
+        Its correlation with a parameter is the multiple one, sqrt(1 - V_held / V) with `V_held` the variance of the
+        parameter while all of them are held constant; it has no sign.
+        """
+        of_bin = np.array([is_of_bin(name) and name in self.pulls for name in self.parameters], dtype=bool)
+        if not of_bin.any():
+            return self.parameters, self.correlation
+        names = tuple(name for name, is_left_out in zip(self.parameters, of_bin, strict=True) if not is_left_out)
+        kept = self.correlation[np.ix_(~of_bin, ~of_bin)]
+        variances = np.diag(self.covariance)[~of_bin]
+        left = np.diag(held(self.covariance, of_bin))[~of_bin]
+        shares = 1 - np.divide(left, variances, out=np.ones_like(left), where=variances > 0)
+        multiple = np.sqrt(shares.clip(0, 1))
+        return (*names, MC_STATISTICS), np.block([[kept, multiple[:, None]], [multiple[None, :], np.ones((1, 1))]])
 
     def measured(self, parameter: str) -> str:
         """Return value and uncertainty of a parameter in words that fit a line."""
@@ -152,7 +179,7 @@ def _result(objective: Objective, best: Minimum, *, fixed: tuple[int, ...], targ
         covariance=_without(spread.covariance, blurred),
         correlation=_without(spread.correlation, blurred),
         twice_nll=best.deviance + objective.saturated(),
-        goodness_of_fit=_goodness_of_fit(*seen),
+        goodness_of_fit=goodness_of_fit(*seen),
         blind=target.is_blind,
         poi=likelihood.names[likelihood.poi],
         mu=pairs[likelihood.poi],
@@ -215,7 +242,7 @@ def _pulls(likelihood: Likelihood, theta: FloatArray, errors: FloatArray) -> dic
     }
 
 
-def _goodness_of_fit(objective: Objective, best: Minimum, fixed: tuple[int, ...]) -> float | None:
+def goodness_of_fit(objective: Objective, best: Minimum, fixed: tuple[int, ...]) -> float | None:
     """Return the p-value of a fit against the saturated model.
 
     References

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cascadebdt.arrays import FloatArray, IntArray
+from cascadebdt.arrays import BoolArray, FloatArray, IntArray
 from cascadebdt.kernels.jit import kernel
 
 SERIES_RADIUS = 0.1
@@ -270,66 +270,111 @@ def jacobian(theta: FloatArray, model: Cells) -> FloatArray:
 
 
 @kernel
-def hessian(theta: FloatArray, data: FloatArray, weights: FloatArray, model: Cells) -> FloatArray:
+def hessian(theta: FloatArray, data: FloatArray, weights: FloatArray, model: Cells, linear: bool) -> FloatArray:
     """Return the second derivatives of -2 ln L, (n_parameters, n_parameters), NaN where the data are impossible.
 
     Parameters
     ----------
     theta, data, weights, model : as for `value_and_gradient`
+    linear : leave out the second derivatives of the rates
     """
-    n_parameters = len(theta)
-    value, _, diagonal = constraints(theta, data, len(weights), model)
-    of_bins, slopes, curvatures = poisson_slopes(rates(theta, model), data, weights, model)
-    result = np.full((n_parameters, n_parameters), 0.0 if value + of_bins == value + of_bins else math.nan)
-    for i in range(n_parameters):
-        result[i, i] += diagonal[i]
-    add_squares(jacobian(theta, model), curvatures, result)
-    add_curvatures(theta, slopes, model, result)
-    return result
-
-
-@kernel
-def add_squares(rows: FloatArray, scales: FloatArray, result: FloatArray) -> None:
-    """Add the sum of ``scale * outer(row, row)``, where most elements of a row are zero."""
-    found = np.empty(rows.shape[1], dtype=np.int64)
-    for b in range(len(rows)):
-        n_found = 0
-        for i in range(rows.shape[1]):
-            if rows[b, i] != 0.0:
-                found[n_found] = i
-                n_found += 1
-        for j in range(n_found):
-            scaled = scales[b] * rows[b, found[j]]
-            for k in range(n_found):
-                result[found[j], found[k]] += scaled * rows[b, found[k]]
-
-
-@kernel
-def add_curvatures(theta: FloatArray, slopes: FloatArray, model: Cells, result: FloatArray) -> None:
-    """Add the second derivatives of the bins' rates, each times the slope of its bin."""
     factors, shifts = factor_values(theta, model), shift_values(theta, model)
     whole, others = products(factors, model)
     shifted = shifted_rates(shifts, model)
-    first_cell, first_factor, first_shift = model.first_cell, model.first_factor, model.first_shift
+    value, _, diagonal = constraints(theta, data, len(weights), model)
+    of_bins, slopes, curvatures = poisson_slopes(whole * shifted, data, weights, model)
+    # Each pair of parameters is added to one of its two elements, whichever comes first, and the halves in the end.
+    halves = np.full((len(theta), len(theta)), 0.0 if value + of_bins == value + of_bins else math.nan)
+    row, is_touched = np.zeros(len(theta)), np.zeros(len(theta), np.bool_)
+    touched = np.empty(len(theta), np.int64)
+    for b in range(len(weights)):
+        if weights[b] == 0.0:
+            continue
+        n_touched = 0
+        for cell in range(model.first_cell[b], model.first_cell[b + 1]):
+            n_touched = add_slopes(
+                cell, factors, shifts, whole[cell], others, shifted[cell], model, row, touched, is_touched, n_touched
+            )
+            if not linear:
+                add_curvatures(cell, slopes[b], factors, shifts, whole[cell], others, shifted[cell], model, halves)
+        add_squares(row, np.sort(touched[:n_touched]), curvatures[b], halves)
+        for i in touched[:n_touched]:
+            row[i], is_touched[i] = 0.0, False
+    for i in range(len(theta)):
+        halves[i, i] += diagonal[i]
+        for k in range(i):
+            halves[i, k] += halves[k, i]
+            halves[k, i] = halves[i, k]
+    return halves
+
+
+@kernel
+def add_slopes(
+    cell: int,
+    factors: FloatArray,
+    shifts: FloatArray,
+    whole: float,
+    others: FloatArray,
+    shifted: float,
+    model: Cells,
+    row: FloatArray,
+    touched: IntArray,
+    is_touched: BoolArray,
+    n_touched: int,
+) -> int:
+    """Add the derivatives of a cell's rate to the row of its bin; note which elements are not zero, return how many."""
+    for j in range(model.first_shift[cell], model.first_shift[cell + 1]):
+        i = model.shift_owner[j]
+        row[i] += shifts[j, 1] * whole
+        if not is_touched[i]:
+            is_touched[i], touched[n_touched] = True, i
+            n_touched += 1
+    for j in range(model.first_factor[cell], model.first_factor[cell + 1]):
+        i = model.owner[model.factors[j]]
+        row[i] += shifted * others[j] * factors[model.factors[j], 1]
+        if not is_touched[i]:
+            is_touched[i], touched[n_touched] = True, i
+            n_touched += 1
+    return n_touched
+
+
+@kernel
+def add_squares(row: FloatArray, touched: IntArray, scale: float, halves: FloatArray) -> None:
+    """Add ``scale * outer(row, row)``, of whose elements only some, in ascending order, are not zero."""
+    for j in range(len(touched)):
+        i, scaled = touched[j], scale * row[touched[j]]
+        for k in range(j, len(touched)):
+            halves[i, touched[k]] += scaled * row[touched[k]]
+
+
+@kernel
+def add_curvatures(
+    cell: int,
+    slope: float,
+    factors: FloatArray,
+    shifts: FloatArray,
+    whole: float,
+    others: FloatArray,
+    shifted: float,
+    model: Cells,
+    halves: FloatArray,
+) -> None:
+    """Add the second derivatives of a cell's rate, times the slope of its bin."""
     index, owner, shift_owner = model.factors, model.owner, model.shift_owner
-    for b in range(len(slopes)):
-        slope = slopes[b]
-        for cell in range(first_cell[b], first_cell[b + 1]):
-            begin, end = first_factor[cell], first_factor[cell + 1]
-            for j in range(first_shift[cell], first_shift[cell + 1]):
-                i = shift_owner[j]
-                result[i, i] += slope * shifts[j, 2] * whole[cell]
-                for k in range(begin, end):
-                    mixed = slope * shifts[j, 1] * others[k] * factors[index[k], 1]
-                    result[i, owner[index[k]]] += mixed
-                    result[owner[index[k]], i] += mixed
-            for j in range(begin, end):
-                i, first = owner[index[j]], slope * shifted[cell] * factors[index[j], 1]
-                result[i, i] += slope * shifted[cell] * others[j] * factors[index[j], 2]
-                for k in range(begin, j):
-                    mixed = first * factors[index[k], 1] * without(factors, index, begin, end, others[j], j, k)
-                    result[i, owner[index[k]]] += mixed
-                    result[owner[index[k]], i] += mixed
+    begin, end = model.first_factor[cell], model.first_factor[cell + 1]
+    first_shift, last_shift = model.first_shift[cell], model.first_shift[cell + 1]
+    for j in range(first_shift, last_shift):
+        halves[shift_owner[j], shift_owner[j]] += slope * shifts[j, 2] * whole
+    for k in range(begin, end):
+        i, first = owner[index[k]], slope * factors[index[k], 1]
+        halves[i, i] += slope * shifted * others[k] * factors[index[k], 2]
+        for j in range(first_shift, last_shift):
+            # a parameter that both shifts and scales the cell adds its mixed derivative twice
+            halves[i, shift_owner[j]] += (2.0 if shift_owner[j] == i else 1.0) * first * others[k] * shifts[j, 1]
+        for j in range(begin, k):
+            product = without(factors, index, begin, end, others[k], k, j)
+            twice = 2.0 if owner[index[j]] == i else 1.0
+            halves[i, owner[index[j]]] += twice * shifted * first * factors[index[j], 1] * product
 
 
 @kernel

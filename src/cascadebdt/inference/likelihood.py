@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -29,8 +29,16 @@ NO_RATE = 1e3
 ROUNDING = 1e-10
 """Rounding of the deviance of a model of moderate counts."""
 
+MC_STATISTICS = "MC statistics"
+"""Name of the group of all parameters of the statistics of simulation."""
+
 LARGE_COUNT = 50.0
 """From here on four terms of Stirling's series are exact."""
+
+
+def is_of_bin(parameter: str) -> bool:
+    """Return whether a parameter is one of a set with one per bin."""
+    return parameter.endswith("]")
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +77,16 @@ class Likelihood:
     @property
     def scalar(self) -> BoolArray:
         """(n_parameters,) whether a parameter is shared by bins, not one of a set with one per bin."""
-        return np.array([not name.endswith("]") for name in self.names])
+        return np.array([not is_of_bin(name) for name in self.names])
+
+    @property
+    def per_bin(self) -> BoolArray:
+        """(n_parameters,) whether a parameter is one of a set with one per bin, each with a constraint.
+
+        These stand for the statistics of simulation: ``staterror``, and ``shapesys``, as which ROOT writes those of
+        single processes.
+        """
+        return self.constrained & ~self.scalar
 
     @property
     def n_bins(self) -> int:
@@ -160,9 +177,12 @@ class Objective:
         """Return the deviance, +inf where the data are impossible."""
         return self.value_and_gradient(theta)[0]
 
-    def hessian(self, theta: FloatArray) -> FloatArray:
-        """Return the second derivatives of -2 ln L, (n_parameters, n_parameters)."""
-        return np.asarray(histfactory.hessian(theta, self.data, self.weights, self.likelihood.cells))
+    def hessian(self, theta: FloatArray, *, linear: bool = False) -> FloatArray:
+        """Return the second derivatives of -2 ln L, (n_parameters, n_parameters).
+
+        With `linear`, rates are taken as linear in the parameters (Gauss-Newton), so that no direction bends down.
+        """
+        return np.asarray(histfactory.hessian(theta, self.data, self.weights, self.likelihood.cells, linear))
 
     def rounding(self, value: float) -> float:
         """Return how far rounding of the rates moves a deviance of this size.
@@ -178,6 +198,12 @@ class Objective:
         least = events * floor / EMPTY
         data[:n_bins] = np.where(data[:n_bins] <= floor, least, np.maximum(data[:n_bins], least))
         return Objective(self.likelihood, data, self.weights)
+
+    def held(self, mask: BoolArray, theta: FloatArray) -> "Objective":
+        """Return the same with some more parameters, (n_parameters,), held constant at their values in `theta`."""
+        model = self.likelihood
+        start = np.where(mask, theta, model.start)
+        return Objective(replace(model, start=start, fixed=model.fixed | mask), self.data, self.weights)
 
     def is_walled(self, theta: FloatArray) -> bool:
         """Return whether the rate of an empty bin has run into zero."""

@@ -89,9 +89,13 @@ class Lint(Record):
         kept = tuple(findings)
         return cls(dict(Counter(finding.check for finding in kept)), kept)
 
+    def headlines(self) -> list[str]:
+        """Return the findings that matter most as lines; see `headlines`."""
+        return headlines(self.findings)
+
 
 def lint(workspace: Json, thresholds: Thresholds | None = None) -> tuple[Finding, ...]:
-    """Return what is odd in a model; each finding is logged as well.
+    """Return what is odd in a model; the ten groups that matter most are logged.
 
     Raises
     ------
@@ -105,7 +109,7 @@ def lint(workspace: Json, thresholds: Thresholds | None = None) -> tuple[Finding
     limits = thresholds or Thresholds()
     likelihood = objective(workspace).likelihood
     poi = check_parts(workspace)["poi"]
-    found = (
+    findings = (
         *_of_samples(workspace, poi),
         *_of_variations(workspace, poi, limits),
         *_of_expectations(likelihood),
@@ -113,9 +117,9 @@ def lint(workspace: Json, thresholds: Thresholds | None = None) -> tuple[Finding
         *_contamination(workspace, poi, limits),
         *_degeneracies(likelihood, limits),
     )
-    for line in headlines(found):
+    for line in headlines(findings):
         logger.info("%s", line)
-    return found
+    return findings
 
 
 SEVERITY = (
@@ -155,7 +159,7 @@ def headlines(findings: Iterable[Finding], n_shown: int = 10) -> list[str]:
     )
     lines = [worst.text + (f" (and {n - 1} more of this kind)" if n > 1 else "") for worst, n in ranked[:n_shown]]
     if len(ranked) > n_shown:
-        lines.append(f"{len(ranked) - n_shown} more kinds of findings are in the list of all of them")
+        lines.append(f"{len(ranked) - n_shown} more groups of findings are in lint.json")
     return lines
 
 
@@ -277,9 +281,12 @@ def _few_events(workspace: Json, poi: str, limits: Thresholds) -> Iterator[Findi
     region = _region_of_signal(signal, background)
     events = background.get(region, 0.0)
     if events < limits.events:
+        n_bins = next(len(sample["data"]) for name, sample in _samples(workspace) if name == region)
+        bins = "" if n_bins == 1 else f" in {n_bins} bins"
         text = (
-            f"region '{region}': {events:.3g} events of background are expected; below {limits.events:g}, intervals, "
-            "limits and significances from asymptotic formulas are approximate: compare with toys"
+            f"region '{region}': {events:.3g} events of background are expected{bins}; below {limits.events:g}, "
+            "intervals, limits and significances from asymptotic formulas are approximate: compare with toys, "
+            "cascadebdt.inference.toy_cls(workspace, mu, 1000, seed=1) and toy_significance(workspace, 1000, seed=1)"
         )
         yield Finding("few events", text, region=region, number=events)
 

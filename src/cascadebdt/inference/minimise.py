@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg
+import scipy.linalg.lapack
 from iminuit import Minuit
 
 from cascadebdt.arrays import BoolArray, FloatArray
@@ -31,6 +31,9 @@ CONVERGED = 1e-12
 
 NOTHING = 1e-6
 """Expected decrease of -2 ln L that is not pursued once rounding hides it."""
+
+UNDAMPED = 1e-12
+"""Damping that only keeps rounding from making a matrix indefinite."""
 
 SMALLEST = 1e-100
 """Second derivatives below this are zero: what a parameter multiplies is not there."""
@@ -93,10 +96,11 @@ def minimum(
     if start is not None:
         by_newton = _lower(by_newton, newton(objective, fixed=fixed, start=start))
     by_minuit = _minuit(objective, fixed=fixed, start=starts[0])
+    n_restarts = 0
     for displacement, strategy in LADDER:
         if abs(by_newton.deviance - by_minuit.deviance) <= TOLERANCE:
             break
-        logger.debug("minimisers differ, %.4f and %.4f; restart", by_newton.deviance, by_minuit.deviance)
+        n_restarts += 1
         by_newton = _lower(by_newton, newton(objective, fixed=fixed, start=by_minuit.theta))
         origin = starts[-1] if displacement is None else _displaced(objective, by_newton.theta, displacement)
         by_minuit = _lower(by_minuit, _minuit(objective, fixed=fixed, start=origin, strategy=strategy))
@@ -106,6 +110,8 @@ def minimum(
             f"fit: two minimisers disagree on the minimum of -2 ln L, which is {by_newton.deviance:.4f} (Newton) and "
             f"{by_minuit.deviance:.4f} (MINUIT) above that of a perfect description; the model is badly scaled"
         )
+    if n_restarts:
+        logger.debug("the minimisers agree after %d restarts", n_restarts)
     best = _lower(by_newton, by_minuit)
     return Minimum(best.theta, best.deviance, difference)
 
@@ -176,27 +182,30 @@ def at_bounds(objective: Objective, theta: FloatArray, gradient: FloatArray) -> 
     return ((theta <= likelihood.lower) & (gradient > 0)) | ((theta >= likelihood.upper) & (gradient < 0))
 
 
-def newton(objective: Objective, *, fixed: Mapping[int, float], start: FloatArray) -> Minimum:
-    """Minimise with the damped Newton method inside the bounds.
+def newton(
+    objective: Objective, *, fixed: Mapping[int, float], start: FloatArray, precision: float = CONVERGED
+) -> Minimum:
+    """Minimise with the damped Newton method inside the bounds, until the expected decrease is below `precision`.
 
     Where empty bins would prefer negative rates, the minimum lies on the edge of the possible. It is then approached
     from inside, with fewer and fewer events in the empty bins (an interior-point method: Nocedal, Wright, Numerical
     Optimization, section 19.6). The result is +inf if the likelihood is impossible at the start.
     """
-    found = _newton(objective, fixed=fixed, start=start)
+    found = _newton(objective, fixed=fixed, start=start, precision=precision)
     if not objective.is_walled(found.theta):
         return found
     inside = _placed(objective, start, fixed)
     for events in BARRIERS:
-        inside = _newton(objective.softened(events), fixed=fixed, start=inside).theta
-    return _lower(found, _newton(objective, fixed=fixed, start=inside))
+        inside = _newton(objective.softened(events), fixed=fixed, start=inside, precision=precision).theta
+    return _lower(found, _newton(objective, fixed=fixed, start=inside, precision=precision))
 
 
-def _newton(objective: Objective, *, fixed: Mapping[int, float], start: FloatArray) -> Minimum:
+def _newton(objective: Objective, *, fixed: Mapping[int, float], start: FloatArray, precision: float) -> Minimum:
     """Take damped Newton steps until the expected decrease is negligible.
 
-    A step solves (H + damping) step = -gradient in units in which the diagonal of H is one. Parameters at a bound are
-    set aside while the gradient pushes them outwards.
+    A step solves (H + damping) step = -gradient in units in which the diagonal of H is one. Where H bends down in some
+    direction, rates are taken as linear instead (Gauss-Newton). Parameters at a bound are set aside while the gradient
+    pushes them outwards.
 
     References
     ----------
@@ -204,20 +213,26 @@ def _newton(objective: Objective, *, fixed: Mapping[int, float], start: FloatArr
     """
     theta = _placed(objective, start, fixed)
     value, gradient = objective.value_and_gradient(theta)
-    damping = 1e-3
+    free, damping = movable(objective, fixed), 1e-3
     for _ in range(MAX_STEPS):
-        moving = movable(objective, fixed) & ~at_bounds(objective, theta, gradient)
+        moving = free & ~at_bounds(objective, theta, gradient)
         if not moving.any():
             break
-        scale, matrix = _scaled(objective.hessian(theta)[np.ix_(moving, moving)])
+        scale, matrix = scaled(objective.hessian(theta)[moving][:, moving])
+        factor, least = damped(matrix, UNDAMPED)
+        if least > UNDAMPED:
+            scale, matrix = scaled(objective.hessian(theta, linear=True)[moving][:, moving])
+            factor, least = damped(matrix, UNDAMPED)
         slope = scale * gradient[moving]
-        decrease = 0.5 * slope @ _solved(matrix, slope, damping=1e-12)
-        if decrease < CONVERGED:
+        decrease = 0.5 * slope @ solve(factor, slope)
+        if decrease < precision:
             break
         rounding = objective.rounding(value)
+        damping = max(damping, least)
         for _attempt in range(40):
+            factor, damping = damped(matrix, damping)
             trial = theta.copy()
-            trial[moving] -= scale * _solved(matrix, slope, damping=damping)
+            trial[moving] -= scale * solve(factor, slope)
             trial[moving] = trial.clip(objective.likelihood.lower, objective.likelihood.upper)[moving]
             trial_value, trial_gradient = objective.value_and_gradient(trial)
             if trial_value < value + rounding:
@@ -233,30 +248,40 @@ def _newton(objective: Objective, *, fixed: Mapping[int, float], start: FloatArr
     return Minimum(theta, value)
 
 
-def _scaled(hessian: FloatArray) -> tuple[FloatArray, FloatArray]:
+def scaled(hessian: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the units in which the diagonal of a matrix is one, and the matrix in these units."""
     diagonal = np.abs(np.diag(hessian))
     scale = 1 / np.sqrt(np.where(diagonal > SMALLEST, diagonal, 1.0))
     return scale, scale[:, None] * hessian * scale
 
 
-def _solved(matrix: FloatArray, slope: FloatArray, *, damping: float) -> FloatArray:
-    """Solve (matrix + damping) x = slope, with more damping where that would lead not downhill but to a saddle.
+def damped(matrix: FloatArray, damping: float) -> tuple[FloatArray, float]:
+    """Return the Cholesky factor of (matrix + damping), with more damping where a step would lead not downhill.
 
-    Where the second derivatives are no numbers, x = slope.
+    Where the second derivatives are no numbers, the factor is that of the unit matrix.
+
+    Returns
+    -------
+    The lower triangle of the factor, and the damping that was enough.
 
     References
     ----------
     Nocedal, Wright, Numerical Optimization, algorithm 3.3.
     """
     while damping < 1e12:
-        try:
-            factor = scipy.linalg.cho_factor(matrix + damping * np.eye(len(matrix)), check_finite=False)
-        except scipy.linalg.LinAlgError:
-            damping = max(4 * damping, 1e-3)
-        else:
-            return np.asarray(scipy.linalg.cho_solve(factor, slope, check_finite=False))
-    return slope
+        shifted = np.array(matrix, order="F")
+        shifted.ravel(order="K")[:: len(matrix) + 1] += damping
+        # LAPACK itself, because the checks of scipy.linalg take longer than a matrix of some tens of rows.
+        factor, info = scipy.linalg.lapack.dpotrf(shifted, lower=1, clean=0, overwrite_a=1)
+        if info == 0:
+            return factor, damping
+        damping = max(4 * damping, 1e-3)
+    return np.eye(len(matrix)), damping
+
+
+def solve(factor: FloatArray, right: FloatArray) -> FloatArray:
+    """Return the solution of a linear system whose matrix has this factor, for one or more right sides (columns)."""
+    return np.asarray(scipy.linalg.lapack.dpotrs(factor, right, lower=1)[0]) if len(right) else right
 
 
 class _ForMinuit:

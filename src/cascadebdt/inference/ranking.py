@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,18 +10,19 @@ import numpy as np
 from cascadebdt.arrays import FloatArray
 from cascadebdt.errors import FitError
 from cascadebdt.inference.blinding import prepare
-from cascadebdt.inference.likelihood import Objective
-from cascadebdt.inference.minimise import TOLERANCE, Minimum, minimum, newton
+from cascadebdt.inference.likelihood import MC_STATISTICS, Likelihood, Objective, is_of_bin
+from cascadebdt.inference.minimise import TOLERANCE, Minimum, newton
+from cascadebdt.inference.search import global_minimum
 from cascadebdt.inference.threads import on_one_thread
-from cascadebdt.inference.uncertainty import spread
-from cascadebdt.records import Record
+from cascadebdt.inference.uncertainty import held, spread
+from cascadebdt.records import ABSENT, Record
 
 logger = logging.getLogger(__name__)
 
 Pair = tuple[float, float]
 
 WORTH_A_SECOND_OPINION = 0.1
-"""Impacts above this part of the uncertainty of mu are confirmed by the second minimiser."""
+"""Impacts above this part of the uncertainty of mu are confirmed by the second minimiser and by a search."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Impact(Record):
     Parameters
     ----------
     parameter : its name
-    value : its fitted value and uncertainty
+    value : its fitted value and uncertainty; None for a group
     pull : the same in units of its constraint, relative to its center; None if it floats freely
     postfit : change of the fitted mu with the parameter fixed one post-fit uncertainty below and above its value; None
         for a side that the model does not allow
@@ -39,7 +40,7 @@ class Impact(Record):
     """
 
     parameter: str
-    value: Pair
+    value: Pair | None
     pull: Pair | None
     postfit: tuple[float | None, float | None]
     prefit: tuple[float | None, float | None] | None
@@ -48,6 +49,11 @@ class Impact(Record):
     def size(self) -> float:
         """The larger post-fit change."""
         return max(abs(change or 0.0) for change in self.postfit)
+
+    @property
+    def is_of_bin(self) -> bool:
+        """Whether the parameter is one of the statistics of simulation, which have one per bin."""
+        return self.pull is not None and is_of_bin(self.parameter)
 
 
 @dataclass(frozen=True)
@@ -58,10 +64,20 @@ class Ranking(Record):
     ----------
     mu : signal strength and its uncertainty
     impacts : of every nuisance parameter that is no constant
+    mc_statistics : what all parameters of the statistics of simulation add to the uncertainty of mu in quadrature, from
+        the second derivatives; None without any
     """
 
     mu: Pair
     impacts: tuple[Impact, ...]
+    mc_statistics: float | None = field(default=None, metadata=ABSENT)
+
+    def rows(self) -> tuple[Impact, ...]:
+        """Return the impacts with one row for all statistics of simulation, the largest first."""
+        rows = [impact for impact in self.impacts if not impact.is_of_bin]
+        if self.mc_statistics is not None:
+            rows.append(Impact(MC_STATISTICS, None, None, (-self.mc_statistics, self.mc_statistics), None))
+        return tuple(sorted(rows, key=lambda impact: -impact.size))
 
 
 @on_one_thread
@@ -70,7 +86,8 @@ def ranking(workspace: Mapping[str, Any]) -> Ranking:
 
     An impact is the change of the fitted mu in a fit with the parameter fixed at its best value minus or plus its
     uncertainty, inside its bounds. Each fit starts where a linear model puts its minimum: the other parameters follow
-    the fixed one as their covariance says. Impacts of more than 10 % of the uncertainty of mu are confirmed by MINUIT.
+    the fixed one as their covariance says, and at every minimum that is not much higher. Impacts of more than 10 %
+    of the uncertainty of mu are confirmed by MINUIT, and other minima are looked for.
 
     Raises
     ------
@@ -93,7 +110,16 @@ def ranking(workspace: Mapping[str, Any]) -> Ranking:
     movable = [int(i) for i in np.flatnonzero(~likelihood.fixed & ~found.undetermined) if i != likelihood.poi]
     impacts = [_impact(target, best, found.covariance, index) for index in movable]
     ordered = tuple(sorted(impacts, key=lambda impact: -impact.size))
-    return Ranking((float(best.theta[likelihood.poi]), float(found.errors[likelihood.poi])), ordered)
+    error = float(found.errors[likelihood.poi])
+    return Ranking((float(best.theta[likelihood.poi]), error), ordered, _of_simulation(likelihood, found.covariance))
+
+
+def _of_simulation(likelihood: Likelihood, covariance: FloatArray) -> float | None:
+    """Return what the statistics of simulation add to the uncertainty of mu."""
+    if not likelihood.per_bin.any():
+        return None
+    poi = likelihood.poi
+    return float(np.sqrt(max(covariance[poi, poi] - held(covariance, likelihood.per_bin)[poi, poi], 0.0)))
 
 
 def _impact(target: Objective, best: Minimum, covariance: FloatArray, index: int) -> Impact:
@@ -132,7 +158,7 @@ def _change(target: Objective, best: Minimum, covariance: FloatArray, index: int
     is_large = abs(change) > WORTH_A_SECOND_OPINION * np.sqrt(covariance[poi, poi])
     if is_large or not best.deviance - TOLERANCE <= found.deviance < np.inf:
         try:
-            found = minimum(target, fixed=fixed, start=found.theta)
+            found = global_minimum(target, fixed=fixed, start=found.theta, others=best.modes)
         except FitError as error:
             logger.warning("no impact of %s at %.4g: %s", likelihood.names[index], value, error)
             return None

@@ -10,10 +10,11 @@ from cascadebdt.arrays import FloatArray
 from cascadebdt.errors import FitError
 from cascadebdt.inference.blinding import prepare
 from cascadebdt.inference.likelihood import Likelihood, Objective
-from cascadebdt.inference.minimise import Minimum, newton
+from cascadebdt.inference.minimise import TOLERANCE, ImpossibleError, Minimum
 from cascadebdt.inference.profile import Profile, crossing
+from cascadebdt.inference.search import global_minimum
 from cascadebdt.inference.threads import on_one_thread
-from cascadebdt.inference.uncertainty import spread, standard_deviation
+from cascadebdt.inference.uncertainty import Ends, spread, standard_deviation
 from cascadebdt.records import Json, Record
 
 SPAN = 3.0
@@ -104,12 +105,28 @@ def _movable(likelihood: Likelihood, parameter: str) -> int:
 
 def _interval(target: Objective, index: int, best: Minimum, increase: float) -> tuple[float, float]:
     """Return both ends, each confirmed by both minimisers."""
+    (low, _), (high, _) = _ends(target, index, best, increase)
+    return low, high
+
+
+def distances(target: Objective, index: int, best: Minimum) -> Ends:
+    """Return how far below and above the best value -2 ln L has risen by 1; None where no bound allows that."""
+    value = float(best.theta[index])
+    (low, is_low_found), (high, is_high_found) = _ends(target, index, best, 1.0)
+    return value - low if is_low_found else None, high - value if is_high_found else None
+
+
+def _ends(target: Objective, index: int, best: Minimum, increase: float) -> tuple[tuple[float, bool], ...]:
+    """Return both ends, and of each whether the profile has risen there; if not, it is the bound."""
     step = _step(target, index, best) * np.sqrt(increase)
     value, farthest = float(best.theta[index]), FARTHEST * step
     low = max(float(target.likelihood.lower[index]), value - farthest)
     high = min(float(target.likelihood.upper[index]), value + farthest)
-    profile = Profile(target, index, best)
-    return _end(profile, best, index, increase, -step, low), _end(profile, best, index, increase, step, high)
+    profile, ends = Profile(target, index, best), []
+    for distance, bound in ((-step, low), (step, high)):
+        end = _end(profile, best, index, increase, distance, bound)
+        ends.append((end, end != bound))
+    return tuple(ends)
 
 
 def _step(target: Objective, index: int, best: Minimum) -> float:
@@ -164,22 +181,49 @@ def scan_2d(
     *,
     n_points: int = 21,
 ) -> Scan:
-    """Return the profile of -2 ln L in two parameters, increases of shape (n_first, n_second); see `scan`."""
+    """Return the profile of -2 ln L in two parameters, increases of shape (n_first, n_second).
+
+    Parameters
+    ----------
+    parameters : two names
+    values : where to compute it; `n_points` of each between -3 and +3 standard deviations if not given
+
+    Raises
+    ------
+    FitError
+        If there is no such parameter, or a fit fails.
+
+    Examples
+    --------
+    >>> from cascadebdt import inference
+    >>> plane = inference.scan_2d(workspace, ("mu", "lumi"), n_points=5)
+    >>> figure = cb.plots.scan(plane)
+    """
     prepared = prepare(workspace)
     target, best = prepared.everything, prepared.best
     first, second = (_movable(target.likelihood, parameter) for parameter in parameters)
     xs = _points(target, first, best, values and values[0], n_points)
     ys = _points(target, second, best, values and values[1], n_points)
-    increases = np.empty((len(xs), len(ys)))
-    for row in sorted(range(len(xs)), key=lambda i: abs(xs[i] - best.theta[first])):
-        known = best.theta
-        for column in sorted(range(len(ys)), key=lambda i: abs(ys[i] - best.theta[second])):
-            fixed = {first: xs[row], second: ys[column]}
-            trials = [newton(target, fixed=fixed, start=origin) for origin in (known, *best.modes)]
-            found = min(trials, key=lambda trial: trial.deviance)
-            increases[row, column] = found.deviance - best.deviance
-            known = found.theta if np.isfinite(found.deviance) else known
+    increases = np.array([_row(target, best, (first, float(x)), second, ys) for x in xs])
     return Scan(parameters, (xs, ys), increases, (float(best.theta[first]), float(best.theta[second])))
+
+
+def _row(target: Objective, best: Minimum, held: tuple[int, float], second: int, ys: FloatArray) -> FloatArray:
+    """Return the increases along the second parameter, (n_second,), with the first one held; +inf where impossible."""
+    first, value = held
+    origins = [np.where(np.arange(len(theta)) == first, value, theta) for theta in (best.theta, *best.modes)]
+    objective = target.held(np.arange(len(best.theta)) == first, origins[0])
+    try:
+        lowest = global_minimum(objective, start=origins[0], others=origins[1:])
+    except ImpossibleError:
+        return np.full(len(ys), np.inf)
+    if (offset := lowest.deviance - best.deviance) < -TOLERANCE:
+        name = target.likelihood.names[first]
+        raise FitError(f"fit: -2 ln L at {name} = {value:g} is {-offset:.4f} below its supposed minimum")
+    profile, increases = Profile(objective, second, lowest), np.empty(len(ys))
+    for column in sorted(range(len(ys)), key=lambda i: abs(ys[i] - lowest.theta[second])):
+        increases[column] = max(offset, 0.0) + profile(float(ys[column]))
+    return increases
 
 
 def _points(target: Objective, index: int, best: Minimum, values: Sequence[float] | None, n_points: int) -> FloatArray:

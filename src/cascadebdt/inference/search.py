@@ -4,20 +4,33 @@ Where variations are asymmetric or bend the yields, -2 ln L can have a minimum f
 Two minimisers that start at the same point then agree on the wrong one. Each parameter is therefore pushed across its
 constraint and released, from the best minimum known, until no push leads lower.
 
-Most pushes fall back. What a push would find is bounded beforehand, at the price of one gradient: the other parameters
-follow the pushed one as their covariance says, and the inverse of the Hessian at the minimum bounds what is left to
-gain from there. Only where the profile so bounded is softer than a parabola, or bends down, is the push carried out.
+Most pushes fall back. Whether one does is seen before the other parameters have reached their best values: they follow
+the pushed one as their covariance says, a step of Newton's method tells what is left to gain from there, and the push
+ends as soon as the profile so bounded rises like a parabola. The first steps use the Hessian at the minimum and cost
+one gradient each; a Hessian computed on the way serves the pushes farther out on the same side. Only where the profile
+is softer than a parabola, or bends down, is the parameter released.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from cascadebdt.arrays import BoolArray, FloatArray
 from cascadebdt.inference.likelihood import Objective
-from cascadebdt.inference.minimise import TOLERANCE, Minimum, at_bounds, minimum, movable, newton
+from cascadebdt.inference.minimise import (
+    TOLERANCE,
+    UNDAMPED,
+    Minimum,
+    at_bounds,
+    damped,
+    minimum,
+    movable,
+    newton,
+    scaled,
+    solve,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +50,14 @@ RISING = 0.3
 MARGIN = 2.0
 """The others are allowed to gain this many times what the inverse of the Hessian at the minimum says."""
 
-CHORDS = 4
-"""Steps that others may take to follow a push before it is carried out."""
+MAX_STEPS = 12
+"""Steps in which the others follow a push before it is carried out in full."""
+
+SMALL, SLOW = 0.5, 0.3
+"""The Hessian is renewed when it promises a gain above these parts of the parabola, and of the last step's gain."""
+
+ROUGH = 1e-4
+"""Expected decrease of -2 ln L below which two minima can be told apart: parameters within 1 % of their uncertainty."""
 
 PRECISE = 0.05
 """The profile is known when the others gain less than this part of the parabola."""
@@ -139,58 +158,70 @@ class Valley:
         return bool(np.any(np.abs(first - second) > SAME * units + 1e-12 * np.abs(first)))
 
     def neighbours(self) -> Iterator[Minimum]:
-        """Yield the minima to which pushes of single parameters lead."""
-        for index, point in self._pushed():
-            value = float(point[index])
-            pushed = newton(self.objective, fixed={**self.fixed, index: value}, start=point)
-            if np.isfinite(pushed.deviance) and not self._falls_back(index, pushed):
-                released = newton(self.objective, fixed=self.fixed, start=pushed.theta)
-                if self.are_apart(released.theta, self.bottom.theta):
-                    yield released
-
-    def _pushed(self) -> Iterator[tuple[int, FloatArray]]:
-        """Yield the pushes that may lead elsewhere: parameter, and point to which the other parameters follow."""
-        likelihood, theta = self.objective.likelihood, self.bottom.theta
+        """Yield the minima to which pushes of single parameters lead, as precise as `ROUGH`."""
         for index in map(int, np.flatnonzero(self._pushable())):
-            response = self.inverse[index] / self.inverse[index, index]
-            center, width = float(likelihood.center[index]), float(likelihood.width[index])
-            nearest = min(NEAR[0] * width, NEAR[1] * float(np.sqrt(2 * self.inverse[index, index])))
-            for value in (2 * center - theta[index], *(center + side * width for side in PUSHES)):
-                distance = float(np.clip(value, likelihood.lower[index], likelihood.upper[index]) - theta[index])
-                if abs(distance) >= nearest:
-                    point = self._inside(theta + response * distance)
-                    if self._may_lead_away(index, point):
-                        yield index, point
-
-    def _inside(self, point: FloatArray) -> FloatArray:
-        return np.clip(point, self.objective.likelihood.lower, self.objective.likelihood.upper)
+            for values in self._sides(index):
+                yield from self._along(index, values)
 
     def _pushable(self) -> BoolArray:
         """Return which parameters are pushed: those shared by bins, with a constraint, that move."""
         likelihood = self.objective.likelihood
         return np.asarray(likelihood.constrained & likelihood.scalar & (np.diag(self.inverse) > 0))
 
-    def _may_lead_away(self, index: int, point: FloatArray) -> bool:
-        """Return whether the profile at a pushed point may be soft or falling.
+    def _sides(self, index: int) -> tuple[list[float], list[float]]:
+        """Return the values that a parameter is pushed to, below and above the minimum, each from near to far."""
+        likelihood, here = self.objective.likelihood, float(self.bottom.theta[index])
+        center, width = float(likelihood.center[index]), float(likelihood.width[index])
+        nearest = min(NEAR[0] * width, NEAR[1] * float(np.sqrt(2 * self.inverse[index, index])))
+        targets = np.array([2 * center - here, *(center + side * width for side in PUSHES)])
+        values = np.unique(targets.clip(likelihood.lower[index], likelihood.upper[index]))
+        return values[values <= here - nearest][::-1].tolist(), values[values >= here + nearest].tolist()
 
-        The other parameters take steps with the inverse of the Hessian at the bottom (the chord method), until it says
-        that they gain little.
+    def _along(self, index: int, values: list[float]) -> Iterator[Minimum]:
+        """Yield the minima to which pushes of a parameter to one side lead."""
+        point, slopes = self.bottom.theta, Slopes.around(self.inverse, index)
+        for value in values:
+            start = self._inside(point + slopes.response * (value - point[index]))
+            start[index] = value
+            point, slopes, falls_back = self._followed(index, start, slopes)
+            if falls_back:
+                continue
+            pushed = newton(self.objective, fixed={**self.fixed, index: value}, start=start, precision=ROUGH)
+            if np.isfinite(pushed.deviance):
+                point = pushed.theta
+                if not self._falls_back(index, pushed):
+                    released = newton(self.objective, fixed=self.fixed, start=pushed.theta, precision=ROUGH)
+                    if self.are_apart(released.theta, self.bottom.theta):
+                        yield released
+
+    def _followed(self, index: int, point: FloatArray, slopes: "Slopes") -> tuple[FloatArray, "Slopes", bool]:
+        """Let the other parameters follow a push until it is known to fall back, or the profile at it.
+
+        Returns
+        -------
+        Where that ends, the derivatives in use there, and whether the profile is stiff and rising.
         """
-        stiffness = 1 / self.inverse[index, index]
         distance = float(point[index] - self.bottom.theta[index])
-        parabola = 0.5 * stiffness * distance**2
-        for _ in range(CHORDS):
+        parabola = 0.5 * distance**2 / self.inverse[index, index]
+        before, allowed = np.inf, SMALL * parabola
+        for _ in range(MAX_STEPS):
             value, gradient = self.objective.value_and_gradient(point)
-            along = self.inverse @ gradient
-            slope = stiffness * along[index]
-            gain = 0.5 * (gradient @ along - slope * along[index])
+            if not value < before:
+                return point, slopes, False
+            step = slopes.step(gradient)
+            if not -0.5 * gradient @ step <= allowed:
+                slopes = Slopes.at(self, point, gradient, index)
+                step = slopes.step(gradient)
+            gain = -0.5 * float(gradient @ step)
             is_stiff = value - MARGIN * gain - self.bottom.deviance >= STIFF * parabola
-            if not np.isfinite(value) or gain > value - self.bottom.deviance:
-                return True
-            if is_stiff or gain < PRECISE * parabola:
-                return not (is_stiff and slope * distance >= 2 * RISING * parabola)
-            point = self._inside(point - along + self.inverse[index] * slope)
-        return True
+            is_rising = float(gradient @ slopes.response) * distance >= 2 * RISING * parabola
+            if (is_stiff and is_rising) or gain < PRECISE * parabola:
+                return point, slopes, is_stiff and is_rising
+            point, before, allowed = self._inside(point + step), value, SLOW * gain
+        return point, slopes, False
+
+    def _inside(self, point: FloatArray) -> FloatArray:
+        return np.clip(point, self.objective.likelihood.lower, self.objective.likelihood.upper)
 
     def _falls_back(self, index: int, pushed: Minimum) -> bool:
         """Return whether a pushed parameter, once released, returns to the minimum that it comes from."""
@@ -198,6 +229,51 @@ class Valley:
         parabola = 0.5 * distance**2 / self.inverse[index, index]
         is_stiff = pushed.deviance - self.bottom.deviance >= STIFF * parabola
         return bool(is_stiff and self.objective.value_and_gradient(pushed.theta)[1][index] * distance >= 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Slopes:
+    """How the other parameters follow a pushed one, from second derivatives.
+
+    Parameters
+    ----------
+    response : (n_parameters,) change of the best values per unit of the pushed parameter, 1 for itself
+    step : a gradient -> (n_parameters,) the step of the others to their best values, 0 for the pushed one
+    """
+
+    response: FloatArray
+    step: Callable[[FloatArray], FloatArray]
+
+    @classmethod
+    def around(cls, inverse: FloatArray, index: int) -> "Slopes":
+        """Return what the inverse of the whole Hessian says."""
+        response = inverse[index] / inverse[index, index]
+
+        def step(gradient: FloatArray) -> FloatArray:
+            return np.asarray(inverse[index] * float(response @ gradient) - inverse @ gradient)
+
+        return cls(response, step)
+
+    @classmethod
+    def at(cls, valley: "Valley", point: FloatArray, gradient: FloatArray, index: int) -> "Slopes":
+        """Return what the Hessian at a point says, with rates taken as linear (Gauss-Newton).
+
+        Far from a minimum the whole Hessian bends down in some directions, and its steps overshoot.
+        """
+        objective = valley.objective
+        others = movable(objective, {**valley.fixed, index: 0.0}) & ~at_bounds(objective, point, gradient)
+        hessian = objective.hessian(point, linear=True)
+        scale, matrix = scaled(hessian[others][:, others])
+        factor, _ = damped(matrix, UNDAMPED)
+        response = np.zeros(len(point))
+        response[index], response[others] = 1.0, -scale * solve(factor, scale * hessian[others, index])
+
+        def step(gradient: FloatArray) -> FloatArray:
+            change = np.zeros(len(gradient))
+            change[others] = -scale * solve(factor, scale * gradient[others])
+            return change
+
+        return cls(response, step)
 
 
 def _inverse(matrix: FloatArray) -> FloatArray:

@@ -1,35 +1,29 @@
-"""Pseudo-experiments: whether fits return what was put in, and whether asymptotic formulas hold."""
+"""Pseudo-experiments: whether fits return what was put in, and p-values and limits without asymptotic formulas."""
 
+import itertools
 import logging
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.stats import norm
 
 from cascadebdt.arrays import BoolArray, FloatArray
 from cascadebdt.errors import FitError
-from cascadebdt.inference.blinding import Target, prepare
-from cascadebdt.inference.likelihood import Likelihood, Objective
+from cascadebdt.inference.blinding import prepare
+from cascadebdt.inference.likelihood import Objective
+from cascadebdt.inference.limits import BAND, limit
 from cascadebdt.inference.minimise import Minimum
 from cascadebdt.inference.profile import Profile
+from cascadebdt.inference.pseudo import Experiments, Failure, Failures, Hypothesis, drawn, q_tilde, q_zero
 from cascadebdt.inference.search import global_minimum
 from cascadebdt.inference.threads import on_one_thread
 from cascadebdt.inference.uncertainty import spread
 from cascadebdt.records import Record
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Failure(Record):
-    """A fit of a pseudo-experiment that failed: number of the pseudo-experiment, and reason."""
-
-    toy: int
-    reason: str
-
-
-Failures = tuple[Failure, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,9 +98,10 @@ def toys(workspace: Mapping[str, Any], n: int, *, seed: int, mu: float | None = 
     shown = np.flatnonzero(~likelihood.constrained & ~likelihood.fixed)
     shown = np.array([likelihood.poi, *(index for index in shown if index != likelihood.poi)])
     rows, failures = [], []
-    for number, toy in enumerate(_drawn(likelihood, truth.theta, n, seed)):
+    weights = likelihood.fillable.astype(np.float64)
+    for number in range(n):
         try:
-            rows.append(_fitted(toy, truth, shown))
+            rows.append(_fitted(drawn(likelihood, truth.theta, weights, (seed, number)), truth, shown))
         except FitError as error:
             failures.append(Failure(number, str(error)))
             logger.warning("toy %d: %s", number, error)
@@ -115,18 +110,6 @@ def toys(workspace: Mapping[str, Any], n: int, *, seed: int, mu: float | None = 
     values, uncertainties, covered = (np.array(column) for column in zip(*rows, strict=True))
     names = tuple(likelihood.names[index] for index in shown)
     return Toys(names, truth.theta[shown], values, uncertainties, covered, tuple(failures))
-
-
-def _drawn(likelihood: Likelihood, theta: FloatArray, n: int, seed: int) -> Iterator[Objective]:
-    """Yield the -2 ln L of pseudo-experiments."""
-    cells, rates = likelihood.cells, likelihood.totals(theta)
-    weights = likelihood.fillable.astype(np.float64)
-    for number in range(n):
-        rng = np.random.default_rng([seed, number])
-        auxiliary = likelihood.auxiliary.copy()
-        auxiliary[cells.center] = rng.normal(theta[cells.normal], cells.width)
-        auxiliary[cells.observed] = rng.poisson(theta[cells.poisson] * cells.scale)
-        yield Objective(likelihood, likelihood.dataset(rng.poisson(np.maximum(rates, 0.0)), auxiliary), weights)
 
 
 def _fitted(toy: Objective, truth: Minimum, shown: Any) -> tuple[FloatArray, FloatArray, list[bool]]:
@@ -159,78 +142,271 @@ class ToyTest(Record):
     failures: Failures
 
 
-@on_one_thread
-def toy_cls(workspace: Mapping[str, Any], mu: float, n: int, *, seed: int) -> ToyTest:
+@dataclass(frozen=True)
+class ToyPoint(Record):
+    """CLs of a signal strength from pseudo-experiments.
+
+    Parameters
+    ----------
+    mu : the signal strength
+    expected : CLs at -2, -1, 0, +1, +2 standard deviations of the background-only hypothesis
+    observed : CLs of the data; None while blind
+    uncertainty : of `observed`, or of the median, binomial
+    """
+
+    mu: float
+    expected: tuple[float, float, float, float, float]
+    observed: float | None
+    uncertainty: float
+
+
+@dataclass(frozen=True)
+class ToyLimit(Record):
+    """Upper limit on the signal strength from pseudo-experiments.
+
+    Parameters
+    ----------
+    level : the limit excludes at confidence level 1 - level
+    expected : at -2, -1, 0, +1, +2 standard deviations of the background-only hypothesis; NaN beyond the points
+    observed : None while blind
+    uncertainty : of `observed`, or of the median, from the number of pseudo-experiments
+    points : CLs of the signal strengths between which the limits are interpolated
+    toys : how many pseudo-experiments were fitted, of each hypothesis
+    failures : fits that failed
+    """
+
+    level: float
+    expected: tuple[float, float, float, float, float]
+    observed: float | None
+    uncertainty: float
+    points: tuple[ToyPoint, ...]
+    toys: int
+    failures: Failures
+
+
+@dataclass(frozen=True)
+class ToyAnswers(Record):
+    """What pseudo-experiments say: ``toys.json``.
+
+    Parameters
+    ----------
+    n, seed : how many of each hypothesis, and of which random numbers
+    goodness_of_fit : p-value against the saturated model, while blind of the open regions
+    significance : p-value of the background; None while blind or if undefined
+    limit : None if undefined
+    """
+
+    n: int
+    seed: int
+    goodness_of_fit: ToyTest
+    significance: ToyTest | None
+    limit: ToyLimit | None
+
+
+BACKGROUND_STREAM, SIGNAL_STREAM = 1, 2
+"""Streams of random numbers of the background, and from where on those of signal strengths."""
+
+N_POINTS = 8
+"""Signal strengths between which a limit is interpolated."""
+
+REACH = 0.5, 1.5
+"""The points span from this times the lowest to this times the highest of the asymptotic limits."""
+
+
+def toy_cls(workspace: Mapping[str, Any], mu: float, n: int, *, seed: int, jobs: int = 1) -> ToyTest:
     """Return CLs of a signal strength from pseudo-experiments, with the test statistic q-tilde.
 
-    Half of them have this signal, half none; nuisance parameters are those that fit the data best in either case. At
+    `n` of them have this signal, as many none; nuisance parameters are those that fit the data best in either case. At
     the limit of `limit`, where asymptotic formulas hold, the result is its level.
+
+    Parameters
+    ----------
+    mu : the signal strength
+    n : how many of each hypothesis
+    seed : of the random numbers
+    jobs : processes; they do not change the result
 
     References
     ----------
     arXiv:1007.1727, Eq. (16); Read, J. Phys. G 28 (2002) 2693.
     """
-    target = prepare(workspace)
-    observed = _q_tilde(target.everything, mu)
-    with_signal, failed = _statistics(target, mu, lambda toy: _q_tilde(toy, mu), n, seed)
-    without, failed_too = _statistics(target, 0.0, lambda toy: _q_tilde(toy, mu), n, seed + 1)
+    experiments = Experiments(n, seed, jobs)
+    observed = float(_of_data(workspace, (mu,))[0])
+    (with_signal, failed), (without, failed_too) = experiments.statistics(
+        workspace,
+        Hypothesis("q_tilde", mu, (mu,), SIGNAL_STREAM),
+        Hypothesis("q_tilde", 0.0, (mu,), BACKGROUND_STREAM),
+    )
+    value, error = _cls(with_signal[:, 0], without[:, 0], observed)
+    return ToyTest(observed, value, error, len(without), failed + failed_too)
+
+
+@on_one_thread
+def _of_data(workspace: Mapping[str, Any], mus: Sequence[float]) -> FloatArray:
+    """Return q-tilde of the data."""
+    return q_tilde(prepare(workspace).everything, mus)
+
+
+def _cls(with_signal: FloatArray, without: FloatArray, observed: float) -> tuple[float, float]:
+    """Return CLs and its uncertainty."""
     above, above_without = (float(np.mean(found >= observed)) for found in (with_signal, without))
     if above_without == 0:
         raise FitError(f"toys: none of {len(without)} without signal is as signal-like as the data; draw more")
     value = above / above_without
     # of a ratio of two binomial fractions; at least one event stands for the uncertainty of none
     variance = (1 - above) / max(above * len(with_signal), 1.0) + (1 - above_without) / (above_without * len(without))
-    error = max(value, 1 / (above_without * len(with_signal))) * float(np.sqrt(variance))
-    return ToyTest(observed, value, error, len(without), failed + failed_too)
+    return value, max(value, 1 / (above_without * len(with_signal))) * float(np.sqrt(variance))
 
 
-@on_one_thread
-def toy_significance(workspace: Mapping[str, Any], n: int, *, seed: int) -> ToyTest:
+def toy_significance(workspace: Mapping[str, Any], n: int, *, seed: int, jobs: int = 1) -> ToyTest:
     """Return the p-value of the background from pseudo-experiments, with the test statistic q_0.
+
+    Parameters
+    ----------
+    n, seed, jobs : as for `toy_cls`
 
     References
     ----------
     arXiv:1007.1727, Eq. (12).
     """
+    return _significance(workspace, Experiments(n, seed, jobs))
+
+
+def _significance(workspace: Mapping[str, Any], experiments: Experiments) -> ToyTest:
+    observed = on_one_thread(q_zero)(prepare(workspace).everything)
+    return _p_value(workspace, experiments, Hypothesis("q_zero", 0.0, (), BACKGROUND_STREAM), observed)
+
+
+def toy_goodness_of_fit(workspace: Mapping[str, Any], n: int, *, seed: int, jobs: int = 1) -> ToyTest:
+    """Return the p-value of the fit against the saturated model from pseudo-experiments drawn from the fit.
+
+    While blind, it is that of the open regions' fit without signal.
+
+    Parameters
+    ----------
+    n, seed, jobs : as for `toy_cls`
+
+    References
+    ----------
+    Baker, Cousins, Nucl. Instrum. Meth. 221 (1984) 437 (the statistic); Cousins, "Generalization of chisquare
+    goodness-of-fit test for binned data using saturated models" (2013).
+
+    Examples
+    --------
+    >>> from cascadebdt import inference
+    >>> p_value = inference.toy_goodness_of_fit(workspace, 5, seed=1).value
+    """
+    return _goodness_of_fit(workspace, Experiments(n, seed, jobs))
+
+
+def _goodness_of_fit(workspace: Mapping[str, Any], experiments: Experiments) -> ToyTest:
     target = prepare(workspace)
-    observed = _q_zero(target.everything)
-    statistics, failures = _statistics(target, 0.0, _q_zero, n, seed)
-    value = float(np.mean(statistics >= observed))
-    return ToyTest(observed, value, float(np.sqrt(value * (1 - value) / len(statistics))), len(statistics), failures)
+    observed = (target.background if target.is_blind else target.best).deviance
+    return _p_value(workspace, experiments, Hypothesis("goodness", None), observed)
 
 
-def _statistics(
-    target: Target, mu: float, statistic: Callable[[Objective], float], n: int, seed: int
-) -> tuple[FloatArray, Failures]:
-    """Return the test statistic of pseudo-experiments with a signal strength."""
-    truth = global_minimum(target.everything, fixed={target.likelihood.poi: mu})
-    found, failures = [], []
-    for number, toy in enumerate(_drawn(target.likelihood, truth.theta, n, seed)):
-        try:
-            found.append(statistic(toy))
-        except FitError as error:
-            failures.append(Failure(number, str(error)))
-            logger.warning("toy %d with mu = %g: %s", number, mu, error)
-    if not found:
-        raise FitError(f"toys: no fit succeeded; the first failed with: {failures[0].reason}")
-    return np.array(found), tuple(failures)
+def _p_value(
+    workspace: Mapping[str, Any], experiments: Experiments, hypothesis: Hypothesis, observed: float
+) -> ToyTest:
+    """Return how often a statistic is as large as that of the data."""
+    ((statistics, failures),) = experiments.statistics(workspace, hypothesis)
+    value = float(np.mean(statistics[:, 0] >= observed))
+    error = float(np.sqrt(value * (1 - value) / len(statistics)))
+    return ToyTest(observed, value, error, len(statistics), failures)
 
 
-def _q_tilde(toy: Objective, mu: float) -> float:
-    """Return q-tilde: no deviation where the best signal is stronger than mu, mu = 0 instead of a negative best fit."""
-    poi = toy.likelihood.poi
-    best = global_minimum(toy)
-    if best.theta[poi] > mu:
-        return 0.0
-    others = best.modes
-    reference = best if best.theta[poi] > 0 else global_minimum(toy, fixed={poi: 0.0}, start=best.theta, others=others)
-    fixed = global_minimum(toy, fixed={poi: mu}, start=best.theta, others=others)
-    return max(fixed.deviance - reference.deviance, 0.0)
+def toy_limit(workspace: Mapping[str, Any], n: int, *, seed: int, jobs: int = 1, level: float = 0.05) -> ToyLimit:
+    """Return the CLs upper limit from pseudo-experiments, with the test statistic q-tilde.
+
+    CLs is found at eight signal strengths around the asymptotic limits, and interpolated in its logarithm. The expected
+    limits are those of quantiles of the statistic without signal.
+
+    Parameters
+    ----------
+    n, seed, jobs : as for `toy_cls`
+    level : the limit excludes at confidence level 1 - level
+
+    Raises
+    ------
+    FitError
+        If the data do not limit the signal, all fits fail, or too few pseudo-experiments are signal-like.
+
+    Examples
+    --------
+    >>> from cascadebdt import inference
+    >>> median = inference.toy_limit(workspace, 5, seed=1).expected[2]
+    """
+    return _limit(workspace, Experiments(n, seed, jobs), level)
 
 
-def _q_zero(toy: Objective) -> float:
-    """Return q_0: no deviation for a deficit."""
-    poi = toy.likelihood.poi
-    best = global_minimum(toy)
-    without = global_minimum(toy, fixed={poi: 0.0}, start=best.theta, others=best.modes)
-    return max(without.deviance - best.deviance, 0.0) if best.theta[poi] > 0 else 0.0
+def _limit(workspace: Mapping[str, Any], experiments: Experiments, level: float) -> ToyLimit:
+    asymptotic = limit(workspace, level=level)
+    known = [*asymptotic.expected, *(() if asymptotic.observed is None else (asymptotic.observed,))]
+    mus = tuple(float(mu) for mu in np.geomspace(REACH[0] * min(known), REACH[1] * max(known), N_POINTS))
+    background = Hypothesis("q_tilde", 0.0, mus, BACKGROUND_STREAM)
+    signals = [Hypothesis("q_tilde", mu, (mu,), SIGNAL_STREAM + place) for place, mu in enumerate(mus)]
+    (without, failures), *with_signals = experiments.statistics(workspace, background, *signals)
+    failures += tuple(failure for _, failed in with_signals for failure in failed)
+    observed = None if asymptotic.observed is None else _of_data(workspace, mus)
+    points = [
+        _point(mu, with_signals[place][0][:, 0], without[:, place], None if observed is None else observed[place])
+        for place, mu in enumerate(mus)
+    ]
+    low, lower, median, higher, high = (
+        _crossing(points, [point.expected[place] for point in points], level)[0] for place in range(len(BAND))
+    )
+    seen = [point.expected[2] if point.observed is None else point.observed for point in points]
+    best, error = _crossing(points, seen, level)
+    bands = (low, lower, median, higher, high)
+    return ToyLimit(level, bands, None if observed is None else best, error, tuple(points), len(without), failures)
+
+
+def _point(mu: float, with_signal: FloatArray, without: FloatArray, observed: float | None) -> ToyPoint:
+    """Return CLs at a signal strength: of the data, and of quantiles of the statistic without signal."""
+    quantiles = np.atleast_1d(np.quantile(without, norm.sf(BAND), method="lower"))
+    low, lower, median, higher, high = (_cls(with_signal, without, float(value)) for value in quantiles)
+    seen = median if observed is None else _cls(with_signal, without, observed)
+    band = (low[0], lower[0], median[0], higher[0], high[0])
+    return ToyPoint(mu, band, None if observed is None else seen[0], seen[1])
+
+
+def _crossing(points: Sequence[ToyPoint], values: Sequence[float], level: float) -> tuple[float, float]:
+    """Return where CLs falls to a level, linear in its logarithm, and the uncertainty; NaN if between no points."""
+    heights = np.log(np.maximum(values, TINY) / level)
+    for place, (left, right) in enumerate(itertools.pairwise(heights)):
+        if left >= 0 > right:
+            first, second = points[place], points[place + 1]
+            slope = (right - left) / (second.mu - first.mu)
+            errors = [point.uncertainty / level for point in (first, second)]
+            return float(first.mu - left / slope), float(np.mean(errors) / abs(slope))
+    return math.nan, math.nan
+
+
+TINY = 1e-6
+"""Stands for a CLs of 0, which has no logarithm."""
+
+
+def toy_answers(
+    workspace: Mapping[str, Any], experiments: Experiments, *, level: float = 0.05, is_limited: bool = True
+) -> ToyAnswers:
+    """Return goodness of fit, significance and limit from pseudo-experiments.
+
+    Parameters
+    ----------
+    experiments : how many, of which seed, in how many processes, and where finished pieces are kept
+    level : of the limit
+    is_limited : whether limit and significance are defined
+
+    Raises
+    ------
+    FitError
+        If all fits of pseudo-experiments fail.
+    """
+    is_open = not prepare(workspace).is_blind
+    return ToyAnswers(
+        n=experiments.n,
+        seed=experiments.seed,
+        goodness_of_fit=_goodness_of_fit(workspace, experiments),
+        significance=_significance(workspace, experiments) if is_limited and is_open else None,
+        limit=_limit(workspace, experiments, level) if is_limited else None,
+    )

@@ -8,7 +8,7 @@ from cascadebdt.arrays import AnyArray, BoolArray, FloatArray
 from cascadebdt.errors import FitError
 from cascadebdt.inference.likelihood import Likelihood, Objective
 from cascadebdt.inference.minimise import Minimum
-from cascadebdt.inference.profile import Profile, crossing
+from cascadebdt.inference.profile import ON_THE_WAY, Profile, crossing
 
 SMALLEST_EIGENVALUE = 1e-9
 """Of the Hessian in units in which its diagonal is one: correlations beyond 1 - 1e-9 are degeneracies."""
@@ -143,13 +143,29 @@ def _combination(direction: FloatArray, names: AnyArray) -> dict[str, float]:
 def _distances(objective: Objective, index: int, best: Minimum) -> Ends:
     """Return the distances below and above from the edge of the possible at which -2 ln L has risen by 1."""
     likelihood = objective.likelihood
-    profile, value = Profile(objective, index, best), float(best.theta[index])
+    profile, value = Profile(objective, index, best, alike=ON_THE_WAY), float(best.theta[index])
     low, high = float(likelihood.lower[index]), float(likelihood.upper[index])
     is_lower = value - low < high - value
     step, bound = (0.1, min(high, value + UNLIMITED)) if is_lower else (-0.1, max(low, value - UNLIMITED))
-    end = crossing(lambda x: profile(x) - 1, start=value, step=step, bound=bound)
+    for _ in range(3):
+        end = crossing(lambda x: profile(x) - 1, start=value, step=step, bound=bound)
+        if end == bound or profile.is_settled(end):
+            break
     distance = None if end == bound else abs(end - value)
     return (0.0, distance) if is_lower else (distance, 0.0)
+
+
+def held(covariance: FloatArray, mask: BoolArray) -> FloatArray:
+    """Return the covariance of all parameters with those of a mask, (n_parameters,), held constant.
+
+    References
+    ----------
+    The conditional covariance of a multivariate normal distribution, a Schur complement.
+    """
+    finite = np.nan_to_num(covariance)
+    chosen = mask & (np.diag(finite) > 0)
+    shared = finite[:, chosen]
+    return np.asarray(finite - shared @ np.linalg.pinv(finite[np.ix_(chosen, chosen)], hermitian=True) @ shared.T)
 
 
 def standard_deviation(objective: Objective, theta: FloatArray, parameter: int) -> float:

@@ -8,13 +8,13 @@ other normfactor                   ``rateParam`` with its start and range
 normsys alone                      ``lnN`` down/up
 histosys, with normsys or not      ``shape``: templates hold both; Combine takes them apart again
 staterror                          ``autoMCStats 0``: errors in the templates, all bins by Barlow-Beeston light
-lumi                               ``lnN`` 1 + width
+lumi                               ``rateParam`` with a Gaussian ``param``
 shapesys                           one bin: ``gmN``, if its count is whole; else one ``shape`` per bin
 shapefactor                        one bin: ``rateParam``; else refused
 =================================  ==============================================================================
 
-Combine differs by construction in some: it interpolates normalised shapes and fractions of bins, its statistical
-uncertainties of simulation are additive, and its luminosity is log-normal. Yields and variations by +-1 are equal.
+Combine differs by construction in some: it interpolates normalised shapes and fractions of bins, and its statistical
+uncertainties of simulation are additive. Yields and variations by +-1 are equal.
 
 References
 ----------
@@ -89,7 +89,7 @@ def write_card(workspace: Json, card: Path) -> tuple[Path, Path]:
     config = workspace["measurements"][0]["config"]
     settings = {item["name"]: item for item in config.get("parameters", ())}
     processes = [
-        _process(channel["name"], sample, settings, config["poi"])
+        _process(channel["name"], sample, config["poi"])
         for channel in workspace["channels"]
         for sample in channel["samples"]
         if any(sample["data"])
@@ -109,7 +109,7 @@ def _plain(name: str) -> str:
     return re.sub(r"\W", "_", name)
 
 
-def _process(region: str, sample: Json, settings: Mapping[str, Json], poi: str) -> _Process:
+def _process(region: str, sample: Json, poi: str) -> _Process:
     """Translate the modifiers of a sample."""
     nominal = np.asarray(sample["data"], dtype=np.float64)
     found = _Process(region, sample["name"], nominal, np.zeros(len(nominal)))
@@ -117,16 +117,13 @@ def _process(region: str, sample: Json, settings: Mapping[str, Json], poi: str) 
         name, kind, data = modifier["name"], modifier["type"], modifier["data"]
         if kind == "normsys":
             found.factors[name] = (data["lo"], data["hi"])
-        elif kind == "lumi":
-            width = settings.get(name, {}).get("sigmas", [0.0])[0]
-            found.factors[name] = (1 / (1 + width), 1 + width)
         elif kind == "histosys":
             found.shapes[name] = (np.asarray(data["hi_data"]), np.asarray(data["lo_data"]))
         elif kind == "staterror":
             found.errors = np.asarray(data, dtype=np.float64)
         elif kind == "shapesys":
             _per_bin(found, name, np.asarray(data, dtype=np.float64))
-        elif kind == "normfactor" or len(nominal) == 1:
+        elif kind in ("normfactor", "lumi") or len(nominal) == 1:
             if name != poi:
                 found.free.append(name)
         else:
@@ -231,24 +228,32 @@ def _numbers(processes: Sequence[_Process], signals: set[str]) -> list[int]:
 def _nuisances(processes: Sequence[_Process]) -> Iterator[str]:
     """Yield a line per constrained parameter."""
     for name in _systematics(processes, shapes=False):
-        cells = [f"{p.factors[name][0]:.9g}/{p.factors[name][1]:.9g}" if name in p.factors else "-" for p in processes]
+        cells = [
+            f"{p.factors[name][0]:.15g}/{p.factors[name][1]:.15g}" if name in p.factors else "-" for p in processes
+        ]
         yield _row(_plain(name), cells, "lnN")
     for name in _systematics(processes, shapes=True):
         yield _row(_plain(name), ["-" if p.templates(name) is None else "1" for p in processes], "shape")
     for name in dict.fromkeys(name for process in processes for name in process.counts):
         count = next(p.counts[name][0] for p in processes if name in p.counts)
-        cells = [f"{p.counts[name][1]:.12g}" if name in p.counts else "-" for p in processes]
+        cells = [f"{p.counts[name][1]:.15g}" if name in p.counts else "-" for p in processes]
         yield _row(_plain(name), cells, f"gmN {count}")
 
 
 def _rate_parameters(processes: Sequence[_Process], settings: Mapping[str, Json]) -> Iterator[str]:
-    """Yield a line per free normalisation, region and process."""
+    """Yield a line per normalisation, region and process, and one per constraint or constant."""
     for process in processes:
         for name in process.free:
             chosen = settings.get(name, {})
             start = chosen.get("inits", [1.0])[0]
             low, high = (chosen.get("bounds") or [[0.0, 10.0]])[0]
             place = f"{_plain(process.region)} {_plain(process.name)}"
-            yield f"{_plain(name)} rateParam {place} {start:g} [{low:g},{high:g}]"
-            if chosen.get("fixed"):
-                yield f"nuisance edit freeze {_plain(name)}"
+            yield f"{_plain(name)} rateParam {place} {start:.12g} [{low:.12g},{high:.12g}]"
+    for name in dict.fromkeys(name for process in processes for name in process.free):
+        chosen = settings.get(name, {})
+        if chosen.get("sigmas"):
+            low, high = (chosen.get("bounds") or [[0.0, 10.0]])[0]
+            numbers = f"{chosen['auxdata'][0]:.12g} {chosen['sigmas'][0]:.12g} [{low:.12g},{high:.12g}]"
+            yield f"{_plain(name)} param {numbers}"
+        if chosen.get("fixed"):
+            yield f"nuisance edit freeze {_plain(name)}"

@@ -5,6 +5,7 @@ import math
 import os
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,10 @@ from cascadebdt.config import NtupleConfig
 from cascadebdt.errors import InputError, did_you_mean
 from cascadebdt.ntuple import checksums
 from cascadebdt.ntuple.access import attempt, is_remote, is_rntuple, opened, reading, require, tree_in
+from cascadebdt.ntuple.baskets import Column
+from cascadebdt.ntuple.verified import header_sum
 
+MAX_BRANCHES, MAX_BASKETS = 100, 1000  # of a small tree
 PORTS = {"root": 1094, "roots": 1094, "xroot": 1094, "http": 80, "https": 443}
 
 
@@ -33,6 +37,8 @@ class NtupleFile:
     branches : names for expressions -> names in the file
     boundaries : entries at which all branches begin a new block on disk, the first and the last included
     produced : sum of the generator weights kept in a second tree, None if it was not asked for
+    columns : branch in the file -> where its baskets lie, of a small local TTree, so that it need not be opened again
+    header : checksum of what describes the tree
     """
 
     location: str
@@ -43,6 +49,8 @@ class NtupleFile:
     branches: Mapping[str, str] = field(repr=False)
     boundaries: tuple[int, ...] = field(repr=False)
     produced: float | None = None
+    columns: Mapping[str, Column] = field(default_factory=dict, repr=False)
+    header: Mapping[tuple[int, int], int] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:
@@ -192,9 +200,26 @@ def _describe(location: str, name: str, config: NtupleConfig, source: str | None
             branches=_branches(tree, config.aliases),
             boundaries=_boundaries(tree),
             produced=None if source is None else _produced(file, location, source),
+            columns={} if is_remote(location) or is_rntuple(tree) else _columns(tree),
+            header=header_sum(file, name),
         )
     require(described.branches, config.event_id, where=f"{location}:{name}")
     return described
+
+
+def _columns(tree: Any) -> dict[str, Column]:
+    """Return the columns of a small tree; those of large ones would fill the memory."""
+    branches = tree.branches
+    if len(branches) > MAX_BRANCHES or sum(branch.num_baskets for branch in branches) > MAX_BASKETS:
+        return {}
+    found: dict[str, Column] = {}
+    for branch in branches:
+        # What is wrong with a branch matters only if it is read, and is said then.
+        with suppress(Exception):
+            column = Column.of(branch)
+            if column is not None:
+                found[branch.name] = column
+    return found
 
 
 def _produced(file: Any, location: str, source: str) -> float:

@@ -1,8 +1,12 @@
 """Files -> chunks: ranges of entries, read with as few openings and decompressions as possible."""
 
+import os
 import threading
+import weakref
+from collections import OrderedDict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from types import TracebackType
 from typing import Any, Self
@@ -13,11 +17,14 @@ import numpy as np
 from cascadebdt.arrays import AnyArray
 from cascadebdt.config import NtupleConfig
 from cascadebdt.errors import FileError, InputError
-from cascadebdt.ntuple.access import attempt, is_rntuple, open_file, reading, tree_in
+from cascadebdt.ntuple import baskets
+from cascadebdt.ntuple.access import attempt, is_remote, is_rntuple, open_file, reading, tree_in
+from cascadebdt.ntuple.baskets import Column
 from cascadebdt.ntuple.files import NtupleFile
 from cascadebdt.ntuple.verified import Record, Sum, Sums, require_headers, require_lists, total
 
 MEV_PER_GEV = 1000.0
+MAX_LOCAL = 4  # files that are open at a time, besides those that threads still read
 
 
 @dataclass(frozen=True)
@@ -43,8 +50,28 @@ def ranges(file: NtupleFile, *, entries: int) -> list[EntryRange]:
     return [EntryRange(file, start, stop) for start, stop in zip(cuts, cuts[1:] or [0], strict=False)]
 
 
+@dataclass(eq=False)
+class _Local:
+    """What threads share of a local file.
+
+    Attributes
+    ----------
+    columns : branch -> column, None for branches that uproot reads
+    lock : of `columns`
+    descriptor : of the open file, which is closed when nobody refers to this any more
+    """
+
+    location: str
+    columns: dict[str, Column | None] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.descriptor = os.open(self.location, os.O_RDONLY)
+        weakref.finalize(self, os.close, self.descriptor)
+
+
 class Reader:
-    """Reads ranges of entries; each thread keeps the file open that it read last.
+    """Reads ranges of entries; each thread keeps the tree open that it read last.
 
     Parameters
     ----------
@@ -56,6 +83,8 @@ class Reader:
         self._of_thread = threading.local()
         self._open: dict[int, Any] = {}  # by thread, so that the last one closes the files of all
         self._sums: dict[tuple[str, str], Sums] = {}
+        self._local: OrderedDict[tuple[str, str], _Local] = OrderedDict()
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -64,6 +93,7 @@ class Reader:
         for file in self._open.values():
             file.close()
         self._open.clear()
+        self._local.clear()
 
     def read(self, part: EntryRange, branches: Collection[str], *, exact: Collection[str] = ()) -> ak.Array:
         """Read `branches` of a range of entries, in GeV and with NaN where a sentinel says that a value is missing.
@@ -92,19 +122,52 @@ class Reader:
         where = part.file.location
         try:
             with reading(where):
-                arrays = _arrays(
-                    self._tree(part.file), sorted(set(names.values())), part.start, part.stop, self._of_thread.record
-                )
+                arrays = self._arrays(part, sorted(set(names.values())))
                 for name, array in arrays.items():
                     require_lists(array.layout, name)
         except FileError:
             self._forget()
+            with self._lock:
+                self._local.pop((part.file.location, part.file.tree), None)
             raise
         for name, array in arrays.items():
             if len(array) != part.stop - part.start:
                 what = f"{len(array)} entries of '{name}' read, expected {part.stop - part.start}"
                 raise FileError(f"{where}:{part.file.tree}: {what}; the file is damaged", location=where)
         return {name: arrays[own] for name, own in names.items()}
+
+    def _arrays(self, part: EntryRange, names: list[str]) -> dict[str, ak.Array]:
+        """Return branches by their names in the file, those of plain numbers as `baskets` reads them."""
+        found: dict[str, ak.Array] = {}
+        if not is_remote(part.file.location):
+            local, record = self._columns(part.file, names), Record()
+            record.sums = self._sums_of(part.file)
+            columns = [column for name in names if (column := local.columns[name]) is not None]
+            with suppress(baskets.OtherLayoutError):
+                found = baskets.read(columns, local.descriptor, part.start, part.stop, record)
+        others = [name for name in names if name not in found]
+        if others:
+            tree = self._tree(part.file)
+            found |= _by_uproot(tree, others, part.start, part.stop, self._of_thread.record)
+        return {name: found[name] for name in names}
+
+    def _columns(self, file: NtupleFile, names: list[str]) -> "_Local":
+        """Return what all threads share of a local file, with its columns of these names."""
+        key = (file.location, file.tree)
+        with self._lock:
+            if key not in self._local:
+                self._local[key] = _Local(file.location, dict(file.columns))
+            self._local.move_to_end(key)
+            local = self._local[key]
+            while len(self._local) > MAX_LOCAL:
+                self._local.popitem(last=False)
+        with local.lock:
+            missing = [name for name in names if name not in local.columns]
+            if missing:
+                tree = self._tree(file)
+                of_branch = (lambda _: None) if is_rntuple(tree) else Column.of
+                local.columns |= {name: of_branch(tree[name]) for name in missing}
+        return local
 
     def _tree(self, file: NtupleFile) -> Any:
         """Return the tree of a file, opening it if this thread read another one before."""
@@ -113,11 +176,15 @@ class Reader:
             opened = open_file(file.location)
             self._of_thread.file = opened
             self._of_thread.record = opened.file.source.record
-            self._of_thread.record.sums = self._sums.setdefault((file.location, file.tree), {})
+            self._of_thread.record.sums = self._sums_of(file)
             self._open[threading.get_ident()] = opened
             self._of_thread.tree = tree_in(opened, file.location, file.tree)
             self._of_thread.key = (file.location, file.tree)
         return self._of_thread.tree
+
+    def _sums_of(self, file: NtupleFile) -> Sums:
+        """Return what is noted of a file, its header first."""
+        return self._sums.setdefault((file.location, file.tree), dict(file.header))
 
     def sum(self, file: NtupleFile) -> Sum:
         """Return the checksum of what was read from a file so far."""
@@ -147,7 +214,7 @@ class Reader:
         return ak.transform(clean, array)
 
 
-def _arrays(tree: Any, names: list[str], start: int, stop: int, record: Record) -> dict[str, ak.Array]:
+def _by_uproot(tree: Any, names: list[str], start: int, stop: int, record: Record) -> dict[str, ak.Array]:
     """Return branches by their names in the file."""
     if is_rntuple(tree):
         return {name: tree[name].array(entry_start=start, entry_stop=stop) for name in names}

@@ -179,6 +179,14 @@ def _require_checksum(data: Any, stored: Any, what: str) -> None:
         raise DamageError(f"the {what} does not have its checksum")
 
 
+def header_sum(file: Any, name: str) -> Sums:
+    """Return the checksum of what describes a tree, in which a TTree keeps baskets that were never full."""
+    key = file.key(name)
+    record = Record()
+    record.note_page(key.fSeekKey, file.file.source.chunk(key.fSeekKey, key.fSeekKey + key.fNbytes).raw_data)
+    return record.sums
+
+
 def require_complete(file: Any) -> None:
     """Require that a file is as long as its header says."""
     size = file.file.source.num_bytes
@@ -209,17 +217,27 @@ def require_headers(branches: Collection[Any], start: int, stop: int, record: Re
     for branch in branches:
         for number, expected in _expected(branch, start, stop):
             header = record.headers.get(expected.position, expected)  # embedded baskets are not read on their own
-            if header != expected:
-                what = f"basket {number} of branch '{branch.name}'"
-                raise DamageError(f"{what} has the header {tuple(header or ())}, expected {tuple(expected)}")
+            require_header(branch.name, number, header, expected)
     record.headers.clear()
+
+
+def require_header(branch: str, number: int, header: BasketHeader | None, expected: BasketHeader) -> None:
+    """Require that a basket says of itself what its branch says of it."""
+    if header != expected:
+        what = f"basket {number} of branch '{branch}'"
+        raise DamageError(f"{what} has the header {tuple(header or ())}, expected {tuple(expected)}")
+
+
+def require_offsets(offsets: Any, branch: str) -> None:
+    """Require that baskets begin at increasing entries, the first at 0."""
+    if offsets[0] != 0 or (np.diff(offsets) < 0).any():
+        raise DamageError(f"the baskets of branch '{branch}' do not begin at increasing entries")
 
 
 def _expected(branch: Any, start: int, stop: int) -> Iterator[tuple[int, BasketHeader]]:
     """Yield number and expected header of the baskets of a branch that overlap with a range of entries."""
     offsets = np.asarray(branch.entry_offsets)
-    if offsets[0] != 0 or (np.diff(offsets) < 0).any():
-        raise DamageError(f"the baskets of branch '{branch.name}' do not begin at increasing entries")
+    require_offsets(offsets, branch.name)
     first = max(int(np.searchsorted(offsets, start, side="right")) - 1, 0)
     last = int(np.searchsorted(offsets, stop, side="left"))
     positions, lengths = branch.member("fBasketSeek"), branch.member("fBasketBytes")

@@ -1,14 +1,15 @@
 """Scored events, block by block -> what the step `apply` makes; the blocks may be one, of all events."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cascadebdt.arrays import FeatureArray, FloatArray, IntArray, RegionArray
+from cascadebdt.arrays import FEATURE, AnyArray, FeatureArray, FloatArray, IntArray, RegionArray
 from cascadebdt.cascade import BLINDED, Cascade, Scores
 from cascadebdt.config import DATA, NOMINAL, Config
+from cascadebdt.corrections import Corrections, learn, normalisation
 from cascadebdt.errors import YieldError
 from cascadebdt.events import Events, StoredEvents, joined
 from cascadebdt.events.selection import Cutflow
@@ -33,6 +34,10 @@ class Block:
         unseen = cascade.unseen(events)
         scores = cascade.score(unseen, unblind=bool(config.fit.unblind), jobs=jobs)
         return cls(unseen, scores, yields.observables(unseen, scores, config.regions))
+
+    def corrected(self, corrections: Corrections) -> "Block":
+        """Return the block with the weights of corrections, and with their variations."""
+        return replace(self, events=corrections.applied(self.events, self.scores)) if corrections.processes else self
 
     @property
     def hidden(self) -> dict[str, int]:
@@ -148,29 +153,59 @@ class Totals:
         }
 
 
-def fill(events: Events | StoredEvents, cascade: Cascade, config: Config, *, jobs: int = 1) -> Totals:
-    """Score events and fill the regions, in bins as `config` says.
+def fill(
+    events: Events | StoredEvents, cascade: Cascade, config: Config, *, jobs: int = 1
+) -> tuple[Totals, Corrections]:
+    """Score events and fill the regions, in bins as `config` says, with the corrections that it asks for.
 
-    Events on disk are scored twice where the bins depend on them: first for the bins.
+    Events on disk are scored once more for each of what depends on all of them: the bins, and the corrections.
     """
     if isinstance(events, Events):
-        blocks = [Block.of(events, cascade, config, jobs=jobs)]
-        return _filled(blocks, cascade, config, _Observed.of(blocks).edges(cascade, config))
+        whole = [Block.of(events, cascade, config, jobs=jobs)]
+        return _filled(lambda: whole, lambda: whole, cascade, config)
     depends = any(config.regions.depends_on_events(region) for region in cascade.regions)
-    observed = _scored(events, cascade, config, jobs) if depends else [Block.of(events.account, cascade, config)]
-    edges = _Observed.of(observed).edges(cascade, config)
-    return _filled(_scored(events, cascade, config, jobs), cascade, config, edges)
+    account = [Block.of(events.account, cascade, config)]
+
+    def scored() -> Iterator[Block]:
+        return (Block.of(block, cascade, config, jobs=jobs) for block in events.blocks())
+
+    return _filled(scored, scored if depends else lambda: account, cascade, config)
 
 
-def _scored(events: StoredEvents, cascade: Cascade, config: Config, jobs: int) -> Iterator[Block]:
-    return (Block.of(block, cascade, config, jobs=jobs) for block in events.blocks())
-
-
-def _filled(blocks: Iterable[Block], cascade: Cascade, config: Config, edges: Mapping[str, FloatArray]) -> Totals:
+def _filled(
+    blocks: Callable[[], Iterable[Block]],
+    for_bins: Callable[[], Iterable[Block]],
+    cascade: Cascade,
+    config: Config,
+) -> tuple[Totals, Corrections]:
+    edges = _Observed.of(for_bins()).edges(cascade, config)
+    corrections = _learnt(blocks(), cascade, config, edges) if config.corrections else Corrections({})
     totals = Totals(config, cascade, edges)
+    for block in blocks():
+        totals.add(block.corrected(corrections))
+    return totals, corrections
+
+
+def _learnt(blocks: Iterable[Block], cascade: Cascade, config: Config, edges: Mapping[str, FloatArray]) -> Corrections:
+    """Learn corrections from nominal events, of which the variables of the corrections are kept."""
+    variables = dict.fromkeys(name for one in config.corrections for name in one.variables)
+    filling = Filling(config.regions, edges)
+    parts: list[Events] = []
+    regions: list[RegionArray] = []
     for block in blocks:
-        totals.add(block)
-    return totals
+        rows = np.flatnonzero(block.events.is_nominal)
+        weights = {NOMINAL: block.events.weights[NOMINAL]}
+        columns = {name: block.events.columns[name] for name in variables}
+        thin = replace(block.events, columns=columns, weights=weights)
+        filling.add(thin, block.scores, block.values)
+        parts.append(thin.take(rows))
+        regions.append(block.scores.region[rows])
+    events, region = joined(parts), np.concatenate(regions)
+    keys: list[AnyArray] = [events.event_id, events.sample]
+    order = np.lexsort(keys)  # the same bits whatever the blocks
+    scores = Scores(np.empty((len(order), 0), FEATURE), None, region[order], cascade.regions, cascade.signal)
+    normalisations = normalisation.fit(filling.yields(), config.fit.free)
+    return learn(events.take(order), scores, config.corrections, normalisations, seed=config.seed)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,22 +1,55 @@
 """Everything that is asked of a workspace, and the products with the answers."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from cascadebdt import inference
-from cascadebdt.inference import Limits, Lint
+from cascadebdt.inference import Experiments, Limits, Lint, Projection
+from cascadebdt.inference.breakdown import Groups
 from cascadebdt.interchange import read_workspace
+from cascadebdt.interchange.card_model import MASS
 from cascadebdt.products import Products
-from cascadebdt.products.results import Answers
+from cascadebdt.products.results import Answers, Contours
+from cascadebdt.products.summary import FileSummary
+from cascadebdt.products.toys import ToyStore
+from cascadebdt.progress import Progress, silent
 from cascadebdt.workspace import Workspace
 
+N_POINTS = 25
+"""Points of a contour's grid in each parameter."""
 
-def fit_workspace(model: Workspace) -> Answers:
-    """Lint and fit a workspace, and ask it for limits, ranking and scan.
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of a workspace besides a fit.
+
+    Attributes
+    ----------
+    level : limits are at confidence level 1 - level
+    mus : signal strengths whose exclusion is asked for
+    contours : pairs of parameters
+    groups : of parameters; see `inference.breakdown`
+    toys : pseudo-experiments for goodness of fit, significance and limit, of each hypothesis
+    seed : of pseudo-experiments
+    """
+
+    level: float = 0.05
+    mus: tuple[float, ...] = ()
+    contours: tuple[tuple[str, str], ...] = ()
+    groups: Groups | None = None
+    toys: int = 0
+    seed: int = 1
+
+
+def fit_workspace(model: Workspace, asked: Asked = Asked()) -> Answers:
+    """Lint and fit a workspace, and ask it for limits, ranking, scan and the parts of the uncertainty.
 
     Parameters
     ----------
     model : any HistFactory workspace; its blind regions are not looked at
+    asked : what besides
 
     Raises
     ------
@@ -28,9 +61,11 @@ def fit_workspace(model: Workspace) -> Answers:
     return Answers(
         lint=lint,
         fit=replace(fit, intervals=inference.intervals(model)),
-        limits=Limits.of(model),
+        limits=Limits.of(model, level=asked.level, mus=asked.mus),
         ranking=inference.ranking(model),
         scan=inference.scan(model, fit.poi),
+        breakdown=inference.breakdown(model, asked.groups),
+        contours=Contours(tuple(inference.scan_2d(model, pair, n_points=N_POINTS) for pair in asked.contours)),
     )
 
 
@@ -43,16 +78,52 @@ class Question:
     patch : JSON patch to apply, or ``FILE:NAME`` of a patch set
     measurement, poi : names; the first measurement and its parameter of interest if not given
     blind : regions whose data are not to be looked at
+    fixed, bounds, regions, asimov : changes of the model and its data; see `inference.adjusted`
+    asked : what besides a fit
+    mass : what takes the place of ``$MASS`` in a data card
     """
 
     patch: str | None = None
     measurement: str | None = None
     poi: str | None = None
     blind: tuple[str, ...] = ()
+    fixed: Mapping[str, float] = field(default_factory=dict)
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    regions: tuple[str, ...] = ()
+    asimov: Mapping[str, float] | None = None
+    asked: Asked = Asked()
+    mass: str = MASS
+
+    def changes(self) -> dict[str, Any]:
+        """Return what makes the result another one than that of the file, for its summary."""
+        values = {
+            "patch": self.patch,
+            "measurement": self.measurement,
+            "poi": self.poi,
+            "blind": list(self.blind),
+            "fixed": dict(self.fixed),
+            "bounds": {name: list(pair) for name, pair in self.bounds.items()},
+            "regions": list(self.regions),
+        }
+        mass = {} if self.mass == MASS else {"mass": self.mass}
+        asimov = {} if self.asimov is None else {"asimov": dict(self.asimov)}
+        return {**{name: value for name, value in values.items() if value}, **mass, **asimov}
 
 
-def fit_file(path: Path, products: Products, question: Question) -> Answers:
+def fit_file(
+    path: Path, products: Products, question: Question, *, jobs: int = 1, progress: Progress = silent
+) -> Answers:
     """Fit a workspace file of any program; write the answers and their figures.
+
+    Pseudo-experiments go on where an interrupted call with the same question stopped.
+
+    Parameters
+    ----------
+    path : of the workspace
+    products : where the answers go
+    question : what to fit of it
+    jobs : processes of pseudo-experiments; they do not change the result
+    progress : told of pseudo-experiments
 
     Raises
     ------
@@ -61,11 +132,62 @@ def fit_file(path: Path, products: Products, question: Question) -> Answers:
     """
     from cascadebdt import plots
 
-    model = read_workspace(
-        path, patch=question.patch, measurement=question.measurement, poi=question.poi, blind=question.blind
-    )
-    answers = fit_workspace(model)
+    model = adjusted(_read(path, question), question)
+    asked = question.asked
+    answers = fit_workspace(model, asked)
+    if asked.toys:
+        store = ToyStore(products.directory / "toys")
+        experiments = Experiments(asked.toys, asked.seed, jobs, store, progress)
+        is_limited = answers.limits.limit is not None
+        toys = inference.toy_answers(model, experiments, level=asked.level, is_limited=is_limited)
+        answers = replace(answers, toys=toys)
     answers.write(products)
-    for name, figure in plots.fitted(answers.fit, answers.ranking, answers.scan):
+    products.write("summary", FileSummary.of(answers.fit, answers.limits, answers.breakdown, question.changes()))
+    for name, figure in plots.fitted(
+        answers.fit, answers.ranking, answers.scan, parts=answers.breakdown, contours=answers.contours.scans
+    ):
+        plots.save(figure, products.plots / name)
+    if answers.toys is not None and answers.toys.limit is not None:
+        plots.save(plots.toy_limit(answers.toys.limit, answers.limits), products.plots / "toys")
+    for name, figure in plots.predicted(inference.predictions(model)):
         plots.save(figure, products.plots / name)
     return answers
+
+
+def adjusted(model: Workspace, question: Question) -> Workspace:
+    """Return a workspace with the changes that a question asks for."""
+    return inference.adjusted(
+        model, fixed=question.fixed, bounds=question.bounds, regions=question.regions, asimov=question.asimov
+    )
+
+
+def project_file(path: Path, products: Products, question: Question) -> Projection:
+    """Fit some regions of a workspace file, without signal unless it is held at a value; write what they predict.
+
+    Raises
+    ------
+    InputError, FitError
+        If a file is wrong, or the regions do not determine the prediction.
+    """
+    from cascadebdt import plots
+
+    model = _read(path, question)
+    poi = model["measurements"][0]["config"]["poi"]
+    others = {name: value for name, value in question.fixed.items() if name != poi}
+    model = inference.adjusted(model, fixed=others, bounds=question.bounds, asimov=question.asimov)
+    projection = inference.project(model, question.regions, mu=question.fixed.get(poi, 0.0))
+    products.write("projection", projection)
+    plots.save(plots.projection(projection), products.plots / "projection")
+    return projection
+
+
+def _read(path: Path, question: Question) -> Workspace:
+    """Read a workspace, without what is blind in it."""
+    return read_workspace(
+        path,
+        patch=question.patch,
+        measurement=question.measurement,
+        poi=question.poi,
+        blind=question.blind,
+        mass=question.mass,
+    )

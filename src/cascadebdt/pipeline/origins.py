@@ -13,7 +13,7 @@ from cascadebdt.config import CascadeConfig, Config
 from cascadebdt.expression import registered
 from cascadebdt.products.keys import Origin
 
-FORMATS = {"train": 1, "apply": 1, "fit": 1, "report": 1}
+FORMATS = {"train": 1, "apply": 1, "fit": 2, "report": 2}
 LEARNING = ("cascadebdt", "numpy", "xgboost")  # packages whose versions change the bits of models and scores
 FITTING = ("cascadebdt", "iminuit", "numpy", "scipy")
 # Where and how a step runs, which changes no bit of what it makes.
@@ -67,7 +67,10 @@ def of_steps(config: Config, files: Files, *, cascade: str | None = None) -> dic
         "cascade": whole,
     }
     train = Origin("train", FORMATS["train"], trained, {})
-    filled = _parts(config, files, (*BEFORE_TRAINING, "features", "pass_through", "systematics", "regions"), LEARNING)
+    read = (*BEFORE_TRAINING, "features", "pass_through", "corrections", "systematics", "regions")
+    filled = _parts(config, files, read, LEARNING)
+    if config.corrections:  # what is subtracted has the normalisations that the control regions give
+        filled["free"] = list(config.fit.free)
     filled["unblind"] = config.fit.unblind or None
     before = {"train": train.key} if cascade is None else {"cascade": cascade}
     apply = Origin("apply", FORMATS["apply"], filled, before)

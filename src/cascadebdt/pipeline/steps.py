@@ -1,6 +1,7 @@
 """The steps of the chain: each takes values, returns values and writes its products."""
 
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,7 @@ from cascadebdt import training
 from cascadebdt.cascade import Cascade
 from cascadebdt.config import Config
 from cascadebdt.config.region_names import SIGNAL_REGION, is_validation
+from cascadebdt.config.systematics import groups
 from cascadebdt.events import Events, StoredEvents
 from cascadebdt.events.loading import require_trainable
 from cascadebdt.histograms import contents
@@ -62,7 +64,7 @@ def apply(
     InputError
         If a feature has one value in all data, but not in the simulation that trained.
     """
-    totals = filling.fill(events, cascade, config, jobs=jobs)
+    totals, corrections = filling.fill(events, cascade, config, jobs=jobs)
     account = events if isinstance(events, Events) else events.account
     applied = Applied(
         histograms=totals.histograms,
@@ -81,6 +83,7 @@ def apply(
             used_in_training=totals.cutflow.used_in_training,
             warnings=remarks(cascade, config),
         ),
+        corrections=corrections,
     )
     applied.write(products)
     return applied
@@ -97,23 +100,42 @@ def fit(config: Config, products: Products, applied: Applied | None = None) -> I
     applied : what `apply` made; read from disk if not given
     """
     from cascadebdt import workspace
-    from cascadebdt.pipeline.fits import fit_workspace
+    from cascadebdt.pipeline.fits import Asked, fit_workspace
 
     applied = applied or Applied.read(products)
     yields_of_regions = applied.histograms.regions
-    everything = workspace.build(yields_of_regions, config, with_validation=True)
+    everything = workspace.build(yields_of_regions, applied.corrections.added_to(config), with_validation=True)
     model = everything.fitted()
-    answers = fit_workspace(model)
+    asked = Asked(
+        level=round(1 - config.fit.confidence_level, 12),
+        mus=config.fit.test_mu,
+        contours=config.fit.contours,
+        groups=_groups(config, model),
+    )
+    answers = fit_workspace(model, asked)
     regions = _region_summaries(yields_of_regions, config)
     inferred = Inferred(
         answers=answers,
         treatment=everything.notes,
         validation=_validated(everything, products),
-        summary=Summary.of(config.analysis, applied.cutflow.events, regions, answers.fit, answers.limits),
+        summary=Summary.of(
+            config.analysis, applied.cutflow.events, regions, answers.fit, answers.limits, answers.breakdown
+        ),
     )
     products.write("workspace", model)
     inferred.write(products)
     return inferred
+
+
+def _groups(config: Config, model: "Workspace") -> dict[str, list[str]]:
+    """Return the groups of systematics that have a parameter in the model; effects that are too small are pruned."""
+    samples = [sample for channel in model["channels"] for sample in channel["samples"]]
+    names = {modifier["name"] for sample in samples for modifier in sample["modifiers"]}
+    return {
+        group: patterns
+        for group, patterns in groups(config.systematics).items()
+        if any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
+    }
 
 
 def _region_summaries(regions: Yields, config: Config) -> dict[str, RegionSummary]:

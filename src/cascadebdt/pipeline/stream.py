@@ -11,6 +11,7 @@ from cascadebdt import ntuple
 from cascadebdt.arrays import FloatArray
 from cascadebdt.cascade import Cascade
 from cascadebdt.config import Config, SampleConfig, SampleSystematic
+from cascadebdt.corrections import Corrections
 from cascadebdt.errors import ConfigError, InputError, did_you_mean
 from cascadebdt.events import Events
 from cascadebdt.events.loading import select_each
@@ -21,7 +22,7 @@ from cascadebdt.pipeline.provenance import remarks
 from cascadebdt.products import Products
 from cascadebdt.products.cutflow import CutflowTable
 from cascadebdt.products.manifest import Manifest
-from cascadebdt.products.results import Filled
+from cascadebdt.products.results import Filled, read_corrections
 from cascadebdt.products.scores import ScoreFiles
 from cascadebdt.progress import Progress, silent
 
@@ -70,17 +71,18 @@ def apply_files(
     """
     samples = requested(config, request)
     totals = Totals(config, cascade, _edges(config, cascade, request.reference))
+    corrections = _corrections(config, request.reference)
     nominal = [sample.name for sample in samples if isinstance(sample, SampleConfig)]
     paths = {name: products.scores(name) for name in nominal if request.scores}
     with ScoreFiles(paths, config.pass_through) as files:
 
         def take(sample: str, events: Events) -> None:
-            block = Block.of(events, cascade, config)
+            block = Block.of(events, cascade, config).corrected(corrections)
             totals.add(block)
             files.append(sample, block.events, block.scores)
 
         account = select_each(config, samples, take, jobs=jobs, progress=progress)
-        totals.add(Block.of(account, cascade, config))
+        totals.add(Block.of(account, cascade, config).corrected(corrections))
         histograms = totals.histograms
     processes = {sample.name: sample.process for sample in config.samples}
     filled = Filled(
@@ -138,6 +140,18 @@ def _matches(directory: Path, pattern: str) -> list[str]:
         return []
 
 
+def _corrections(config: Config, reference: Path) -> Corrections:
+    """Return what the whole analysis has learnt: chosen files alone have no data to learn from."""
+    corrections = read_corrections(Products(reference))
+    for one in config.corrections:
+        if one.process not in corrections.processes:
+            raise InputError(
+                f"{reference / 'corrections.json'}: no correction of '{one.process}', which is learnt from all events "
+                "at once; run 'cascadebdt apply' without --files first"
+            )
+    return corrections if config.corrections else Corrections({})
+
+
 def _edges(config: Config, cascade: Cascade, reference: Path) -> dict[str, FloatArray]:
     """Return the bins of every region: as configured, else those of the whole analysis, else equal ones for scores."""
     earlier = Products(reference)
@@ -146,8 +160,8 @@ def _edges(config: Config, cascade: Cascade, reference: Path) -> dict[str, Float
     edges = {}
     for region in cascade.regions:
         binning = config.regions.binning(region)
-        if binning.bins != "auto" and not (region in known and config.regions.empty_bins == "merge"):
-            edges[region] = np.array(binning.bins)
+        if binning.edges is not None and not (region in known and config.regions.empty_bins == "merge"):
+            edges[region] = np.array(binning.edges)
         elif region in known:
             edges[region] = np.array(known[region].axes[2].edges)
         elif binning.observable in ("score", "final"):

@@ -6,22 +6,34 @@ Examples
 >>> png, pdf = cb.plots.save(figure, "plots/regions")
 """
 
+from cascadebdt.plots.breakdown import breakdown
+from cascadebdt.plots.corrections import corrections
+from cascadebdt.plots.exclusion import ExclusionPoint, exclusion
 from cascadebdt.plots.fitted import fitted
 from cascadebdt.plots.inference import fit
+from cascadebdt.plots.predicted import predicted
 from cascadebdt.plots.profiles import correlations, scan
+from cascadebdt.plots.projection import projection
 from cascadebdt.plots.purity import purity
 from cascadebdt.plots.quality import quality
 from cascadebdt.plots.ranking import ranking
 from cascadebdt.plots.style import save
+from cascadebdt.plots.toys import toy_limit
 from cascadebdt.plots.training import flow, scores
 from cascadebdt.plots.validation import validation
 from cascadebdt.plots.yields import region, regions
 
 __all__ = [
+    "ExclusionPoint",
+    "breakdown",
+    "corrections",
     "correlations",
+    "exclusion",
     "fit",
     "fitted",
     "flow",
+    "predicted",
+    "projection",
     "purity",
     "quality",
     "ranking",
@@ -30,5 +42,6 @@ __all__ = [
     "save",
     "scan",
     "scores",
+    "toy_limit",
     "validation",
 ]

@@ -1,10 +1,11 @@
 """Every figure of a fit."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from matplotlib.figure import Figure
 
-from cascadebdt.inference import FitResult, Ranking, Scan, Validation
+from cascadebdt.inference import Breakdown, FitResult, Ranking, Scan, Validation
+from cascadebdt.plots.breakdown import breakdown
 from cascadebdt.plots.inference import fit
 from cascadebdt.plots.profiles import correlations, scan
 from cascadebdt.plots.ranking import ranking
@@ -12,7 +13,13 @@ from cascadebdt.plots.validation import validation
 
 
 def fitted(
-    result: FitResult, impacts: Ranking, profile: Scan, validated: Validation | None = None
+    result: FitResult,
+    impacts: Ranking,
+    profile: Scan,
+    validated: Validation | None = None,
+    *,
+    parts: Breakdown | None = None,
+    contours: Sequence[Scan] = (),
 ) -> Iterator[tuple[str, Figure]]:
     """Yield name and figure, one at a time.
 
@@ -22,11 +29,17 @@ def fitted(
     impacts : of the nuisance parameters on the signal strength
     profile : of the signal strength
     validated : the validation regions, if there are any
+    parts : of the uncertainty of the signal strength
+    contours : profiles in two parameters
     """
     yield "fit", fit(result)
     if impacts.impacts:
         yield "ranking", ranking(impacts)
-    yield "correlations", correlations(result.parameters, result.correlation)
+    if parts is not None:
+        yield "breakdown", breakdown(parts)
+    yield "correlations", correlations(*result.grouped_correlation())
     yield "scan", scan(profile, uncertainty=result.mu[1])
+    for plane in contours:
+        yield f"contour_{'_'.join(plane.parameters)}", scan(plane)
     if validated is not None and validated.regions:
         yield "validation", validation(validated)

@@ -12,6 +12,8 @@ from cascadebdt.arrays import FloatArray
 from cascadebdt.inference import Scan
 from cascadebdt.plots import style
 
+LABEL_SIZE = 9  # points, in the matrix
+ROTATION = 60  # degrees, of labels below the matrix
 LEVELS_OF_TWO = {2.30: "68 %", 5.99: "95 %"}
 """-2 Delta ln L of joint intervals of two parameters: quantiles of the chi-square distribution with two degrees."""
 
@@ -26,23 +28,37 @@ def correlations(
     parameters : n_parameters names
     correlation : (n_parameters, n_parameters)
     smallest : correlation that is noticeable
-    n_shown : how many parameters at most; those with the largest correlations are kept
+    n_shown : how many parameters at most; those with the largest correlations are kept, a line says what bounds the
+        correlations of the others
     """
-    matrix = np.asarray(correlation, dtype=np.float64)
+    matrix = np.nan_to_num(np.asarray(correlation, dtype=np.float64))
     largest = np.abs(matrix - np.diag(np.diag(matrix))).max(axis=1, initial=0.0)
     chosen = [index for index in np.argsort(-largest, kind="stable")[:n_shown] if largest[index] >= smallest]
     chosen = sorted(chosen) or list(range(min(len(parameters), n_shown)))
     names = [parameters[index] for index in chosen]
-    size = 2.6 + 0.36 * len(chosen)
-    figure = style.figure(size + 1.2, size)
+    size, labels = 1.6 + 0.36 * max(len(chosen), 3), style.label_width(names, LABEL_SIZE)
+    figure = style.figure(size + 1.6 + labels, size + np.sin(np.radians(ROTATION)) * labels)
     ax = figure.subplots()
     shown = matrix[np.ix_(chosen, chosen)]
     image = ax.imshow(shown, vmin=-1, vmax=1, cmap="RdBu_r")
     for row, column in zip(*np.nonzero(np.abs(shown) >= smallest / 2), strict=True):
         colour = "white" if abs(shown[row, column]) > 0.6 else "black"
         ax.text(column, row, f"{100 * shown[row, column]:.0f}", ha="center", va="center", fontsize=7.5, color=colour)
-    ax.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor", fontsize=9)
-    ax.set_yticks(range(len(names)), names, fontsize=9)
+    ax.set_xticks(
+        range(len(names)),
+        names,
+        rotation=ROTATION,
+        ha="right",
+        rotation_mode="anchor",
+        fontsize=LABEL_SIZE,
+        parse_math=False,
+    )
+    ax.set_yticks(range(len(names)), names, fontsize=LABEL_SIZE, parse_math=False)
+    if len(chosen) < len(parameters):
+        rest = np.delete(largest, chosen).max()
+        ax.set_title(
+            f"{len(parameters) - len(chosen)} more parameters: correlations up to {100 * rest:.0f} %", fontsize=10
+        )
     ax.tick_params(length=0)
     bar = figure.colorbar(image, ax=ax, shrink=0.8, label="Correlation (numbers in %)")
     bar.ax.tick_params(labelsize=9)

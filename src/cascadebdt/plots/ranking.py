@@ -9,25 +9,33 @@ from matplotlib.figure import Figure
 from cascadebdt.inference import Impact, Ranking
 from cascadebdt.plots import style
 
+LABEL_SIZE = 10  # points
+
 
 def ranking(ranking: Ranking, *, n_shown: int = 25) -> Figure:
     """Draw the largest impacts on the signal strength with the pulls of their parameters.
 
+    The parameters of the statistics of simulation, one per bin, are one row.
+
     Parameters
     ----------
     ranking : result of `inference.ranking`
-    n_shown : how many parameters
+    n_shown : how many parameters; a line says what bounds the others
     """
-    impacts = list(ranking.impacts)[:n_shown]
-    figure = style.figure(8.6, 2.1 + 0.33 * max(len(impacts), 2))
+    everything = list(ranking.rows())
+    impacts = everything[:n_shown]
+    labels = style.label_width([row.parameter for row in impacts], LABEL_SIZE)
+    figure = style.figure(max(8.6, 6.8 + labels), 2.1 + 0.33 * max(len(impacts), 2))
     pulls = figure.subplots()
     bars = pulls.twiny()
     pulls.set_zorder(bars.get_zorder() + 1)
     pulls.patch.set_visible(False)
     _bars(bars, impacts)
     _pulls_of_impacts(pulls, impacts)
-    bars.legend(loc="upper center", bbox_to_anchor=(0.5, -0.5 / (0.4 + 0.33 * max(len(impacts), 2))), ncols=4,
-                frameon=False, fontsize=9.5)  # fmt: skip
+    if others := everything[n_shown:]:
+        rest = f"{len(others)} more: |Δμ| ≤ {others[0].size:.2g}"
+        pulls.set_xlabel(f"{pulls.get_xlabel()}\n{rest}")
+    figure.legend(*bars.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=9.5)
     return figure
 
 
@@ -65,7 +73,7 @@ def _pulls_of_impacts(ax: Axes, impacts: Sequence[Impact]) -> None:
         ax.axvline(position, color="0.5", linewidth=0.9, linestyle="-" if position == 0 else ":")
     ax.errorbar(pulls[:, 0], rows, xerr=pulls[:, 1], fmt="o", color="black", markersize=4.5, elinewidth=1.4)
     for row, impact in enumerate(impacts):
-        if impact.pull is None:
+        if impact.pull is None and impact.value is not None:
             value, error = impact.value
             text = f"{style.significant(value, error)} ± {style.significant(error, error)}"
             ax.text(0.985, row, text, transform=ax.get_yaxis_transform(), ha="right", va="center", fontsize=9)
@@ -74,6 +82,6 @@ def _pulls_of_impacts(ax: Axes, impacts: Sequence[Impact]) -> None:
     ax.set_xlabel("Pull (θ − θ₀) / Δθ; without constraint: the value")
     style.frame(ax)
     ax.tick_params(axis="x", which="both", top=False)
-    ax.set_yticks(rows, [row.parameter for row in impacts])
-    ax.tick_params(axis="y", which="both", left=False, right=False, labelsize=10)
+    ax.set_yticks(rows, [row.parameter for row in impacts], parse_math=False)
+    ax.tick_params(axis="y", which="both", left=False, right=False, labelsize=LABEL_SIZE)
     ax.set_ylim(len(impacts) - 0.4, -0.6)

@@ -3,7 +3,7 @@
 Everything is set on the artists themselves, so that no figure depends on, or changes, global settings of matplotlib.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.text import Text
+from matplotlib.textpath import TextToPath
 from matplotlib.ticker import LogFormatter, ScalarFormatter
 from scipy import stats
 
@@ -59,6 +61,13 @@ def figure(width: float, height: float) -> Figure:
     result = Figure(figsize=(width, height), layout="constrained", facecolor="white")
     FigureCanvasAgg(result)
     return result
+
+
+def label_width(labels: Sequence[str], size: float) -> float:
+    """Return the width in inches of the longest label, `size` in points, so that a figure can make room for it."""
+    properties = FontProperties(size=size)
+    widths = (TextToPath().get_text_width_height_descent(text, properties, ismath=False)[0] for text in labels)
+    return max(widths, default=0.0) / 72
 
 
 def frame(ax: Axes) -> None:

@@ -85,15 +85,19 @@ def regions(
     """
     shown = {n: h for n, h in yields.items() if fit is None or n in fit.postfit or not is_validation(n)}
     contents = [content(name, histogram, fit, signal=signal) for name, histogram in shown.items()]
-    rows = _rows(contents)
+    heading = " · ".join(filter(None, [title, _fit_label(fit)]))
+    return draw_rows(rows_of(contents), _look(contents, list(shown.values()), signal), heading)
+
+
+def draw_rows(rows: Sequence[Sequence[Content]], look: "Look", heading: str) -> Figure:
+    """Draw rows of regions below each other, with one legend under a heading."""
     widest = max(sum(drawn.width for drawn in row) for row in rows)
     figure = style.figure(max(2.0 + BIN_WIDTH * widest, 9.0), 1.3 + 5.7 * len(rows))
     _squeeze(figure)
-    look = _look(contents, list(shown.values()), signal)
     for row, part in zip(rows, np.atleast_1d(np.asarray(figure.subfigures(len(rows), 1), object)), strict=True):
         _overview_row(part, row, look)
     figure.supxlabel("Bin number (bins of unequal width are drawn equally wide)", fontsize=12)
-    _legend(figure, look, fit, title, columns=int(figure.get_figwidth() / 1.5))
+    _legend(figure, look, heading, columns=int(figure.get_figwidth() / 1.5))
     return figure
 
 
@@ -126,7 +130,7 @@ def region(
     bottom.set_ylabel("Data / prediction")
     _edge_ticks(bottom, drawn, edges)
     figure.align_ylabels([top, bottom])
-    _legend(figure, look, fit, title, columns=4)
+    _legend(figure, look, " · ".join(filter(None, [title, _fit_label(fit)])), columns=4)
     return figure
 
 
@@ -191,7 +195,7 @@ def signal_factor(contents: Sequence[Content]) -> float:
 
 
 @dataclass(frozen=True)
-class _Look:
+class Look:
     """What all panels share: the order of the stack, one colour per process, the factor of the signal line."""
 
     signal: str
@@ -200,15 +204,15 @@ class _Look:
     factor: float
 
 
-def _look(contents: Sequence[Content], histograms: Sequence[Histogram], signal: str) -> _Look:
+def _look(contents: Sequence[Content], histograms: Sequence[Histogram], signal: str) -> Look:
     """Order the stack with small processes below and the signal on top; colours follow the order of the histograms."""
     processes = dict.fromkeys(name for histogram in histograms for name in histogram.axes["process"])
     sums = {name: sum(float(np.sum(drawn.stack.get(name, 0.0))) for drawn in contents) for name in processes}
     order = sorted(sums, key=lambda name: (name == signal, sums[name]))
-    return _Look(signal, tuple(order), style.colours(processes, signal=signal), signal_factor(contents))
+    return Look(signal, tuple(order), style.colours(processes, signal=signal), signal_factor(contents))
 
 
-def _rows(contents: Sequence[Content]) -> list[list[Content]]:
+def rows_of(contents: Sequence[Content]) -> list[list[Content]]:
     """Break the regions into rows as wide as `BINS_PER_ROW` bins at most."""
     rows: list[list[Content]] = [[]]
     for drawn in contents:
@@ -223,7 +227,7 @@ def _squeeze(figure: Figure) -> None:
     figure.set_layout_engine("constrained", w_pad=0.03, h_pad=0.03, wspace=0.0, hspace=0.0)
 
 
-def _overview_row(figure: FigureBase, contents: Sequence[Content], look: _Look) -> None:
+def _overview_row(figure: FigureBase, contents: Sequence[Content], look: Look) -> None:
     """Draw regions side by side, each a column of three panels."""
     axes = figure.subplots(
         3,
@@ -248,7 +252,7 @@ def _overview_row(figure: FigureBase, contents: Sequence[Content], look: _Look) 
     figure.align_ylabels(axes[:, 0])
 
 
-def _yields(ax: Axes, drawn: Content, edges: FloatArray, look: _Look) -> None:
+def _yields(ax: Axes, drawn: Content, edges: FloatArray, look: Look) -> None:
     """Draw the stack with its uncertainty, the signal line and the data."""
     names = [name for name in look.order if name in drawn.stack]
     ax.set_yscale("log")
@@ -276,7 +280,7 @@ def _yields(ax: Axes, drawn: Content, edges: FloatArray, look: _Look) -> None:
     style.frame(ax)
 
 
-def _composition(ax: Axes, drawn: Content, edges: FloatArray, look: _Look) -> None:
+def _composition(ax: Axes, drawn: Content, edges: FloatArray, look: Look) -> None:
     """Draw the share of each process in the prediction; negative yields count as none."""
     below = np.zeros(drawn.n_bins)
     total = np.sum([np.maximum(values, 0) for values in drawn.stack.values()], axis=0)
@@ -391,7 +395,7 @@ def _edge_ticks(ax: Axes, drawn: Content, edges: FloatArray) -> None:
     ax.set_xlabel(f"{drawn.observable} (bins of unequal width are drawn equally wide)")
 
 
-def _legend(figure: Figure, look: _Look, fit: FitResult | None, title: str | None, *, columns: int) -> None:
+def _legend(figure: Figure, look: Look, heading: str, *, columns: int) -> None:
     """Write one legend above all panels, in rows of equal length of at most `columns` entries."""
     handles: dict[str, Any] = {}
     for ax in figure.axes:
@@ -407,7 +411,7 @@ def _legend(figure: Figure, look: _Look, fit: FitResult | None, title: str | Non
         ncols=-(-len(order) // -(-len(order) // columns)),
         frameon=False,
         fontsize=11,
-        title=" · ".join(filter(None, [title, _fit_label(fit)])),
+        title=heading,
         title_fontproperties={"size": 12, "weight": "bold"},
     )
     legend.set_gid("legend")

@@ -66,11 +66,22 @@ class Products:
 
     def of_apply(self) -> list[Path]:
         """Return the products of filling the regions that are there."""
-        return self._present("cutflow", "yields", "migration", "histograms")
+        return self._present("cutflow", "yields", "migration", "histograms", "corrections")
 
     def of_fit(self) -> list[Path]:
         """Return the products of the fit that are there."""
-        names = ("workspace", "treatment", "lint", "fit", "limits", "ranking", "scan", "summary")
+        names = (
+            "workspace",
+            "treatment",
+            "lint",
+            "fit",
+            "limits",
+            "ranking",
+            "scan",
+            "breakdown",
+            "contours",
+            "summary",
+        )
         return self._present(*names, "workspace_validation", "validation")
 
     def _present(self, *names: str) -> list[Path]:

@@ -1,16 +1,18 @@
 """What the steps make, as values: in memory where one step follows another, on disk where it follows later."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from cascadebdt.corrections import Corrections
 from cascadebdt.errors import InputError
 from cascadebdt.histograms.contents import Histograms, YieldTable
 from cascadebdt.histograms.migration import MigrationTable
-from cascadebdt.inference import FitResult, Limits, Lint, Ranking, Scan, Validation
+from cascadebdt.inference import Breakdown, FitResult, Limits, Lint, Ranking, Scan, ToyAnswers, Validation
 from cascadebdt.products.cutflow import CutflowReport, CutflowTable
 from cascadebdt.products.inventory import Inventory
 from cascadebdt.products.layout import Products
 from cascadebdt.products.manifest import Manifest
 from cascadebdt.products.summary import Summary
+from cascadebdt.records import Record
 from cascadebdt.workspace.assembly import Notes
 
 
@@ -47,9 +49,19 @@ class Applied(Filled):
     ----------
     histograms, migrations, manifest : as for `Filled`
     cutflow : what the cuts and the stages left
+    corrections : weights of simulated processes that were learnt from data, and are in the histograms
     """
 
     cutflow: CutflowReport
+    corrections: Corrections = field(default_factory=lambda: Corrections({}))
+
+    def write(self, products: Products) -> None:
+        """Write the products of `apply`, and remove the corrections that an earlier one made."""
+        super().write(products)
+        if self.corrections.processes:
+            products.write("corrections", self.corrections)
+        else:
+            products.discard("corrections")
 
     @classmethod
     def read(cls, products: Products) -> "Applied":
@@ -65,7 +77,15 @@ class Applied(Filled):
             products.read(MigrationTable, "migration", made_by="apply"),
             products.read(CutflowReport, "cutflow", made_by="apply"),
             _manifest(products),
+            read_corrections(products),
         )
+
+
+def read_corrections(products: Products) -> Corrections:
+    """Read the corrections of a whole analysis, none where it has none."""
+    if not products.has("corrections"):
+        return Corrections({})
+    return products.read(Corrections, "corrections", made_by="apply")
 
 
 def _manifest(products: Products) -> Manifest:
@@ -81,6 +101,18 @@ def _manifest(products: Products) -> Manifest:
 
 
 @dataclass(frozen=True, eq=False)
+class Contours(Record):
+    """Profiles of -2 ln L in two parameters: ``contours.json``.
+
+    Attributes
+    ----------
+    scans : one for each pair of parameters that was asked for
+    """
+
+    scans: tuple[Scan, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
 class Answers:
     """Everything that is asked of a workspace.
 
@@ -91,6 +123,9 @@ class Answers:
     limits : upper limit and significance
     ranking : of all nuisance parameters
     scan : of the parameter of interest
+    breakdown : of the uncertainty of the parameter of interest
+    contours : profiles in two parameters
+    toys : what pseudo-experiments say, if there were any
     """
 
     lint: Lint
@@ -98,6 +133,9 @@ class Answers:
     limits: Limits
     ranking: Ranking
     scan: Scan
+    breakdown: Breakdown
+    contours: Contours = Contours()
+    toys: ToyAnswers | None = None
 
     def write(self, products: Products) -> None:
         """Write a product for each."""
@@ -106,6 +144,15 @@ class Answers:
         products.write("limits", self.limits)
         products.write("ranking", self.ranking)
         products.write("scan", self.scan)
+        products.write("breakdown", self.breakdown)
+        if self.contours.scans:
+            products.write("contours", self.contours)
+        else:
+            products.discard("contours")
+        if self.toys is not None:
+            products.write("toys", self.toys)
+        else:
+            products.discard("toys")
 
     @classmethod
     def read(cls, products: Products) -> "Answers":
@@ -122,6 +169,9 @@ class Answers:
             products.read(Limits, "limits", made_by="fit"),
             products.read(Ranking, "ranking", made_by="fit"),
             products.read(Scan, "scan", made_by="fit"),
+            products.read(Breakdown, "breakdown", made_by="fit"),
+            products.read(Contours, "contours", made_by="fit") if products.has("contours") else Contours(),
+            products.read(ToyAnswers, "toys", made_by="fit") if products.has("toys") else None,
         )
 
 

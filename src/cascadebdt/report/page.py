@@ -58,8 +58,8 @@ def build(
     Parameters
     ----------
     cascade, applied, inferred : what the other steps made
-    figures : PNG files or their bytes; names starting with ``regions``, ``region_``, ``fit``, ``flow``, ``scores_`` and
-        ``quality_`` have their place, others stand at the end
+    figures : PNG files or their bytes; names starting with ``regions``, ``region_``, ``fit``, ``flow``, ``scores_``,
+        ``quality_`` and ``correction_`` have their place, others stand at the end
     warnings : sentences to show before those found here
     """
     environment = Environment(
@@ -92,6 +92,10 @@ def build(
         ],
         figures=_placed(figures),
         normalisations=tables.normalisations(inferred.answers.fit),
+        parts=tables.parts(inferred.answers.breakdown),
+        exclusions=tables.exclusions(inferred.answers.limits),
+        noticeable=tables.noticeable(inferred.answers.fit),
+        agreement=abs(inferred.answers.fit.agreement),
         lint=inferred.answers.lint,
         validated=tables.validated(inferred.validation),
         processes=list(dict.fromkeys(name for region in summary.regions.values() for name in region.yields)),
@@ -99,6 +103,7 @@ def build(
         systematics=tables.systematics(inferred.treatment),
         edited_bins=inferred.treatment.bins,
         merged=inferred.treatment.merged,
+        corrections=tables.corrections(applied.corrections),
         migrations=tables.migrations(applied.migrations),
         stages=[training.overview(classifier, point, cascade.signal) for classifier, point in classifiers],
         sculpting=training.sculpting(cascade),
@@ -175,8 +180,17 @@ def _figures(cascade: Cascade, applied: Applied, inferred: Inferred, signal: str
     for name, histogram in yields.items():
         fitted = fit if name in fit.postfit else None  # a validation region may be left out of the validation
         yield f"region_{name}", plots.region(histogram, name, fitted, signal=signal)
+    for process, correction in applied.corrections.processes.items():
+        yield f"correction_{process}", plots.corrections(correction.closure, process)
     yield "purity", plots.purity(purity_matrix(inferred.summary.regions))
-    yield from plots.fitted(answers.fit, answers.ranking, answers.scan, inferred.validation)
+    yield from plots.fitted(
+        answers.fit,
+        answers.ranking,
+        answers.scan,
+        inferred.validation,
+        parts=answers.breakdown,
+        contours=answers.contours.scans,
+    )
     yield "flow", plots.flow(applied.cutflow.cascade, signal=signal)
     classifiers = {classifier.name: (classifier, point) for classifier, point in training.classifiers(cascade)}
     for name, (classifier, _) in classifiers.items():
@@ -205,18 +219,20 @@ def _cards(summary: Summary) -> list[dict[str, str]]:
     """Return the headline numbers."""
     fit, limit, significance = summary.fit, summary.limit, summary.significance
     mu, uncertainty = fit.mu
+    total, statistical, systematic = (
+        " ".join(tables.ends(ends)) for ends in (fit.total, fit.statistical, fit.systematic)
+    )
     two_down, one_down, median, one_up, two_up = (significant(value) for value in limit.expected)
     observed = "" if limit.observed is None else f"observed; expected {median}, "
     return [
         {
             "title": "Signal strength",
-            "number": f"± {significant(uncertainty)}"
-            if fit.blind
-            else f"{significant(mu, uncertainty)} ± {significant(uncertainty, uncertainty)}",
-            "note": "expected uncertainty" if fit.blind else "fitted to the data",
+            "number": total if fit.blind else f"{significant(mu, uncertainty)} {total}",
+            "note": f"{'expected uncertainty' if fit.blind else 'fitted to the data'}; "
+            f"statistical {statistical}, systematic {systematic}",
         },
         {
-            "title": "95 % CL upper limit on the signal strength",
+            "title": f"{100 * (1 - limit.level):g} % CL upper limit on the signal strength",
             "number": median if limit.observed is None else significant(limit.observed),
             "note": f"{observed}68 %: {one_down} – {one_up}, 95 %: {two_down} – {two_up}",
         },
@@ -243,7 +259,9 @@ def _probability(value: float | None) -> str:
 
 def _placed(figures: Mapping[str, Path | bytes]) -> dict[str, list[dict[str, str]]]:
     """Sort the figures into the sections of the page."""
-    sections = ("overview", "regions", "fit", "profiles", "validation", "flow", "scores", "quality", "other")
+    sections = (
+        "overview", "regions", "fit", "profiles", "validation", "corrections", "flow", "scores", "quality", "other",
+    )  # fmt: skip
     places: dict[str, list[dict[str, str]]] = {section: [] for section in sections}
     for name, figure in figures.items():
         section, caption = _place(name)
@@ -264,6 +282,10 @@ def _place(name: str) -> tuple[str, str]:
         "purity": ("regions", "What every region is made of: share of each process in the prediction."),
         "fit": ("fit", "Normalisations and pulls; bands: one and two standard deviations of the constraint."),
         "ranking": ("fit", "Impacts on the signal strength, before and after the fit, and pulls, the largest first."),
+        "breakdown": (
+            "fit",
+            "Parts of the uncertainty of the signal strength, and their shares in the sum of squares.",
+        ),
         "correlations": ("profiles", "Correlations of the parameters that have a noticeable one with any other."),
         "scan": ("profiles", "Profile of the signal strength, with the levels of its 68 % and 95 % intervals."),
         "validation": ("validation", "Validation regions: data, and what the fit to the other regions predicts."),
@@ -275,6 +297,8 @@ def _place(name: str) -> tuple[str, str]:
         ("region_", "regions", "Region"),
         ("scores_", "scores", "Scores of stage"),
         ("quality_", "quality", "Training of stage"),
+        ("contour_", "profiles", "68 % and 95 % contours of"),
+        ("correction_", "corrections", "Data less other backgrounds over the simulation of"),
     )
     for prefix, section, text in sections:
         if name.startswith(prefix):

@@ -4,8 +4,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from scipy import stats
+
+from cascadebdt.corrections import Corrections
 from cascadebdt.histograms.migration import Migration, MigrationTable
-from cascadebdt.inference import FitResult, Validation
+from cascadebdt.inference import Breakdown, FitResult, Limits, Validation
 from cascadebdt.plots.style import significant
 from cascadebdt.workspace.assembly import Notes
 from cascadebdt.workspace.treatment import VariationNote
@@ -36,6 +39,52 @@ class SystematicRow:
     normalisation: LargestEffect
     shape: LargestEffect
     actions: str
+
+
+@dataclass(frozen=True)
+class CorrectionRow:
+    """How well a corrected process describes the data of a region.
+
+    Attributes
+    ----------
+    parameters : number of nuisance parameters
+    before, after : sum of chi2 over the variables
+    bins : number of bins of all variables
+    p_value : after the correction, of the worst variable, for as many of them as there are
+    """
+
+    process: str
+    learnt_in: str
+    method: str
+    parameters: int
+    region: str
+    before: float
+    after: float
+    bins: int
+    p_value: str
+
+
+def corrections(learnt: Corrections) -> list[CorrectionRow]:
+    """Return a row per correction and region that it was looked at in."""
+    rows = []
+    for process, correction in learnt.processes.items():
+        for region in dict.fromkeys(closure.region for closure in correction.closure):
+            closures = [closure for closure in correction.closure if closure.region == region]
+            worst = min(stats.chi2.sf(one.chi2(corrected=True), max(1, len(one.data) - 1)) for one in closures)
+            rows.append(
+                CorrectionRow(
+                    process=process,
+                    learnt_in=correction.region,
+                    method=correction.method,
+                    parameters=len(correction.parameters),
+                    region=region,
+                    before=sum(closure.chi2(corrected=False) for closure in closures),
+                    after=sum(closure.chi2(corrected=True) for closure in closures),
+                    bins=sum(len(closure.data) for closure in closures),
+                    p_value=f"{min(1.0, worst * len(closures)):.2g}",
+                )
+            )
+    return rows
 
 
 def systematics(treatment: Notes) -> list[SystematicRow]:
@@ -116,6 +165,79 @@ def _interval(ends: tuple[float, float] | None, pair: tuple[float, float]) -> st
         return "–"
     value, error = pair
     return f"{significant(ends[0] - value, error)} / +{significant(ends[1] - value, error)}"
+
+
+@dataclass(frozen=True)
+class PartRow:
+    """A part of the uncertainty of the signal strength, below and above."""
+
+    name: str
+    below: str
+    above: str
+    kind: str
+
+
+def parts(breakdown: Breakdown) -> list[PartRow]:
+    """Return a row for the whole, its statistical and systematic parts, and each group, the largest first."""
+    size = {name: max(end or 0.0 for end in ends) for name, ends in breakdown.groups.items()}
+    rows = [
+        ("total", breakdown.total, "profile of all parameters"),
+        ("statistical", breakdown.statistical, "with all constrained parameters held"),
+        ("systematic", breakdown.systematic, "total minus statistical, in quadrature"),
+        ("data alone", breakdown.data, "with all other parameters held"),
+        *(
+            (name, breakdown.groups[name], _count(breakdown.members[name]))
+            for name in sorted(size, key=lambda name: -size[name])
+        ),
+    ]
+    return [PartRow(name, *ends(sides), kind) for name, sides, kind in rows]
+
+
+def ends(sides: tuple[float | None, float | None]) -> tuple[str, str]:
+    """Return distances below and above as text."""
+    below, above = (
+        "(to the bound)" if side is None else f"{sign}{significant(side, side)}"
+        for sign, side in zip("−+", sides, strict=True)
+    )
+    return below, above
+
+
+def _count(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{len(names)} parameters"
+
+
+@dataclass(frozen=True)
+class ExclusionRow:
+    """A tested signal strength: CLs expected with its bands, and observed with its p-values."""
+
+    mu: str
+    expected: str
+    band: str
+    observed: str
+
+
+def exclusions(limits: Limits) -> list[ExclusionRow]:
+    """Return a row per signal strength that was tested."""
+    rows = []
+    for found in limits.exclusions or ():
+        low, lower, median, higher, high = (f"{value:.3g}" for value in found.expected)
+        seen = found.observed
+        observed = "–" if seen is None else f"{seen.cls:.3g} (CLsb {seen.cl_sb:.3g}, CLb {seen.cl_b:.3g})"
+        rows.append(ExclusionRow(f"{found.mu:g}", median, f"68 %: {lower} – {higher}, 95 %: {low} – {high}", observed))
+    return rows
+
+
+def noticeable(fit: FitResult) -> list[str]:
+    """Return a sentence each for the parameters beyond one sigma, constrained below one half, and at bounds."""
+    pulled = [f"{name} ({pull:+.2f})" for name, pull in fit.pulled().items()]
+    constrained = [f"{name} ({part:.2f})" for name, part in fit.constrained().items()]
+    held = [f"{name} ({fit.measured(name)})" for name in fit.at_bound]
+    titles = (
+        ("Pulled by more than one standard deviation of the constraint", pulled),
+        ("Constrained to less than half the width of the constraint", constrained),
+        ("At a bound", held),
+    )
+    return [f"{title}: {', '.join(names)}." for title, names in titles if names]
 
 
 @dataclass(frozen=True)

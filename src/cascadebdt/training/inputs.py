@@ -1,12 +1,12 @@
 """Checks of the events that reach a stage, and of those that a cascade is applied to."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from cascadebdt.arrays import BoolArray, FeatureArray, FloatArray, IntArray
-from cascadebdt.config import DATA
+from cascadebdt.config import DATA, NOMINAL, CascadeConfig
 from cascadebdt.errors import InputError, TrainingError
 from cascadebdt.events import Events
 from cascadebdt.events.folds import Split
@@ -229,3 +229,27 @@ def _are_equal(values: FeatureArray) -> bool:
 
 def _largest_share(column: FeatureArray) -> float:
     return float(np.unique(column, return_counts=True, equal_nan=True)[1].max() / len(column))
+
+
+def effective_events(events: Events) -> dict[str, float]:
+    """Return the effective number of selected nominal events of every simulated process."""
+    weights = events.weights[NOMINAL]
+    rows = {name: events.is_nominal & events.of_process(name) for name in events.processes if name != DATA}
+    return {name: effective_number(weights[of_process]) for name, of_process in rows.items()}
+
+
+def too_few(found: Mapping[str, float], config: CascadeConfig) -> Iterator[str]:
+    """Say of every stage which of its classes has too few effective events before any stage has rejected one.
+
+    Parameters
+    ----------
+    found : process -> effective events
+    """
+    for stage in config.stages:
+        for name in (config.signal, *stage.against):
+            number = found.get(name, 0.0)
+            if number < config.min_effective_events:
+                yield (
+                    f"stage {stage.name} would train with at most {number:.0f} effective events of {name}, "
+                    f"asked for {config.min_effective_events:g}; add simulation or loosen the selection"
+                )

@@ -8,7 +8,7 @@ and prunes variations; `Workspace.notes` records what both did.
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -16,11 +16,14 @@ from cascadebdt.arrays import FloatArray
 from cascadebdt.config import DATA, NOMINAL, Config, NormalisationSystematic, applies, parameter, sides
 from cascadebdt.config.region_names import SIGNAL_REGION, is_validation
 from cascadebdt.errors import FitError, YieldError, did_you_mean
-from cascadebdt.histograms.yields import Histogram
 from cascadebdt.records import Json, Record
 from cascadebdt.workspace import treatment
 from cascadebdt.workspace.templates import BinNote, Template, Templates, content, names, of_region
 from cascadebdt.workspace.treatment import Effect, VariationNote
+
+if TYPE_CHECKING:
+    from cascadebdt.histograms.yields import Histogram
+
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +115,7 @@ def blind_regions(workspace: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(channel["name"] for channel in workspace["channels"] if channel["name"] not in observed)
 
 
-def build(yields: Mapping[str, Histogram], config: Config, *, with_validation: bool = False) -> Workspace:
+def build(yields: Mapping[str, "Histogram"], config: Config, *, with_validation: bool = False) -> Workspace:
     """Write yields as a HistFactory workspace; equal input gives equal bytes.
 
     The signal carries the normalisation `mu`, each process of ``config.fit.free`` a free `norm_<process>`. Systematics
@@ -182,14 +185,14 @@ def _measurement(regions: Mapping[str, Templates], config: Config) -> dict[str, 
     return {"name": config.analysis, "config": {"poi": POI, "parameters": parameters}}
 
 
-def _merged(yields: Mapping[str, Histogram], config: Config) -> dict[str, tuple[float, ...]]:
+def _merged(yields: Mapping[str, "Histogram"], config: Config) -> dict[str, tuple[float, ...]]:
     """Return the edges of the regions whose configured bins were merged."""
     edges = {region: tuple(histogram.axes[2].edges.tolist()) for region, histogram in yields.items()}
-    configured = {region: config.regions.binning(region).bins for region in yields}
-    return {region: left for region, left in edges.items() if configured[region] not in ("auto", left)}
+    configured = {region: config.regions.binning(region).edges for region in yields}
+    return {region: left for region, left in edges.items() if configured[region] not in (None, left)}
 
 
-def _all_templates(yields: Mapping[str, Histogram], config: Config) -> tuple[dict[str, Templates], list[BinNote]]:
+def _all_templates(yields: Mapping[str, "Histogram"], config: Config) -> tuple[dict[str, Templates], list[BinNote]]:
     """Return the templates of every region, and the edits of their bins."""
     regions: dict[str, Templates] = {}
     notes: list[BinNote] = []
@@ -207,7 +210,7 @@ def _all_templates(yields: Mapping[str, Histogram], config: Config) -> tuple[dic
     return regions, notes
 
 
-def _check(region: str, histogram: Histogram, *, needs_data: bool) -> None:
+def _check(region: str, histogram: "Histogram", *, needs_data: bool) -> None:
     """Check what does not depend on the roles of processes: axes, numbers, data."""
     axes = [axis.name for axis in histogram.axes]
     if axes[:2] != ["process", "variation"] or len(axes) != 3:
@@ -227,7 +230,7 @@ def _check(region: str, histogram: Histogram, *, needs_data: bool) -> None:
             raise YieldError(f"region '{region}', process '{DATA}', bin {bin_index}: negative, got {data[bin_index]:g}")
 
 
-def _check_finite(region: str, process: str, histogram: Histogram) -> None:
+def _check_finite(region: str, process: str, histogram: "Histogram") -> None:
     """Check that every yield and variance of a process is a number."""
     for variation in names(histogram, "variation"):
         is_finite = np.isfinite(np.stack(content(histogram, process, variation))).all(axis=0)
@@ -316,7 +319,7 @@ def _modifiers(name: str, template: Template, up: Effect, down: Effect) -> list[
     return modifiers
 
 
-def _observation(region: str, histogram: Histogram, templates: Templates, signal: str) -> list[float]:
+def _observation(region: str, histogram: "Histogram", templates: Templates, signal: str) -> list[float]:
     """Return the data of a region."""
     data = content(histogram, DATA, NOMINAL)[0]
     expected = float(_background(templates, signal).sum())

@@ -1,0 +1,63 @@
+"""Bins by quantiles and by sensitivity: `python benchmarks/strategies/bins.py --other FOLDER [--cascade FOLDER]`.
+
+One cascade; the bins of the signal region are found on the events that trained it, and judged on them and on
+independent ones (FOLDER has files of the same names from another seed), all on the nominal background with the
+package's own fit. What bins claim on the events that chose them, and do not keep on others, is their optimism.
+"""
+
+import argparse
+import logging
+from pathlib import Path
+
+import numpy as np
+from compare import ROOT, _with_files, judge
+
+from cascadebdt import config as configuration
+from cascadebdt import training
+from cascadebdt.cascade import Cascade
+from cascadebdt.config.region_names import is_validation
+from cascadebdt.events.loading import select
+from cascadebdt.histograms import yields
+from cascadebdt.resources import available_cpus
+
+CHOICES = {
+    "quantiles, 12": {},
+    "quantiles, 20": {"n_bins": 20},
+    "sensitivity, 12, no floor of each": {"bins": {"choose": "sensitivity", "min_effective_events_each": 0}},
+    "sensitivity, 12": {"bins": {"choose": "sensitivity"}},
+    "sensitivity, 12, monotone": {"bins": {"choose": "sensitivity", "monotone": True}},
+    "sensitivity, 20": {"bins": {"choose": "sensitivity"}, "n_bins": 20},
+    "sensitivity, 12, no floor": {
+        "bins": {"choose": "sensitivity", "min_effective_events_each": 0},
+        "min_effective_events": 0,
+    },
+}
+
+
+def main() -> None:
+    """Print a row per choice of bins."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--config", type=Path, default=ROOT / "configs" / "wh_dark_photon.yaml")
+    parser.add_argument("--other", type=Path, required=True)
+    parser.add_argument("--cascade", type=Path, help="folder of a cascade trained with the configuration")
+    options = parser.parse_args()
+    logging.disable(logging.WARNING)
+    config, jobs = configuration.load(options.config), available_cpus()
+    events = [select(one, jobs=jobs) for one in (config, _with_files(config, options.other))]
+    if options.cascade:
+        cascade = Cascade.load(options.cascade)
+    else:
+        cascade = training.train(events[0], config.cascade, seed=config.seed, jobs=jobs)
+    scores = [cascade.score(one, unblind=True, jobs=jobs) for one in events]
+    signal = config.regions.signal.model_dump()
+    for name, change in CHOICES.items():
+        chosen = config.replace("regions.signal", {**signal, **change})
+        filled = yields.fill(events[0], scores[0], chosen.regions)
+        edges = {r: np.array(h.axes[2].edges) for r, h in filled.items() if not is_validation(r)}
+        found = [judge(of, one, chosen, edges) for of, one in zip(scores, events, strict=True)]
+        numbers = " | ".join(f"{value:.2f}" for one in found for value in (one.limit, one.sigma_mu))
+        print(f"| {name} | {len(edges['SR']) - 1} | {numbers} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
