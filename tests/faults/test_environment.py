@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from cascadebdt.config import Config
-from cascadebdt.events.loading import stream
+from cascadebdt.events import Events
+from cascadebdt.events.loading import select_each
 from tiny_analysis import tiny_config
 
 STEPS = (
@@ -52,7 +53,9 @@ def test_products_are_the_same_bits_in_every_environment(
 
 def data_events(config: Config) -> dict[str, bytes]:
     """Return what is selected of the data, read in chunks."""
-    chunks = [events for _, events in stream(config, [sample for sample in config.samples if sample.is_data])]
+    chunks: list[Events] = []
+    data = [sample for sample in config.samples if sample.is_data]
+    select_each(config, data, lambda _, events: chunks.append(events))
     columns = {name: np.concatenate([chunk.columns[name] for chunk in chunks]) for name in chunks[0].columns}
     return {name: values.tobytes() for name, values in columns.items()} | {
         "event_id": np.concatenate([chunk.event_id for chunk in chunks]).tobytes()
