@@ -56,10 +56,10 @@ def data_events(config: Config) -> dict[str, bytes]:
     chunks: list[Events] = []
     data = [sample for sample in config.samples if sample.is_data]
     select_each(config, data, lambda _, events: chunks.append(events))
+    event_id = np.concatenate([chunk.event_id for chunk in chunks])
+    order = np.argsort(event_id)  # events of a chunk come sorted
     columns = {name: np.concatenate([chunk.columns[name] for chunk in chunks]) for name in chunks[0].columns}
-    return {name: values.tobytes() for name, values in columns.items()} | {
-        "event_id": np.concatenate([chunk.event_id for chunk in chunks]).tobytes()
-    }
+    return {name: values[order].tobytes() for name, values in {**columns, "event_id": event_id}.items()}
 
 
 @pytest.mark.parametrize("chunk_entries", [1, 7, 1_000_000])
