@@ -50,8 +50,8 @@ CONTENTS = (
     b"1e999",
     b"[" * 10_000,
 )
-# What differs from run to run by nature: times, and what follows from them.
-VOLATILE = {"summary.json": ("resources",), "manifest.json": ("products", "inputs", "sha256")}
+# What differs from run to run by nature: times, the folder, and what follows from them.
+VOLATILE = {"summary.json": ("resources",), "manifest.json": ("products", "inputs", "sha256", "cascade")}
 PATIENCE = 120.0  # seconds
 
 
