@@ -169,6 +169,8 @@ def _as_pyhf_reads(path: Path, patch: str | None) -> Json:
 
 def _agrees(content: Json, fit: inference.FitResult) -> bool:
     """Return whether pyhf finds no better fit than the package; raises `TooLong` if there is none to compare with."""
+    if {channel["name"] for channel in content["channels"]} - {item["name"] for item in content["observations"]}:
+        raise mutants.TooLong  # a region without observation is blind here, and nothing for pyhf
     model, data = _pyhf_model(content)
     ours = np.array([fit.values[list(fit.parameters).index(name)] for name in _names(model)])
     if not np.isfinite(ours).all():
@@ -183,7 +185,7 @@ def _agrees(content: Json, fit: inference.FitResult) -> bool:
         raise mutants.TooLong  # pyhf may go where a bin expects a negative number of events
     # pyhf adds ln n! of all data, auxiliary ones of 1e13 included, whose rounding is no difference of the fits.
     rounding = 4 * np.finfo(float).eps * float(np.sum(np.abs(data) * np.log1p(np.abs(data))))
-    return value(ours) <= value(theirs) + TOLERANCE * max(1.0, 1e-4 * abs(value(theirs))) + rounding
+    return bool(value(ours) <= value(theirs) + TOLERANCE * max(1.0, 1e-4 * abs(value(theirs))) + rounding)
 
 
 def _pyhf_model(content: Json) -> tuple[Any, Any]:

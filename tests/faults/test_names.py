@@ -1,4 +1,4 @@
-"""Names with markup, quotes, line breaks, parts of paths or signs of LaTeX are refused with line, or taken literally."""
+"""Names with markup, quotes, line breaks, parts of paths or signs of LaTeX are refused with line or taken literally."""
 
 import copy
 import json
