@@ -118,7 +118,7 @@ def _take_names_literally(figure: Figure) -> None:
         for label in (*axis.get_ticklabels(which="both"), axis.get_offset_text())
     }
     for text in figure.findobj(Text):
-        if isinstance(text, Text) and text not in numbers:
+        if text not in numbers:
             text.set_parse_math(False)
 
 
