@@ -231,7 +231,7 @@ WORDS = (
     *("==", "and", "or", "not", "if", "else", "count", "sum", "max", "mass", "abs", ",", "&&", "||", "!", "::", "'"),
     *("\\", "lambda", "é"),
 )
-HOSTILE: tuple[Any, ...] = (
+HOSTILE: tuple[object, ...] = (
     *(None, True, False, "", "text", -1, 0, 1, 2.5, 1e300, -1e300, float("nan"), 10**400, [], {}, [[]], [None]),
     *({"a": 1}, "<script>", "../../x", "a\nb", "x" * 300, "$_%&", "\u0000", "data", "signal", "SR", "nominal", "final"),
 )

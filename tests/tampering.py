@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,13 +88,13 @@ def prepare(folder: Path) -> Setting:
         (ntuples / "other.yaml", other, setting.other),
     ):
         config.write_text(document.write(content))
-        code, said = isolated(lambda config=config, output=output: command("run", config, output), seconds=300)
+        code, said = isolated(partial(command, "run", config, output), seconds=300)
         if code:
             raise RuntimeError(said)
     for name in ("apply a file", "apply elsewhere"):
         place = folder / name.replace(" ", "_")
         shutil.copytree(setting.reference, place)
-        code, said = isolated(lambda name=name, place=place: command(name, setting.config, place), seconds=300)
+        code, said = isolated(partial(command, name, setting.config, place), seconds=300)
         if code:
             raise RuntimeError(said)
     return setting

@@ -185,7 +185,7 @@ def _agrees(content: Json, fit: inference.FitResult) -> bool:
         raise mutants.TooLong  # pyhf may go where a bin expects a negative number of events
     # pyhf adds ln n! of all data, auxiliary ones of 1e13 included, whose rounding is no difference of the fits.
     rounding = 4 * np.finfo(float).eps * float(np.sum(np.abs(data) * np.log1p(np.abs(data))))
-    return value(ours) <= value(theirs) + TOLERANCE * max(1.0, 1e-4 * abs(value(theirs))) + rounding
+    return bool(value(ours) <= value(theirs) + TOLERANCE * max(1.0, 1e-4 * abs(value(theirs))) + rounding)
 
 
 def _pyhf_model(content: Json) -> tuple[Any, Any]:

@@ -13,7 +13,9 @@ N_SHAPES = 8
 SMALLEST = 1e-3
 
 
-def model(workspace: dict[str, Any], *, signal: str = "signal", seed: int = 3) -> dict[str, Any]:
+def model(
+    workspace: dict[str, Any], *, signal: str = "signal", seed: int = 3, n_shapes: int = N_SHAPES
+) -> dict[str, Any]:
     """Return the trial model.
 
     Parameters
@@ -21,9 +23,10 @@ def model(workspace: dict[str, Any], *, signal: str = "signal", seed: int = 3) -
     workspace : content of a run's ``workspace.json``
     signal : its signal process
     seed : of the variations
+    n_shapes : how many of them
     """
     rng = np.random.default_rng(seed)
-    channels = [_channel(channel, signal, rng) for channel in workspace["channels"]]
+    channels = [_channel(channel, signal, rng, n_shapes) for channel in workspace["channels"]]
     observations = [
         {"name": channel["name"], "data": np.round(_background(channel, signal)).tolist()} for channel in channels
     ]
@@ -36,11 +39,14 @@ def _background(channel: dict[str, Any], signal: str) -> Any:
     return np.sum([sample["data"] for sample in channel["samples"] if sample["name"] != signal], axis=0)
 
 
-def _channel(channel: dict[str, Any], signal: str, rng: np.random.Generator) -> dict[str, Any]:
-    return {"name": channel["name"], "samples": [_sample(channel["name"], s, signal, rng) for s in channel["samples"]]}
+def _channel(channel: dict[str, Any], signal: str, rng: np.random.Generator, n_shapes: int) -> dict[str, Any]:
+    samples = [_sample(channel["name"], sample, signal, rng, n_shapes) for sample in channel["samples"]]
+    return {"name": channel["name"], "samples": samples}
 
 
-def _sample(region: str, sample: dict[str, Any], signal: str, rng: np.random.Generator) -> dict[str, Any]:
+def _sample(
+    region: str, sample: dict[str, Any], signal: str, rng: np.random.Generator, n_shapes: int
+) -> dict[str, Any]:
     process, rates = sample["name"], np.maximum(sample["data"], SMALLEST)
     free = "mu" if process == signal else f"norm_{process}"
     modifiers = [
@@ -49,7 +55,7 @@ def _sample(region: str, sample: dict[str, Any], signal: str, rng: np.random.Gen
         {"name": f"rate_{process}", "type": "normsys", "data": {"hi": 1.05, "lo": 0.95}},
         *({**m, "name": f"mcstat_{region}"} for m in sample["modifiers"] if m["type"] == "staterror"),
     ]
-    for number in range(N_SHAPES):
+    for number in range(n_shapes):
         tilt = rng.normal(0, 0.03) + rng.normal(0, 0.01) * np.linspace(-1, 1, len(rates))
         shapes = {"hi_data": (rates * (1 + tilt)).tolist(), "lo_data": (rates * (1 - tilt)).tolist()}
         modifiers.append({"name": f"shape_{number}", "type": "histosys", "data": shapes})

@@ -49,3 +49,36 @@ def test_a_profile_crosses_from_one_minimum_to_the_other() -> None:
             for order in [[1, 0] if poi == 0 else [0, 1]]
         )
         assert increase == pytest.approx(lowest - best, abs=1e-6)
+
+
+def noisy(seed: int, *, n_parameters: int = 6) -> dict[str, Any]:
+    """Return a model whose templates are noise, up and down, of several nuisance parameters."""
+    rng = np.random.default_rng(seed)
+    rates = rng.uniform(20, 200, (2, 5))
+
+    def modifiers(row: int) -> list[dict[str, Any]]:
+        shapes = rates[row] * (1 + rng.normal(0, 0.15, (n_parameters, 2, 5)))
+        return [
+            {"name": f"noise_{number}", "type": "histosys", "data": {"hi_data": up.tolist(), "lo_data": down.tolist()}}
+            for number, (up, down) in enumerate(shapes)
+        ]
+
+    signal = {
+        "name": "s",
+        "data": (0.1 * rates[0]).tolist(),
+        "modifiers": [{"name": "mu", "type": "normfactor", "data": None}],
+    }
+    channels = [
+        {"name": "SR", "samples": [signal, {"name": "b", "data": rates[0].tolist(), "modifiers": modifiers(0)}]},
+        {"name": "CR", "samples": [{"name": "b", "data": rates[1].tolist(), "modifiers": modifiers(1)}]},
+    ]
+    data = rng.poisson(rates * (1 + rng.normal(0, 0.15, (2, 5))))
+    return workspace(channels, {"SR": data[0].tolist(), "CR": data[1].tolist()})
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_no_start_leads_lower_where_templates_of_many_parameters_are_noise(seed: int) -> None:
+    target, rng = objective(noisy(seed)), np.random.default_rng(seed)
+    starts = target.likelihood.start + rng.normal(0, 1.5, (60, len(target.likelihood.start)))
+    lowest = min(newton(target, fixed={}, start=start).deviance for start in starts)
+    assert global_minimum(target).deviance <= lowest + 1e-6

@@ -1,5 +1,6 @@
 """Figures of the regions of any workspace."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -42,3 +43,18 @@ def test_blind_regions_show_no_data() -> None:
     blind = Workspace(on_off(on=25, off=60, ratio=5, signal=4)).blinded("SR")
     figure = dict(plots.predicted(inference.predictions(blind)))["regions_postfit"]
     assert "blinded" in [text.get_text() for ax in figure.axes for text in ax.texts]
+
+
+def test_long_names_of_processes_and_regions_are_whole() -> None:
+    content = on_off(on=25, off=60, ratio=5, signal=4)
+    long = {"SR": "signal_region_" * 4, "b": "background_from_misidentified_leptons_" * 2, "s": "signal_" * 10}
+    text = json.dumps(content)
+    for old, new in long.items():
+        text = text.replace(f'"name": "{old}"', f'"name": "{new}"')
+    for _, figure in plots.predicted(inference.predictions(json.loads(text))):
+        figure.draw_without_rendering()
+        (legend,) = figure.legends
+        boxes = [legend.get_window_extent(), *(ax.title.get_window_extent() for ax in figure.axes if ax.get_title())]
+        for box in boxes:
+            assert figure.bbox.x0 <= box.x0
+            assert box.x1 <= figure.bbox.x1

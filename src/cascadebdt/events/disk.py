@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import uproot
 
 from cascadebdt.arrays import FEATURE, AnyArray, FeatureArray, IntArray
 from cascadebdt.config import NOMINAL
@@ -130,6 +129,8 @@ class DiskColumns(Mapping[str, DiskColumn]):
     """The features of a file that `write` made."""
 
     def __init__(self, path: Path, names: Iterable[str]) -> None:
+        import uproot  # events without files need none
+
         self._tree = uproot.open(path, array_cache=None)[TREE]
         self._names = tuple(names)
 
@@ -153,6 +154,8 @@ def write(path: Path, blocks: Iterable[Events]) -> Events:
     TrainingError
         If there is no event.
     """
+    import uproot
+
     parts: list[Events] = []
     with uproot.recreate(path, compression=None) as file:
         for part in filter(len, blocks):

@@ -24,6 +24,8 @@ from cascadebdt.plots import style
 
 BINS_PER_ROW = 46
 BIN_WIDTH = 0.3  # inches, in the overview
+LEGEND_SIZE = 11  # points
+LEGEND_HANDLE = 0.75  # inches, of the sample of a colour and the space around it
 _SIGNAL_LINE = "signal line"
 _UNCERTAINTY = "Uncertainty"
 _HALO = withStroke(linewidth=3.8, foreground="white")
@@ -396,7 +398,7 @@ def _edge_ticks(ax: Axes, drawn: Content, edges: FloatArray) -> None:
 
 
 def _legend(figure: Figure, look: Look, heading: str, *, columns: int) -> None:
-    """Write one legend above all panels, in rows of equal length of at most `columns` entries."""
+    """Write one legend above all panels, in rows of equal length of at most `columns` entries that fit the figure."""
     handles: dict[str, Any] = {}
     for ax in figure.axes:
         handles |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
@@ -404,13 +406,15 @@ def _legend(figure: Figure, look: Look, heading: str, *, columns: int) -> None:
     names = [label for label in handles if label not in (*first, _UNCERTAINTY)]
     order = [*first, *names, *([_UNCERTAINTY] if _UNCERTAINTY in handles else [])]
     shown = {_SIGNAL_LINE: f"{look.signal}{_times(look.factor)}"}
+    widest = LEGEND_HANDLE + style.label_width([shown.get(label, label) for label in order], LEGEND_SIZE)
+    columns = max(1, min(columns, int(figure.get_figwidth() / widest)))
     legend = figure.legend(
         [handles[label] for label in order],
         [shown.get(label, label) for label in order],
         loc="outside upper center",
         ncols=-(-len(order) // -(-len(order) // columns)),
         frameon=False,
-        fontsize=11,
+        fontsize=LEGEND_SIZE,
         title=heading,
         title_fontproperties={"size": 12, "weight": "bold"},
     )
