@@ -52,7 +52,7 @@ def main() -> None:
         tampering.warm(setting, Path(folder))
         for index in range(options.first, options.first + options.number):
             kind = tampering.KINDS[index % len(tampering.KINDS)]
-            first = index // len(tampering.KINDS)
+            first = index  # kinds and commands have no common factor but one
             for command in ("status", *(OTHERS[(first + step) % len(OTHERS)] for step in range(options.commands))):
                 rng = np.random.default_rng([options.seed, index])
                 outcome, message = tampering.outcome(setting, Path(folder), rng, kind, command)
