@@ -205,6 +205,10 @@ BROKEN: dict[str, tuple[str | Change, str]] = {
         "region 'SR', process 'b', bin 0: expected a finite number, got nan",
     ),
     "no observations": (lambda w: w.pop("observations"), "'observations' must be a list of objects"),
+    "two names of a region": (
+        lambda w: w["observations"][1].update(name="elsewhere"),
+        "region 'CR' has no observation and the observation of 'elsewhere' no region",
+    ),
     "data are missing": (
         lambda w: w["observations"][1].update(data=[0.0]),
         "region 'CR': no events were observed where 50 are expected, so that data are missing",

@@ -14,7 +14,7 @@ import pyhf
 from cascadebdt import inference
 from cascadebdt.errors import FitError, InputError, did_you_mean
 from cascadebdt.interchange import card_model, gaussian_factors, hs3_model
-from cascadebdt.workspace import Workspace, lacks_data
+from cascadebdt.workspace import Workspace, blind_regions, lacks_data
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +68,7 @@ def ready(
     _check(content, path)
     workspace = Workspace(content).blinded(*blind)
     _require_data(workspace, path)
+    _require_names(content, path)
     if workspace.blind:
         logger.info("%s: blind, without data of %s", path, ", ".join(workspace.blind))
     return workspace
@@ -253,6 +254,18 @@ def _shape(content: Any) -> Any:
         is_numeric = all(type(value) in (int, float) for value in content)
         return content[:1] if is_numeric else [_shape(value) for value in content]
     return content
+
+
+def _require_names(content: Json, path: Path) -> None:
+    """Refuse data of an unknown region beside a region without any, which are one that has two names."""
+    missing = blind_regions(content)
+    names = {channel["name"] for channel in content["channels"]}
+    unknown = [item["name"] for item in content["observations"] if item["name"] not in names]
+    if missing and unknown:
+        raise InputError(
+            f"{path}: region '{missing[0]}' has no observation and the observation of '{unknown[0]}' no region; give both "
+            "the same name, or remove that observation if the region is blind"
+        )
 
 
 def _require_data(workspace: Workspace, path: Path) -> None:
