@@ -263,8 +263,8 @@ def _require_names(content: Json, path: Path) -> None:
     unknown = [item["name"] for item in content["observations"] if item["name"] not in names]
     if missing and unknown:
         raise InputError(
-            f"{path}: region '{missing[0]}' has no observation and the observation of '{unknown[0]}' no region; give both "
-            "the same name, or remove that observation if the region is blind"
+            f"{path}: region '{missing[0]}' has no observation and the observation of '{unknown[0]}' no region; "
+            "give both the same name, or remove that observation if the region is blind"
         )
 
 
