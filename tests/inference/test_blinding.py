@@ -95,6 +95,21 @@ def test_the_background_fit_while_blind_uses_the_open_regions_alone() -> None:
     assert result.mu == (0, 0)
 
 
+def test_a_normalisation_at_its_bound_is_profiled_without_the_signal_that_a_blind_fit_holds_at_zero() -> None:
+    content = on_off(on=5, off=3, ratio=5, signal=4)
+    free = {"name": "norm_c", "type": "normfactor", "data": None}
+    signal = {"name": "mu", "type": "normfactor", "data": None}
+    content["channels"][1]["samples"] = [
+        {"name": "b", "data": [50.0, 1.0], "modifiers": [{"name": "norm_b", "type": "normfactor", "data": None}]},
+        {"name": "c", "data": [1.0, 50.0], "modifiers": [free]},
+        {"name": "s", "data": [0.0, 0.2], "modifiers": [signal]},
+    ]
+    content["observations"][1]["data"] = [100.0, 0.0]
+    result = inference.fit(Workspace(content).blinded("SR"))
+    assert result.normalisation["c"] == (0.0, pytest.approx(0.0098, abs=0.0005))
+    assert result.at_bound["norm_c"][0] == 0.0
+
+
 def test_everything_may_be_blind() -> None:
     model = Workspace(on_off(on=5, off=60, ratio=5, signal=4)).blinded("SR", "CR")
     assert inference.fit(model).normalisation["b"][0] == pytest.approx(1)
