@@ -1,12 +1,13 @@
 """Places that cannot be written to, and products that are damaged, are one sentence."""
 
+import ctypes
 import hashlib
 import json
 import os
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +17,21 @@ from cascadebdt.cascade import Cascade
 from cascadebdt.errors import InputError
 from tiny_analysis import tiny_config
 
-NOBODY = 65534
+PR_CAPBSET_DROP, CAPABILITIES = 24, (1, 2)  # those of root to write and to read against permissions
 
 
-def run(arguments: list[str], *, limit: int | None = None, user: int | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the command line as a process, which may write files of at most `limit` bytes, as a user."""
+def run(arguments: list[str], *, limit: int | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a process that must obey permissions and may write files of at most `limit` bytes."""
 
     def prepare() -> None:
+        for capability in CAPABILITIES:
+            ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
         if limit is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
     command = [sys.executable, "-c", "from cascadebdt.cli import main; main()", *arguments, "--quiet"]
-    environment = {**os.environ, "NUMBA_CACHE_DIR": "/nonexistent", "MPLCONFIGDIR": "/nonexistent"} if user else None
-    return subprocess.run(
-        command, capture_output=True, text=True, preexec_fn=prepare, user=user, env=environment, check=False
-    )
+    environment = {**os.environ, "HOME": "/nonexistent"}
+    return subprocess.run(command, capture_output=True, text=True, preexec_fn=prepare, env=environment, check=False)
 
 
 def require_sentence(result: subprocess.CompletedProcess[str], code: int, words: str) -> None:
@@ -43,6 +44,34 @@ def test_an_output_that_is_a_file_is_a_sentence(write_config: Callable[[dict[str
     (tmp_path / "file").touch()
     result = run(["train", str(write_config(tiny_config())), "--output", str(tmp_path / "file")])
     require_sentence(result, 2, "choose a folder that can be written to, with --output")
+
+
+@pytest.fixture
+def read_only(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "read only"
+    folder.mkdir()
+    folder.chmod(0o555)
+    yield folder
+    folder.chmod(0o755)
+
+
+@pytest.mark.parametrize("step", ["train", "run"])
+@pytest.mark.parametrize("place", [".", "below/it"])
+def test_a_folder_that_may_not_be_written_to_is_a_sentence(
+    write_config: Callable[[dict[str, Any]], Path], read_only: Path, step: str, place: str
+) -> None:
+    result = run([step, str(write_config(tiny_config())), "--output", str(read_only / place)])
+    require_sentence(result, 2, "choose a folder that can be written to, with --output")
+    assert not list(read_only.iterdir())
+
+
+def test_a_file_that_may_not_be_read_is_a_sentence(
+    write_config: Callable[[dict[str, Any]], Path], tmp_path: Path
+) -> None:
+    config = write_config(tiny_config())
+    config.chmod(0)
+    result = run(["check", str(config)])
+    require_sentence(result, 2, str(config))
 
 
 @pytest.mark.parametrize("limit", [100, 20_000])
