@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import tampering
+from cascadebdt.errors import InputError
+from cascadebdt.products.inventory import MANIFEST, Inventory
 from isolation import isolated
 
 KINDS = ("full", "no space", "read-only", "once")
@@ -94,7 +96,7 @@ def outcome(setting: tampering.Setting, output: Path, number: int, kind: str) ->
     shutil.rmtree(output, ignore_errors=True)
     try:
         code, said = isolated(run, seconds=tampering.PATIENCE)
-        half_written = [name for name in _names(output) if tampering.differs(setting.reference, output, name)]
+        half_written = _half_written(setting.reference, output)
         again, said_again = isolated(
             lambda: tampering.command("run", setting.config, output), seconds=tampering.PATIENCE
         )
@@ -109,6 +111,18 @@ def outcome(setting: tampering.Setting, output: Path, number: int, kind: str) ->
     if again or (wrong := tampering.different(setting, output, "run")):
         return "wrong", f"after {code} {said}: run again: {again} {said_again} {wrong if not again else ''}"
     return ("sentence" if code else "done"), said
+
+
+def _half_written(reference: Path, output: Path) -> list[str]:
+    """Return the products that are not those of an undisturbed run.
+
+    A manifest knows the steps that were done, so that one of an interrupted run is whole if it has its hash.
+    """
+    try:
+        Inventory.read(output)
+    except InputError:
+        return [MANIFEST]
+    return [name for name in _names(output) if name != MANIFEST and tampering.differs(reference, output, name)]
 
 
 def _names(output: Path) -> list[str]:

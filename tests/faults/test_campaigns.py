@@ -14,7 +14,7 @@ CAMPAIGNS = Path(__file__).parents[2] / "benchmarks" / "faults"
     [
         ("workspaces.py", "--number", "60", "--seed", "7"),
         ("products.py", "--number", "11", "--commands", "1", "--seed", "7"),
-        ("writes.py", "--every", "60", "--first", "20"),
+        ("writes.py", "--every", "120", "--first", "80"),
     ],
     ids=lambda arguments: arguments[0],
 )

@@ -19,7 +19,7 @@ def model() -> dict[str, Any]:
 def test_reading_a_large_file_is_logged_with_its_size(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "large.json"
     path.write_text(json.dumps(model()) + " " * 21_000_000)
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="cascadebdt"):
         read_workspace(path)
     assert f"{path}: reading 21 MB" in caplog.messages
 
