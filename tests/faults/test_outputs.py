@@ -142,5 +142,5 @@ def saved(tmp_path: Path) -> Path:
     from cascadebdt import training
     from tiny_analysis import toy_cascade, toy_events
 
-    training.train(toy_events(), toy_cascade(), seed=1).save(tmp_path / "cascade", provenance={})
+    training.train(toy_events(), toy_cascade(), seed=1).save(tmp_path / "cascade")
     return tmp_path / "cascade"

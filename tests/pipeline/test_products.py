@@ -250,6 +250,10 @@ def test_a_cascade_from_elsewhere_is_refused_where_events_would_change_their_fol
     assert "the sample 'zee' is gone and 'renamed' is new" in result.output
 
 
+def test_a_run_that_trains_and_applies_has_nothing_to_remark(run: Path) -> None:
+    assert read(run, "manifest")["warnings"] == []
+
+
 def test_a_cascade_from_elsewhere_with_another_working_point_is_refused(
     run: Path, ntuples: Path, tmp_path: Path
 ) -> None:

@@ -288,7 +288,7 @@ class Cascade:
         self.__dict__["_evaluator"] = evaluator  # where cached_property looks; the dataclass itself is frozen
         return self
 
-    def save(self, directory: Path | str, *, provenance: Mapping[str, Any] | None = None) -> None:
+    def save(self, directory: Path | str) -> None:
         """Write ``cascade.json`` and one ``.ubj`` file per booster.
 
         Models that an earlier cascade left in the directory are removed.
@@ -296,7 +296,6 @@ class Cascade:
         Parameters
         ----------
         directory : of the cascade alone
-        provenance : what the JSON file says about the making of the cascade
         """
         directory = Path(directory)
         content = {
@@ -308,7 +307,7 @@ class Cascade:
             "final": storage.save_classifier(self.final, directory) if self.final else None,
             "sorter": storage.save_multiclass(self.sorter, directory) if self.sorter else None,
             "discriminant": storage.save_discriminant(self.discriminant, directory) if self.discriminant else None,
-            "provenance": dict(provenance or {}),
+            "provenance": dict(self.provenance),
         }
         storage.write_content(directory, content)
 

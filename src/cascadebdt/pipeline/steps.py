@@ -47,8 +47,9 @@ def train(
         If a process has too few events, or a stage cannot be trained.
     """
     require_trainable(events, config)
-    cascade = training.train(events, config.cascade, seed=config.seed, jobs=jobs, kept=kept, progress=progress)
-    cascade.save(products.cascade, provenance=provenance(config, cascade))
+    trained = training.train(events, config.cascade, seed=config.seed, jobs=jobs, kept=kept, progress=progress)
+    cascade = replace(trained, provenance=provenance(config, trained))
+    cascade.save(products.cascade)
     return cascade
 
 
