@@ -11,6 +11,7 @@ import hashlib
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +19,7 @@ from types import ModuleType
 from cascadebdt.atomic import draft
 
 TIME_STAMP = 1_000_000_000
+MAKING = threading.Lock()
 
 
 @functools.cache
@@ -33,7 +35,7 @@ def load(source: str, kernels: Sequence[ModuleType]) -> Callable[..., None]:
     try:
         path = _keep(_cache_directory() / f"{name}.py", source)
     except (OSError, RuntimeError):
-        path = _keep(Path(_process_directory().name) / f"{name}.py", source)
+        path = _keep(_process_directory() / f"{name}.py", source)
     module = ModuleType(name)
     sys.modules[name] = module
     exec(compile(source, path, "exec"), module.__dict__)
@@ -52,9 +54,14 @@ def _cache_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cascadebdt"
 
 
-@functools.cache
-def _process_directory() -> "tempfile.TemporaryDirectory[str]":
+def _process_directory() -> Path:
     """Return the directory for generated modules of this process, removed at its end."""
+    with MAKING:  # two threads at once would make two, and the one that is not kept vanishes under its thread
+        return Path(_made().name)
+
+
+@functools.cache
+def _made() -> "tempfile.TemporaryDirectory[str]":
     return tempfile.TemporaryDirectory(prefix="cascadebdt_")
 
 
