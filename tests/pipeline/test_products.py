@@ -250,6 +250,30 @@ def test_a_cascade_from_elsewhere_is_refused_where_events_would_change_their_fol
     assert "the sample 'zee' is gone and 'renamed' is new" in result.output
 
 
+def test_bins_for_chosen_files_come_from_an_apply_of_this_configuration_and_cascade(
+    run: Path, ntuples: Path, tmp_path: Path
+) -> None:
+    def stream(raw: dict[str, Any], folder: Path) -> Result:
+        path = write(raw, tmp_path)
+        return call(
+            "apply", path, "--files", ntuples / "zee_0.root", "--cascade", folder / "cascade", "--output", tmp_path
+        )
+
+    assert stream(raw_config(ntuples), run).exit_code == 0
+    assert set(read(tmp_path / "applied", "manifest")["steps"]["apply"]["inputs"]) == {"cascade", "reference"}
+    other = raw_config(ntuples)
+    other["luminosity_fb"] = 2.0
+    result = stream(other, run)
+    assert result.exit_code == 2
+    assert "luminosity_fb was 1.0 and is 2.0 since 'apply'" in result.output
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    (copy / "histograms.json").write_text("{}")
+    result = stream(raw_config(ntuples), copy)
+    assert result.exit_code == 2
+    assert "histograms.json was altered or only half written, so that its bins do not serve" in result.output
+
+
 def test_a_run_that_trains_and_applies_has_nothing_to_remark(run: Path) -> None:
     assert read(run, "manifest")["warnings"] == []
 

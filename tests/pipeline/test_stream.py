@@ -1,6 +1,7 @@
 """Streaming chosen files gives what selecting everything at once gives."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -192,7 +193,8 @@ def test_files_of_no_sample_are_one_sentence(tiny: Config, trained: Cascade, ntu
 
 def test_the_command_streams_files(write_config: object, whole: Path, ntuples: Path, tmp_path: Path) -> None:
     path = write_config(tiny_config())  # type: ignore[operator]
-    where = ["--cascade", str(whole / "cascade"), "--output", str(tmp_path / "out")]
+    trained = shutil.copytree(whole / "cascade", tmp_path / "trained" / "cascade")
+    where = ["--cascade", str(trained), "--output", str(tmp_path / "out")]
     result: Result = CliRunner().invoke(
         main, ["apply", str(path), "--scores", "--files", str(ntuples / "zee_*.root"), *where]
     )

@@ -46,14 +46,14 @@ def of_models(config: Config, files: Files) -> dict[str, Origin]:
     return origins
 
 
-def of_steps(config: Config, files: Files, *, cascade: str | None = None) -> dict[str, Origin]:
+def of_steps(config: Config, files: Files, *, elsewhere: Mapping[str, str] | None = None) -> dict[str, Origin]:
     """Return the origins of ``train``, ``apply``, ``fit`` and ``report``, in this order.
 
     Parameters
     ----------
     config : the analysis
     files : that it reads
-    cascade : key of a cascade that was trained elsewhere; then there is no step ``train``
+    elsewhere : name -> key of what was made elsewhere and is applied, the cascade first; then there is no step ``train``
     """
     stages = {stage.name: stage.model_dump(mode="json") for stage in config.cascade.stages}
     final = config.cascade.final.model_dump(mode="json") if config.cascade.final else None
@@ -72,13 +72,13 @@ def of_steps(config: Config, files: Files, *, cascade: str | None = None) -> dic
     if config.corrections:  # what is subtracted has the normalisations that the control regions give
         filled["free"] = list(config.fit.free)
     filled["unblind"] = config.fit.unblind or None
-    before = {"train": train.key} if cascade is None else {"cascade": cascade}
+    before = dict(elsewhere) if elsewhere else {"train": train.key}
     apply = Origin("apply", FORMATS["apply"], filled, before)
     asked = _parts(config, {}, ("analysis", "systematics", "regions", "fit"), FITTING)
     fit = Origin("fit", FORMATS["fit"], asked, {"apply": apply.key})
     inputs = {**before, "apply": apply.key, "fit": fit.key}
     report = Origin("report", FORMATS["report"], _parts(config, {}, (), ("cascadebdt",)), inputs)
-    return {origin.step: origin for origin in (train, apply, fit, report) if cascade is None or origin is not train}
+    return {origin.step: origin for origin in (train, apply, fit, report) if not elsewhere or origin is not train}
 
 
 def _parts(config: Config, files: Files, names: tuple[str, ...], packages: tuple[str, ...]) -> dict[str, Any]:

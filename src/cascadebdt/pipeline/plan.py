@@ -39,7 +39,7 @@ class Plan:
         config: Config,
         folder: Path,
         *,
-        cascade: str | None = None,
+        elsewhere: Mapping[str, str] | None = None,
         files: Mapping[str, Sequence[str]] | None = None,
         jobs: int = 1,
     ) -> "Plan":
@@ -49,7 +49,7 @@ class Plan:
         ----------
         config : the analysis
         folder : of its products
-        cascade : key of a cascade that was trained elsewhere, if it is to be applied
+        elsewhere : name -> key of what was made elsewhere and is applied; see `origins.of_steps`
         files : sample -> its files; those that the configuration names if not given
         jobs : files looked at at a time
 
@@ -67,7 +67,9 @@ class Plan:
             for name, of_sample in locations.items()
         }
         own = replace(inventory, inputs=inputs)
-        return cls(own, origins.of_steps(config, identities, cascade=cascade), origins.of_models(config, identities))
+        return cls(
+            own, origins.of_steps(config, identities, elsewhere=elsewhere), origins.of_models(config, identities)
+        )
 
     def fault(self, step: str) -> str | None:
         """Return why the products of a step cannot be used, in words; None if they can.

@@ -20,6 +20,7 @@ from cascadebdt.pipeline.provenance import load_cascade
 from cascadebdt.pipeline.stream import Request
 from cascadebdt.products import Products, figures
 from cascadebdt.products.inventory import Inventory, sha256
+from cascadebdt.products.keys import Origin, digest
 from cascadebdt.products.lock import locked
 from cascadebdt.products.models import KeptModels
 from cascadebdt.products.results import Applied, Filled, Inferred
@@ -107,8 +108,8 @@ def apply(
     """
     folder = cascade or products.cascade
     with locked(products.directory):
-        key = None if cascade is None else _cascade_key(folder)
-        plan = Plan.of(config, products.directory, cascade=key, jobs=jobs)
+        elsewhere = {"cascade": _cascade_key(folder)} if cascade else None
+        plan = Plan.of(config, products.directory, elsewhere=elsewhere, jobs=jobs)
         if cascade is None:
             plan.require("train")
         model = load_cascade(config, folder)
@@ -141,7 +142,11 @@ def apply_files(
     with locked(target.directory):
         model = load_cascade(config, folder)
         chosen = {sample.name: sample.files for sample in stream.requested(config, request)}
-        plan = Plan.of(config, target.directory, cascade=_cascade_key(folder), files=chosen, jobs=jobs)
+        elsewhere = {"cascade": _cascade_key(folder)}
+        plan = Plan.of(config, target.directory, elsewhere=elsewhere, files=chosen, jobs=jobs)
+        if reference := _reference(request.reference, plan.steps["apply"], elsewhere["cascade"]):
+            apply = replace(plan.steps["apply"], inputs={**elsewhere, "reference": reference})
+            plan = replace(plan, steps={**plan.steps, "apply": apply})
         filled = stream.apply_files(config, target, model, request, jobs=jobs, progress=progress)
         manifest = replace(filled.manifest, cascade=str(folder.resolve()), is_part=True)
         scores = [target.scores(name) for name in chosen if target.scores(name).is_file()]
@@ -183,8 +188,7 @@ def report(config: Config, products: Products) -> Path:
 
 def _plan_of_what_was_applied(config: Config, products: Products) -> Plan:
     """Return the plan with the cascade that was applied, which may have been trained elsewhere."""
-    applied = Inventory.read(products.directory).steps.get("apply")
-    return Plan.of(config, products.directory, cascade=applied.inputs.get("cascade") if applied else None)
+    return Plan.of(config, products.directory, elsewhere=Inventory.read(products.directory).elsewhere)
 
 
 @dataclass(frozen=True)
@@ -213,6 +217,39 @@ def _selected(
     with scratch(products.selected) as folder:
         stored = select_to_disk(config, folder, training_only=training_only, jobs=jobs, progress=progress)
         yield _Selection(stored, lambda: stored.training(folder / "training.root"))
+
+
+def _reference(folder: Path, wanted: Origin, cascade: str) -> str | None:
+    """Return the key of the bins and corrections of an earlier `apply`; None if there was none.
+
+    It read all files, and it may be blind where this is not: its bins and corrections depend on no data of the signal
+    region.
+
+    Raises
+    ------
+    InputError
+        If they are altered, of another configuration, or of another cascade.
+    """
+    inventory = Inventory.read(folder)
+    earlier = inventory.steps.get("apply")
+    if earlier is None:
+        if Products(folder).has("histograms"):
+            raise InputError(f"{folder}: histograms.json is of unknown origin; remove it, or do 'cascadebdt apply'")
+        return None
+    used = [name for name in ("histograms.json", "corrections.json") if name in inventory.products]
+    change = _common(wanted).change_since(_common(earlier))
+    fault = f"{change} since 'apply'" if change else next(filter(None, map(inventory.alteration, used)), None)
+    own = inventory.products.get("cascade/cascade.json")
+    if fault is None and earlier.inputs.get("cascade", own.sha256 if own else None) != cascade:
+        fault = "another cascade was applied"
+    if fault:
+        raise InputError(f"{folder}: {fault}, so that its bins do not serve these files; do 'cascadebdt apply' again")
+    return digest({name: inventory.products[name].sha256 for name in used})
+
+
+def _common(origin: Origin) -> Origin:
+    parts = {name: part for name, part in origin.parts.items() if name not in ("files", "unblind")}
+    return replace(origin, parts=parts, inputs={})
 
 
 def _cascade_that_was_applied(plan: Plan, products: Products) -> Cascade:

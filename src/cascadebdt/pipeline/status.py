@@ -51,8 +51,7 @@ def status(folder: Path, config_path: Path | None = None) -> tuple[Line, ...]:
     if not inventory.steps:
         raise InputError(f"{folder / MANIFEST}: no such manifest, so no step has been done here")
     config = configuration.load(config_path) if config_path else _of_run(inventory)
-    cascade = inventory.steps["apply"].inputs.get("cascade") if "apply" in inventory.steps else None
-    plan = Plan.of(config, folder, cascade=cascade, files=_chosen(inventory, config))
+    plan = Plan.of(config, folder, elsewhere=inventory.elsewhere, files=_chosen(inventory, config))
     return tuple(line for step in STEPS if step in plan.steps for line in _of_step(step, plan))
 
 

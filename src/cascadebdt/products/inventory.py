@@ -79,6 +79,12 @@ class Inventory:
                 f"{path}: not the manifest of a run ({error}); remove it and run the analysis again"
             ) from None
 
+    @property
+    def elsewhere(self) -> dict[str, str]:
+        """Name -> key of what `apply` took from another folder, such as a cascade that was trained there."""
+        applied = self.steps.get("apply")
+        return {name: key for name, key in applied.inputs.items() if name != "train"} if applied else {}
+
     def write(self) -> None:
         """Write the manifest."""
         content = {
