@@ -53,7 +53,7 @@ def of_steps(config: Config, files: Files, *, elsewhere: Mapping[str, str] | Non
     ----------
     config : the analysis
     files : that it reads
-    elsewhere : name -> key of what was made elsewhere and is applied, the cascade first; then there is no step ``train``
+    elsewhere : name -> key of what was made elsewhere, the cascade first; then there is no step ``train``
     """
     stages = {stage.name: stage.model_dump(mode="json") for stage in config.cascade.stages}
     final = config.cascade.final.model_dump(mode="json") if config.cascade.final else None
