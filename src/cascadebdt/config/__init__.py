@@ -37,6 +37,7 @@ from cascadebdt.config.systematics import (
     parameter,
     sides,
 )
+from cascadebdt.config.templates import TemplatesConfig
 
 __all__ = [
     "DATA",
@@ -71,6 +72,7 @@ __all__ = [
     "SmoothConfig",
     "StageConfig",
     "SystematicConfig",
+    "TemplatesConfig",
     "WeightSystematic",
     "WorkingPointConfig",
     "applies",

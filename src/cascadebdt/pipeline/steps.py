@@ -105,7 +105,12 @@ def fit(config: Config, products: Products, applied: Applied | None = None) -> I
 
     applied = applied or Applied.read(products)
     yields_of_regions = applied.histograms.regions
-    everything = workspace.build(yields_of_regions, applied.corrections.added_to(config), with_validation=True)
+    everything = workspace.build(
+        yields_of_regions,
+        applied.corrections.added_to(config),
+        shapes=applied.histograms.shapes,
+        with_validation=True,
+    )
     model = everything.fitted()
     asked = Asked(
         level=round(1 - config.fit.confidence_level, 12),
@@ -120,7 +125,13 @@ def fit(config: Config, products: Products, applied: Applied | None = None) -> I
         treatment=everything.notes,
         validation=_validated(everything, products),
         summary=Summary.of(
-            config.analysis, applied.cutflow.events, regions, answers.fit, answers.limits, answers.breakdown
+            config.analysis,
+            applied.cutflow.events,
+            regions,
+            answers.fit,
+            answers.limits,
+            answers.breakdown,
+            floors=everything.notes.floors,
         ),
     )
     products.write("workspace", model)

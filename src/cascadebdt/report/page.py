@@ -105,6 +105,8 @@ def build(
         merged=inferred.treatment.merged,
         corrections=tables.corrections(applied.corrections),
         migrations=tables.migrations(applied.migrations),
+        effective=tables.effective_events(summary.regions),
+        multiclass=training.multiclass(cascade),
         stages=[training.overview(classifier, point, cascade.signal) for classifier, point in classifiers],
         sculpting=training.sculpting(cascade),
         quality=[training.quality(classifier) for classifier, _ in classifiers],
@@ -133,6 +135,9 @@ def _doubts_of_files(cutflow: CutflowReport) -> Iterator[str]:
 def _doubts_of_yields(summary: Summary) -> Iterator[str]:
     if summary.events.lost:
         yield f"{summary.events.lost:,} events were lost while reading the input files."
+    floors = [floor for floor in summary.floors if floor.startswith(f"{SIGNAL_REGION} ")]
+    if floors:
+        yield f"Bins without events of a process have a conservative floor: {'; '.join(floors)}."
     for name, region in summary.regions.items():
         if name != SIGNAL_REGION and region.purity is not None and region.purity < MAX_PURITY_OF_WARNING:
             yield f"Region {name}: only {percent(region.purity)} of it are the processes it is made for."

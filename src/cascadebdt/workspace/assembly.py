@@ -8,6 +8,7 @@ and prunes variations; `Workspace.notes` records what both did.
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -17,7 +18,7 @@ from cascadebdt.config import DATA, NOMINAL, Config, NormalisationSystematic, ap
 from cascadebdt.config.region_names import SIGNAL_REGION, is_validation
 from cascadebdt.errors import FitError, YieldError, did_you_mean
 from cascadebdt.records import Json, Record
-from cascadebdt.workspace import treatment
+from cascadebdt.workspace import borrowing, treatment
 from cascadebdt.workspace.templates import BinNote, Template, Templates, content, names, of_region
 from cascadebdt.workspace.treatment import Effect, VariationNote
 
@@ -42,13 +43,23 @@ class Notes(Record):
     Attributes
     ----------
     merged : region -> edges that are left, where configured bins were merged
-    bins : bins without positive expectation
+    bins : bins without positive expectation, and those with a borrowed shape
     variations : effects of the systematics that are found from events
     """
 
     merged: dict[str, tuple[float, ...]] = field(default_factory=dict)
     bins: tuple[BinNote, ...] = ()
     variations: tuple[VariationNote, ...] = ()
+
+    @property
+    def floors(self) -> tuple[str, ...]:
+        """The bins of processes that have nothing but the conservative floor, such as ``SR bin 7: floor for zee``."""
+        return tuple(
+            f"{note.region} {'bin' if len(note.bins) == 1 else 'bins'} {', '.join(map(str, note.bins))}: "
+            f"floor for {note.process}"
+            for note in self.bins
+            if note.action == "floored"
+        )
 
 
 class Workspace(dict[str, Any]):
@@ -115,7 +126,13 @@ def blind_regions(workspace: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(channel["name"] for channel in workspace["channels"] if channel["name"] not in observed)
 
 
-def build(yields: Mapping[str, "Histogram"], config: Config, *, with_validation: bool = False) -> Workspace:
+def build(
+    yields: Mapping[str, "Histogram"],
+    config: Config,
+    *,
+    shapes: Mapping[str, "Histogram"] | None = None,
+    with_validation: bool = False,
+) -> Workspace:
     """Write yields as a HistFactory workspace; equal input gives equal bytes.
 
     The signal carries the normalisation `mu`, each process of ``config.fit.free`` a free `norm_<process>`. Systematics
@@ -128,7 +145,8 @@ def build(yields: Mapping[str, "Histogram"], config: Config, *, with_validation:
     Parameters
     ----------
     yields : per region a histogram with axes process, variation and the observable, storage Weight
-    config : of the analysis; `fit`, `regions` and `systematics` are used
+    config : of the analysis; `fit`, `regions`, `templates` and `systematics` are used
+    shapes : region -> the shapes that its backgrounds borrow, if ``config.templates.shapes`` is not ``own``
     with_validation : keep the validation regions, which are not to be fitted; those without background are left out
 
     Raises
@@ -147,7 +165,7 @@ def build(yields: Mapping[str, "Histogram"], config: Config, *, with_validation:
     blind = (SIGNAL_REGION,) if config.fit.unblind is False and SIGNAL_REGION in chosen else ()
     for region, histogram in chosen.items():
         _check(region, histogram, needs_data=region not in blind)
-    regions, bin_notes = _all_templates(chosen, config)
+    regions, bin_notes = _all_templates(chosen, config, _shapes(chosen, config, shapes or {}))
     fitted = {region: templates for region, templates in regions.items() if not is_validation(region)}
     _check_normalised(fitted, config)
     _check_variations(fitted, config)
@@ -192,14 +210,41 @@ def _merged(yields: Mapping[str, "Histogram"], config: Config) -> dict[str, tupl
     return {region: left for region, left in edges.items() if configured[region] not in (None, left)}
 
 
-def _all_templates(yields: Mapping[str, "Histogram"], config: Config) -> tuple[dict[str, Templates], list[BinNote]]:
+def _shapes(
+    yields: Mapping[str, "Histogram"], config: Config, given: Mapping[str, "Histogram"]
+) -> dict[str, "Histogram"]:
+    """Return the shapes that backgrounds borrow, region by region."""
+    if config.templates.shapes == "own":
+        return {}
+    if SIGNAL_REGION in yields and SIGNAL_REGION not in given:
+        raise YieldError(
+            f"region '{SIGNAL_REGION}': templates.shapes is '{config.templates.shapes}', but there are no shapes to "
+            "borrow; give those that 'apply' fills, or set it to 'own'"
+        )
+    for region in (name for name in given if name in yields):
+        if not np.array_equal(given[region].axes[2].edges, yields[region].axes[2].edges):
+            raise YieldError(
+                f"region '{region}': the shapes to borrow have other bins than the yields; fill both again"
+            )
+    return {region: given[region] for region in given if region in yields}
+
+
+def _all_templates(
+    yields: Mapping[str, "Histogram"], config: Config, shapes: Mapping[str, "Histogram"]
+) -> tuple[dict[str, Templates], list[BinNote]]:
     """Return the templates of every region, and the edits of their bins."""
     regions: dict[str, Templates] = {}
     notes: list[BinNote] = []
     for region, histogram in yields.items():
         try:
             regions[region], edits = of_region(
-                region, histogram, signal=config.fit.signal, strict=config.regions.empty_bins == "error"
+                region,
+                histogram,
+                signal=config.fit.signal,
+                strict=config.regions.empty_bins == "error",
+                borrow=partial(borrowing.borrow, region, shapes=shapes[region], config=config.templates)
+                if region in shapes
+                else None,
             )
         except YieldError as error:
             if not is_validation(region):
@@ -278,6 +323,7 @@ def _sample(
         # would dilute the relative uncertainty of the background, also where a fit finds no signal.
         errors = np.sqrt(template.variances).tolist()
         modifiers.append({"name": f"mcstat_{region}", "type": "staterror", "data": errors})
+        modifiers += borrowing.modifiers(template)
     for systematic in config.systematics:
         if not applies(systematic, process, region):
             continue
