@@ -51,7 +51,7 @@ def nodes(config: Config, products: Products, *, jobs: int = 1) -> tuple[Node, .
     plan = Plan.of(config, products.directory, jobs=jobs)
     models = _models(config, plan)
     steps: list[Node] = []
-    after = tuple(node.name for node in models)
+    after = tuple(node.name for node in models if node.key == models[-1].key)
     for step in STEPS:
         steps.append(Node(step, step, (step,), plan.steps[step].key, after, plan.fault(step) is None))
         after = (step,)

@@ -22,6 +22,8 @@ from cascadebdt.scaleout.sandbox import Sandbox
 
 SUBMIT = "condor_submit_dag"
 CLUSTER = re.compile(r"submitted to cluster (\d+)")
+# Variables that choose how linear algebra and arrays are computed, and so the last digits of a fit.
+ARITHMETIC = re.compile(r"OPENBLAS_(?!.*NUM_THREADS).*|NPY_(DIS|EN)ABLE_CPU_FEATURES")
 INPUTS, ENVIRONMENT = "inputs.tar", "environment.tar.gz"
 
 
@@ -121,15 +123,17 @@ def _write(submission: Submission, config: Config, path: Path, options: Sequence
 def _environment(config: Config, layout: Layout) -> tuple[list[str], dict[str, str], list[str]]:
     """Return the command that starts the package in a job, its environment, and the archives that it needs."""
     batch = config.batch
+    variables = {name: shlex.quote(value) for name, value in os.environ.items() if ARITHMETIC.fullmatch(name)}
     if batch.environment == "here":
         folders = [os.path.abspath(name) for name in os.environ.get("PYTHONPATH", "").split(os.pathsep) if name]
-        variables = {"PYTHONPATH": shlex.quote(os.pathsep.join(folders))} if folders else {}
-        return [batch.python or sys.executable, "-m", "cascadebdt"], variables, []
+        own = {"PYTHONPATH": shlex.quote(os.pathsep.join(folders))} if folders else {}
+        return [batch.python or sys.executable, "-m", "cascadebdt"], variables | own, []
     python = batch.python or f"python{sys.version_info.major}.{sys.version_info.minor}"
     if batch.environment == "packed":
         archive = packing.pack(layout.directory / ENVIRONMENT)
-        return [python, "-m", "cascadebdt"], {"PYTHONPATH": f'"$PWD/{packing.ROOT}"'}, [archive.name]
-    return [python, "-m", "cascadebdt"], {}, []
+        own = {"PYTHONPATH": f'"$PWD/{packing.ROOT}"'}
+        return [python, "-m", "cascadebdt"], variables | own, [archive.name]
+    return [python, "-m", "cascadebdt"], variables, []
 
 
 def _write_script(layout: Layout, name: str, text: str) -> None:
