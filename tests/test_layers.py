@@ -29,6 +29,7 @@ LAYERS = [
     ["report"],
     ["simulation"],
     ["pipeline"],
+    ["scaleout"],
     ["_api"],
     ["cli"],
     ["__main__"],
