@@ -9,6 +9,7 @@ Examples
 from cascadebdt.plots.breakdown import breakdown
 from cascadebdt.plots.corrections import corrections
 from cascadebdt.plots.exclusion import ExclusionPoint, exclusion
+from cascadebdt.plots.features import Elimination, feature_correlations, feature_sets, features
 from cascadebdt.plots.fitted import fitted
 from cascadebdt.plots.inference import fit
 from cascadebdt.plots.predicted import predicted
@@ -24,11 +25,15 @@ from cascadebdt.plots.validation import validation
 from cascadebdt.plots.yields import region, regions
 
 __all__ = [
+    "Elimination",
     "ExclusionPoint",
     "breakdown",
     "corrections",
     "correlations",
     "exclusion",
+    "feature_correlations",
+    "feature_sets",
+    "features",
     "fit",
     "fitted",
     "flow",
