@@ -113,7 +113,8 @@ class StageTrials:
         """
         others = tuple(other for other in CHOOSING if other != fold)
         trains, scored = np.isin(self.context.folds, others), self.context.folds == fold
-        lineage = Lineage(others, fold, self.reaching & trains)
+        learned = trains if problem.train_on == "all" else self.reaching & trains
+        lineage = Lineage(others, fold, learned)
         survivors = Survivors((lineage,), self.reaching & scored)
         return fitting.fit(problem, survivors, self.context, deployed_only=True)
 
