@@ -10,7 +10,7 @@ from tiny_analysis import tiny_config
 def test_a_configuration_means_the_same_in_another_folder(tmp_path: Path, files: str | list[str]) -> None:
     raw = tiny_config()
     raw["samples"][1]["files"] = files
-    raw["systematics"].append({"name": "other", "kind": "sample", "process": "zee", "files": "../zee.root"})
+    raw["systematics"].append({**raw["samples"][1], "name": "other", "kind": "sample", "files": "../zee.root"})
     here, there = tmp_path / "here", tmp_path / "there" / "deep"
     there.mkdir(parents=True)
     original = config.parse(raw, directory=here)

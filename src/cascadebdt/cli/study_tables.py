@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from cascadebdt.studies.rank import FeatureRank, FeatureRanking, StageRank
     from cascadebdt.studies.rank_sets import Proposal
     from cascadebdt.studies.stage_trials import Estimate
+    from cascadebdt.studies.tune import Tuning
 
 N_SHOWN = 8
 """Features of a stage that the table shows, those that it uses most first."""
@@ -56,3 +57,17 @@ def _proposal(proposal: "Proposal") -> Iterator[str]:
 def estimate(number: "Estimate") -> str:
     """Write a small number with its uncertainty."""
     return f"{number.value:.4f} +- {number.uncertainty:.4f}"
+
+
+def tuning(result: "Tuning") -> str:
+    """Return a line for each stage: what the configuration gives, what is gained, and how much of it is luck."""
+    titles = ("as configured", "gain claimed", "gain held out", "optimism")
+    lines = [f"{result.objective:12s} {' '.join(f'{title:>17s}' for title in titles)}  proposal"]
+    for name, stage in result.stages.items():
+        columns = " ".join(
+            f"{estimate(number):>17s}" for number in (stage.default, stage.claimed, stage.held_out, stage.optimism)
+        )
+        best = max((trial for trial in stage.trials if not trial.is_pruned), key=lambda trial: trial.merit)
+        values = ", ".join(f"{key} {value:.3g}" for key, value in best.values.items())
+        lines.append(f"{name:12s} {columns}  {values if stage.is_changed else 'as configured'}")
+    return "\n".join(lines)

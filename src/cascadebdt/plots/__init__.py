@@ -21,12 +21,14 @@ from cascadebdt.plots.ranking import ranking
 from cascadebdt.plots.style import save
 from cascadebdt.plots.toys import toy_limit
 from cascadebdt.plots.training import flow, scores
+from cascadebdt.plots.tuning import Trials, tuning
 from cascadebdt.plots.validation import validation
 from cascadebdt.plots.yields import region, regions
 
 __all__ = [
     "Elimination",
     "ExclusionPoint",
+    "Trials",
     "breakdown",
     "corrections",
     "correlations",
@@ -48,5 +50,6 @@ __all__ = [
     "scan",
     "scores",
     "toy_limit",
+    "tuning",
     "validation",
 ]

@@ -180,8 +180,8 @@ def _proposals(
     events: Events, cascade: Cascade, config: Config, *, jobs: int, progress: Progress
 ) -> dict[str, Proposal]:
     """Look for smaller sets of features, some stages at a time."""
-    device = resolve_device(config.cascade.device)
-    trials = stage_trials.of_stages(events, cascade, config.cascade, seed=config.seed, device=device)
+    device, share = resolve_device(config.cascade.device), max(1, jobs // len(cascade.stages))
+    trials = stage_trials.of_stages(events, cascade, config.cascade, seed=config.seed, device=device, jobs=share)
     with ThreadPoolExecutor(jobs) as pool:
         waiting = [pool.submit(rank_sets.propose, one, seed=config.seed) for one in trials.values()]
         proposals = [future.result() for future in progress(waiting, "eliminating features")]
