@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
-from cascadebdt.config import paths, problems, references
+from cascadebdt.config import paths, problems, references, writing
 from cascadebdt.config.base import Expression, Integer, LocatedError, Name, Names, Positive, Section, unit
 from cascadebdt.config.batch import BatchConfig
 from cascadebdt.config.cascade import CascadeConfig, Device
@@ -190,6 +190,10 @@ class Config(Section):
         path = known_as.get(path, path)
         place = self._document.place(paths.find(self._document.content, path))
         return ConfigError(f"{place}{path}{separator}{message}")
+
+    def text(self, folder: Path) -> str:
+        """Return the text of a YAML file that says the same in another folder; comments are not kept."""
+        return writing.text(self._document.content, directory=self.directory.resolve(), folder=folder.resolve())
 
     @property
     def processes(self) -> tuple[str, ...]:
