@@ -113,7 +113,7 @@ def fit(config: Config, products: Products, applied: Applied | None = None) -> I
     ----------
     applied : what `apply` made; read from disk if not given
     """
-    from cascadebdt import workspace
+    from cascadebdt import inference, workspace
     from cascadebdt.pipeline.fits import Asked, fit_workspace
 
     applied = applied or Applied.read(products)
@@ -135,6 +135,7 @@ def fit(config: Config, products: Products, applied: Applied | None = None) -> I
         summary=Summary.of(
             config.analysis, applied.cutflow.events, regions, answers.fit, answers.limits, answers.breakdown
         ),
+        predictions=None if answers.fit.degenerate else inference.predictions(model),
     )
     products.write("workspace", model)
     inferred.write(products)
