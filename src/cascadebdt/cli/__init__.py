@@ -15,7 +15,14 @@ from cascadebdt.cli.fit import fit_command
 from cascadebdt.cli.inspect import inspect_command
 from cascadebdt.cli.samples import samples_group
 from cascadebdt.cli.status import status_command
-from cascadebdt.cli.steps import apply_command, check_command, report_command, run_command, train_command
+from cascadebdt.cli.steps import (
+    apply_command,
+    check_command,
+    report_command,
+    run_command,
+    select_command,
+    train_command,
+)
 from cascadebdt.cli.studies import STUDIES
 from cascadebdt.cli.submit import submit_command
 from cascadebdt.errors import CascadeBDTError, TransientInputError, one_line
@@ -62,6 +69,7 @@ def main() -> None:
 for command in (
     run_command,
     check_command,
+    select_command,
     train_command,
     apply_command,
     fit_command,
