@@ -12,7 +12,7 @@ import click
 
 from cascadebdt.cli.export import export_group
 from cascadebdt.cli.fit import fit_command
-from cascadebdt.cli.inspect import inspect_command
+from cascadebdt.cli.inspect import init_command, inspect_command
 from cascadebdt.cli.samples import samples_group
 from cascadebdt.cli.status import status_command
 from cascadebdt.cli.steps import apply_command, check_command, report_command, run_command, train_command
@@ -65,6 +65,7 @@ for command in (
     fit_command,
     report_command,
     status_command,
+    init_command,
     inspect_command,
     export_group,
     samples_group,

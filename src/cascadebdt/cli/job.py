@@ -30,6 +30,7 @@ class Options(TypedDict):
     device: Literal["auto", "cpu", "cuda"] | None
     jobs: int | None
     unblind: str | None
+    asimov: bool
     quiet: bool
 
 
@@ -51,6 +52,9 @@ def common(function: F) -> F:
     ):
         function = decorate(function)
     return function
+
+
+asimov_flag = click.option("--asimov", is_flag=True, help="Read no data; the nominal expectation stands for them.")
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,9 @@ class Job:
         log_to_stderr(quiet=quiet)
         if unblind is not None and not unblind.strip():
             raise click.BadParameter("give the reason for unblinding", param_hint="--unblind")
-        chosen = config.load(options["config_path"]).with_options(device=options["device"], unblind=unblind)
+        chosen = config.load(options["config_path"]).with_options(
+            device=options["device"], unblind=unblind, asimov=options["asimov"]
+        )
         return cls(
             config=chosen,
             products=Products(options["output"] or Path("results") / chosen.analysis),

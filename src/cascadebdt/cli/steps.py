@@ -5,28 +5,31 @@ from typing import Unpack
 
 import click
 
-from cascadebdt.cli.answers import headline
-from cascadebdt.cli.job import Job, Options, common
+from cascadebdt.cli.answers import DATA_LINES, headline
+from cascadebdt.cli.job import Job, Options, asimov_flag, common
 
 
 @click.command("run")
 @common
+@asimov_flag
 def run_command(**options: Unpack[Options]) -> None:
     """Do everything: select, train, apply, fit, report."""
     from cascadebdt import pipeline
 
     job = Job.of(options)
     inferred = pipeline.run(job.config, job.products, jobs=job.jobs, progress=job.progress)
-    job.say(headline(inferred.answers))
+    job.say(headline(inferred.answers, inferred.summary.data))
     job.say(f"wrote {job.products.directory}")
 
 
 @click.command("check")
 @common
+@asimov_flag
 def check_command(**options: Unpack[Options]) -> None:
     """Find what is wrong with a configuration and its files, without training."""
     from cascadebdt.events import loading
-    from cascadebdt.training.inputs import effective_events, too_few
+    from cascadebdt.pipeline import checking
+    from cascadebdt.training.inputs import effective_events
 
     job = Job.of(options)
     events = loading.select(job.config, jobs=job.jobs, progress=job.progress)
@@ -37,16 +40,18 @@ def check_command(**options: Unpack[Options]) -> None:
         # How many events of data are selected is not told: those of the signal region are among them.
         shown, what = (entries[0], "read") if sample in data else (entries[-1], f"selected of {entries[0]}")
         job.say(f"{sample:16s} {shown:>9d} events {what}")
-    found = effective_events(events)
-    for process, number in found.items():
+    for process, number in effective_events(events).items():
         job.say(f"{process:16s} {number:>9.0f} effective events before the first stage")
-    for sentence in too_few(found, job.config.cascade):
+    for sentence in checking.doubts(job.config, events):
         job.say(f"warning: {sentence}")
+    for line in filter(None, [DATA_LINES.get(job.config.data)]):
+        job.say(line)
     job.say(f"{options['config_path']}: no errors found")
 
 
 @click.command("train")
 @common
+@asimov_flag
 def train_command(**options: Unpack[Options]) -> None:
     """Select events and train the cascade."""
     from cascadebdt import pipeline
@@ -58,6 +63,7 @@ def train_command(**options: Unpack[Options]) -> None:
 
 @click.command("apply")
 @common
+@asimov_flag
 @click.option("--files", multiple=True, help="Stream only these files (names, globs; repeatable) into OUTPUT/applied.")
 @click.option("--sample", help="Sample of CONFIG that --files belong to [found by name].")
 @click.option("--cascade", type=click.Path(path_type=Path), help="Folder of the trained cascade [OUTPUT/cascade].")
@@ -82,6 +88,7 @@ def apply_command(
 
 @click.command("report")
 @common
+@asimov_flag
 def report_command(**options: Unpack[Options]) -> None:
     """Draw the figures and write the HTML page."""
     from cascadebdt import pipeline

@@ -13,6 +13,7 @@ from cascadebdt.atomic import write_text
 from cascadebdt.cascade import Cascade
 from cascadebdt.config.region_names import SIGNAL_REGION
 from cascadebdt.histograms.contents import purity_matrix
+from cascadebdt.histograms.yields import Histogram
 from cascadebdt.inference import FitResult, Validation
 from cascadebdt.plots.inference import SIMULATION_STATISTICS
 from cascadebdt.plots.style import significant
@@ -26,6 +27,8 @@ from cascadebdt.report.training import percent
 MAX_PURITY_OF_WARNING = 0.5
 MAX_P_VALUE_OF_WARNING = 0.05
 MAX_PULL = 2.0
+DATA_TITLES = {"asimov": "Asimov data", "simulation": "Simulation as data"}
+"""What figures say of data that are no recorded ones."""
 
 
 def write(products: Products, *, cascade: Cascade, applied: Applied, inferred: Inferred, signal: str) -> Path:
@@ -62,7 +65,49 @@ def build(
         ``quality_`` and ``correction_`` have their place, others stand at the end
     warnings : sentences to show before those found here
     """
-    environment = Environment(
+    summary, manifest, classifiers = inferred.summary, applied.manifest, training.classifiers(cascade)
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            summary=summary,
+            manifest=manifest,
+            cascade=cascade,
+            cutflow=applied.cutflow,
+            luminosity_fb=manifest.config.get("luminosity_fb"),
+            cards=_cards(summary),
+            warnings=[
+                *warnings,
+                *manifest.warnings,
+                *findings(cascade=cascade, cutflow=applied.cutflow, inferred=inferred),
+            ],
+            figures=placed(figures),
+            normalisations=tables.normalisations(inferred.answers.fit),
+            parts=tables.parts(inferred.answers.breakdown),
+            exclusions=tables.exclusions(inferred.answers.limits),
+            noticeable=tables.noticeable(inferred.answers.fit),
+            agreement=abs(inferred.answers.fit.agreement),
+            lint=inferred.answers.lint,
+            validated=tables.validated(inferred.validation),
+            processes=list(dict.fromkeys(name for region in summary.regions.values() for name in region.yields)),
+            signal_region=SIGNAL_REGION,
+            systematics=tables.systematics(inferred.treatment),
+            edited_bins=inferred.treatment.bins,
+            merged=inferred.treatment.merged,
+            corrections=tables.corrections(applied.corrections),
+            migrations=tables.migrations(applied.migrations),
+            stages=[training.overview(classifier, point, cascade.signal) for classifier, point in classifiers],
+            sculpting=training.sculpting(cascade),
+            quality=[training.quality(classifier) for classifier, _ in classifiers],
+            negative_weights=[row for classifier, _ in classifiers for row in training.negative_weights(classifier)],
+            effective_events={classifier.name: training.effective_events(classifier) for classifier, _ in classifiers},
+        )
+    )
+
+
+def environment() -> Environment:
+    """Return what renders pages."""
+    result = Environment(
         loader=PackageLoader("cascadebdt.report"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -70,47 +115,14 @@ def build(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {
+    result.filters |= {
         "value": lambda pair: significant(pair[0], pair[1]),
         "uncertainty": lambda pair: significant(pair[1], pair[1]),
         "number": significant,
         "percent": percent,
         "count": lambda number: f"{number:,}",
     }
-    summary, manifest, classifiers = inferred.summary, applied.manifest, training.classifiers(cascade)
-    return environment.get_template("report.html.j2").render(
-        summary=summary,
-        manifest=manifest,
-        cascade=cascade,
-        cutflow=applied.cutflow,
-        luminosity_fb=manifest.config.get("luminosity_fb"),
-        cards=_cards(summary),
-        warnings=[
-            *warnings,
-            *manifest.warnings,
-            *findings(cascade=cascade, cutflow=applied.cutflow, inferred=inferred),
-        ],
-        figures=_placed(figures),
-        normalisations=tables.normalisations(inferred.answers.fit),
-        parts=tables.parts(inferred.answers.breakdown),
-        exclusions=tables.exclusions(inferred.answers.limits),
-        noticeable=tables.noticeable(inferred.answers.fit),
-        agreement=abs(inferred.answers.fit.agreement),
-        lint=inferred.answers.lint,
-        validated=tables.validated(inferred.validation),
-        processes=list(dict.fromkeys(name for region in summary.regions.values() for name in region.yields)),
-        signal_region=SIGNAL_REGION,
-        systematics=tables.systematics(inferred.treatment),
-        edited_bins=inferred.treatment.bins,
-        merged=inferred.treatment.merged,
-        corrections=tables.corrections(applied.corrections),
-        migrations=tables.migrations(applied.migrations),
-        stages=[training.overview(classifier, point, cascade.signal) for classifier, point in classifiers],
-        sculpting=training.sculpting(cascade),
-        quality=[training.quality(classifier) for classifier, _ in classifiers],
-        negative_weights=[row for classifier, _ in classifiers for row in training.negative_weights(classifier)],
-        effective_events={classifier.name: training.effective_events(classifier) for classifier, _ in classifiers},
-    )
+    return result
 
 
 def findings(*, cascade: Cascade, cutflow: CutflowReport, inferred: Inferred) -> list[str]:
@@ -174,12 +186,13 @@ def _with_validation(fit: FitResult, validation: Validation | None) -> FitResult
 def _figures(cascade: Cascade, applied: Applied, inferred: Inferred, signal: str) -> Iterator[tuple[str, Figure]]:
     """Draw every figure, one at a time."""
     yields, answers = applied.histograms.regions, inferred.answers
+    title = DATA_TITLES.get(inferred.summary.data)
     fit = _with_validation(answers.fit, inferred.validation)
-    yield "regions", plots.regions(yields, fit, signal=signal)
-    yield "regions_before_fit", plots.regions(yields, signal=signal)
+    yield "regions", plots.regions(yields, fit, signal=signal, title=title)
+    yield "regions_before_fit", plots.regions(yields, signal=signal, title=title)
     for name, histogram in yields.items():
         fitted = fit if name in fit.postfit else None  # a validation region may be left out of the validation
-        yield f"region_{name}", plots.region(histogram, name, fitted, signal=signal)
+        yield f"region_{name}", plots.region(histogram, name, fitted, signal=signal, title=title)
     for process, correction in applied.corrections.processes.items():
         yield f"correction_{process}", plots.corrections(correction.closure, process)
     yield "purity", plots.purity(purity_matrix(inferred.summary.regions))
@@ -192,11 +205,21 @@ def _figures(cascade: Cascade, applied: Applied, inferred: Inferred, signal: str
         contours=answers.contours.scans,
     )
     yield "flow", plots.flow(applied.cutflow.cascade, signal=signal)
-    classifiers = {classifier.name: (classifier, point) for classifier, point in training.classifiers(cascade)}
-    for name, (classifier, _) in classifiers.items():
+    yield from of_training(cascade)
+    yield from of_scores(cascade, applied.histograms.scores, signal)
+
+
+def of_training(cascade: Cascade) -> Iterator[tuple[str, Figure]]:
+    """Draw how every stage was trained."""
+    for classifier, _ in training.classifiers(cascade):
         if classifier.summary.learning_curves:
-            yield f"quality_{name}", plots.quality(classifier.summary, stage=name)
-    for name, histogram in applied.histograms.scores.items():
+            yield f"quality_{classifier.name}", plots.quality(classifier.summary, stage=classifier.name)
+
+
+def of_scores(cascade: Cascade, scores: Mapping[str, Histogram], signal: str) -> Iterator[tuple[str, Figure]]:
+    """Draw the scores of every stage."""
+    classifiers = {classifier.name: (classifier, point) for classifier, point in training.classifiers(cascade)}
+    for name, histogram in scores.items():
         # A final discriminant that is no binary BDT has no classifier; it separates the signal from all backgrounds.
         backgrounds = tuple(process for process in histogram.axes["process"] if process != signal)
         against = classifiers[name][0].against if name in classifiers else backgrounds
@@ -257,7 +280,7 @@ def _probability(value: float | None) -> str:
     return f"{value:.2f}" if value >= 0.01 else f"{value:.1e}"
 
 
-def _placed(figures: Mapping[str, Path | bytes]) -> dict[str, list[dict[str, str]]]:
+def placed(figures: Mapping[str, Path | bytes]) -> dict[str, list[dict[str, str]]]:
     """Sort the figures into the sections of the page."""
     sections = (
         "overview", "regions", "fit", "profiles", "validation", "corrections", "flow", "scores", "quality", "other",
