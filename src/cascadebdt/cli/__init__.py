@@ -16,6 +16,8 @@ from cascadebdt.cli.inspect import init_command, inspect_command
 from cascadebdt.cli.samples import samples_group
 from cascadebdt.cli.status import status_command
 from cascadebdt.cli.steps import apply_command, check_command, report_command, run_command, train_command
+from cascadebdt.cli.studies import STUDIES
+from cascadebdt.cli.submit import submit_command
 from cascadebdt.errors import CascadeBDTError, TransientInputError, one_line
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read as XGBoost loads; spinning threads starve each other
@@ -64,9 +66,11 @@ for command in (
     apply_command,
     fit_command,
     report_command,
+    submit_command,
     status_command,
     init_command,
     inspect_command,
+    *STUDIES,
     export_group,
     samples_group,
 ):

@@ -8,7 +8,7 @@ import click
 
 from cascadebdt.cli.answers import changed, headline, projected
 from cascadebdt.cli.choices import MODELS, Choices, about_a_workspace, destination, named, question
-from cascadebdt.cli.job import Job, Options, common, log_to_stderr, show_progress
+from cascadebdt.cli.job import Job, Options, log_to_stderr, show_progress, without_asimov
 from cascadebdt.progress import silent
 from cascadebdt.resources import available_cpus
 
@@ -26,7 +26,7 @@ class _FitCommand(click.Command):
 
 
 @click.command("fit", cls=_FitCommand)
-@common
+@without_asimov
 @about_a_workspace
 def fit_command(**given: Any) -> None:
     """Build the workspace from the filled regions and fit it.

@@ -34,8 +34,16 @@ class Options(TypedDict):
     quiet: bool
 
 
+asimov_flag = click.option("--asimov", is_flag=True, help="Read no data; the nominal expectation stands for them.")
+
+
 def common(function: F) -> F:
     """Add the arguments and options that every step takes."""
+    return asimov_flag(without_asimov(function))
+
+
+def without_asimov(function: F) -> F:
+    """Add what `common` adds but for `--asimov`."""
     for decorate in reversed(
         (
             click.argument("config_path", metavar="CONFIG", type=click.Path(path_type=Path)),
@@ -52,9 +60,6 @@ def common(function: F) -> F:
     ):
         function = decorate(function)
     return function
-
-
-asimov_flag = click.option("--asimov", is_flag=True, help="Read no data; the nominal expectation stands for them.")
 
 
 @dataclass(frozen=True)

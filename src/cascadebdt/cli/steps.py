@@ -6,12 +6,11 @@ from typing import Unpack
 import click
 
 from cascadebdt.cli.answers import DATA_LINES, headline
-from cascadebdt.cli.job import Job, Options, asimov_flag, common
+from cascadebdt.cli.job import Job, Options, common
 
 
 @click.command("run")
 @common
-@asimov_flag
 def run_command(**options: Unpack[Options]) -> None:
     """Do everything: select, train, apply, fit, report."""
     from cascadebdt import pipeline
@@ -24,7 +23,6 @@ def run_command(**options: Unpack[Options]) -> None:
 
 @click.command("check")
 @common
-@asimov_flag
 def check_command(**options: Unpack[Options]) -> None:
     """Find what is wrong with a configuration and its files, without training."""
     from cascadebdt.events import loading
@@ -51,19 +49,25 @@ def check_command(**options: Unpack[Options]) -> None:
 
 @click.command("train")
 @common
-@asimov_flag
-def train_command(**options: Unpack[Options]) -> None:
+@click.option("--stage", metavar="NAME", help="With --fold, train one model alone, for the command without it to take.")
+@click.option("--fold", type=click.IntRange(min=0), help="Whose events the model will score.")
+def train_command(stage: str | None, fold: int | None, **options: Unpack[Options]) -> None:
     """Select events and train the cascade."""
     from cascadebdt import pipeline
 
+    if (stage is None) != (fold is None):
+        raise click.UsageError("--stage and --fold go together")
     job = Job.of(options)
+    if stage is not None and fold is not None:
+        pipeline.train_model(job.config, job.products, stage=stage, fold=fold, jobs=job.jobs, progress=job.progress)
+        job.say(f"trained stage '{stage}', fold {fold}")
+        return
     pipeline.train(job.config, job.products, jobs=job.jobs, progress=job.progress)
     job.say(f"wrote {job.products.cascade}")
 
 
 @click.command("apply")
 @common
-@asimov_flag
 @click.option("--files", multiple=True, help="Stream only these files (names, globs; repeatable) into OUTPUT/applied.")
 @click.option("--sample", help="Sample of CONFIG that --files belong to [found by name].")
 @click.option("--cascade", type=click.Path(path_type=Path), help="Folder of the trained cascade [OUTPUT/cascade].")
@@ -88,7 +92,6 @@ def apply_command(
 
 @click.command("report")
 @common
-@asimov_flag
 def report_command(**options: Unpack[Options]) -> None:
     """Draw the figures and write the HTML page."""
     from cascadebdt import pipeline

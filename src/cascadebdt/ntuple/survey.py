@@ -66,5 +66,7 @@ def _peek(location: str, tree: str, names: Sequence[str], entries: int) -> dict[
     with opened(location) as file:
         source = tree_in(file, location, tree)
         known = [name for name in names if name in own_names(source)]
-        arrays = source.arrays(known, entry_stop=entries, library="ak") if known else ()
+        if not known:
+            return {}
+        arrays = source.arrays(known, entry_stop=entries, library="ak")
         return {name: np.asarray(ak.to_numpy(arrays[name], allow_missing=False)) for name in known}

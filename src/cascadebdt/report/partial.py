@@ -12,8 +12,9 @@ from cascadebdt.config import Config
 from cascadebdt.histograms.contents import purity_matrix, region_table
 from cascadebdt.products import Products, figures
 from cascadebdt.products.results import Applied
-from cascadebdt.report.page import DATA_TITLES, environment, of_scores, of_training, placed
-from cascadebdt.report.training import doubts
+from cascadebdt.report import training
+from cascadebdt.report.drawings import DATA_TITLES, of_scores, of_training, placed
+from cascadebdt.report.page import environment
 
 
 def write(products: Products, *, config: Config, cascade: Cascade, applied: Applied | None, missing: str) -> Path:
@@ -36,7 +37,7 @@ def write(products: Products, *, config: Config, cascade: Cascade, applied: Appl
             analysis=config.analysis,
             missing=missing,
             data=DATA_TITLES.get(config.data),
-            warnings=[*(applied.manifest.warnings if applied else ()), *doubts(cascade)],
+            warnings=[*(applied.manifest.warnings if applied else ()), *_of_training(cascade)],
             sections={
                 section: pictures
                 for section, pictures in placed({n: p for n, (p, _) in drawn.items()}).items()
@@ -45,6 +46,11 @@ def write(products: Products, *, config: Config, cascade: Cascade, applied: Appl
         )
     )
     return write_text(products.report, page)
+
+
+def _of_training(cascade: Cascade) -> list[str]:
+    classifiers = training.classifiers(cascade)
+    return [sentence for classifier, _ in classifiers for sentence in training.doubts(classifier, cascade.signal)]
 
 
 def _figures(config: Config, cascade: Cascade, applied: Applied | None) -> Iterator[tuple[str, Figure]]:
