@@ -21,6 +21,7 @@ from cascadebdt.products.inventory import Inventory
 from cascadebdt.products.manifest import Manifest
 from cascadebdt.products.results import Answers, Applied, Inferred
 from cascadebdt.products.summary import Summary
+from cascadebdt.report.studies import Section, StudyTable
 from cascadebdt.workspace.assembly import Notes
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -607,3 +608,17 @@ def test_validation_regions_have_a_table_where_there_are_any(content: dict[str, 
     products = write_products(content, tmp_path)
     write_report(products)
     assert (products.plots / "validation.png").stat().st_size > 5000
+
+
+def test_a_section_of_a_study_has_its_tables_and_figures(content: dict[str, Any]) -> None:
+    table = StudyTable("Reach", ("strategy", "limit"), (("cascade", "2.81"),))
+    section = Section("Comparison of strategies", ("All are judged alike.",), (table,), {"compare": "Limits."})
+    page = build(content, sections=[(section, [{"source": "data:image/png;base64,AA", "caption": "Limits."}])])
+    assert "<h2>Comparison of strategies</h2>\n<p>All are judged alike.</p>" in page
+    assert "<td>cascade</td><td>2.81</td>" in page
+    assert '<img src="data:image/png;base64,AA" alt="Limits.">' in page
+
+
+def test_the_table_of_a_study_is_aligned_on_a_terminal() -> None:
+    table = StudyTable("Reach", ("strategy", "limit"), (("one_bdt", "10.7"), ("cascade", "2.81")))
+    assert table.text().splitlines() == ["Reach", "strategy  limit", "one_bdt    10.7", "cascade    2.81"]

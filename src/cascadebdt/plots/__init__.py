@@ -7,6 +7,7 @@ Examples
 """
 
 from cascadebdt.plots.breakdown import breakdown
+from cascadebdt.plots.comparison import ComparedStrategy, comparison
 from cascadebdt.plots.corrections import corrections
 from cascadebdt.plots.exclusion import ExclusionPoint, exclusion
 from cascadebdt.plots.fitted import fitted
@@ -24,8 +25,10 @@ from cascadebdt.plots.validation import validation
 from cascadebdt.plots.yields import region, regions
 
 __all__ = [
+    "ComparedStrategy",
     "ExclusionPoint",
     "breakdown",
+    "comparison",
     "corrections",
     "correlations",
     "exclusion",

@@ -20,7 +20,7 @@ from cascadebdt.products import Products, figures
 from cascadebdt.products.cutflow import CutflowReport
 from cascadebdt.products.results import Applied, Inferred
 from cascadebdt.products.summary import Summary
-from cascadebdt.report import tables, training
+from cascadebdt.report import studies, tables, training
 from cascadebdt.report.training import percent
 
 MAX_PURITY_OF_WARNING = 0.5
@@ -41,7 +41,14 @@ def write(products: Products, *, cascade: Cascade, applied: Applied, inferred: I
         name: plots.save(figure, products.plots / name) for name, figure in _figures(cascade, applied, inferred, signal)
     }
     figures.replace(products, [path for paths in saved.values() for path in paths])
-    page = build(cascade=cascade, applied=applied, inferred=inferred, figures={n: png for n, (png, _) in saved.items()})
+    found = studies.sections(products, applied.manifest.config_hash)
+    page = build(
+        cascade=cascade,
+        applied=applied,
+        inferred=inferred,
+        figures={n: png for n, (png, _) in saved.items()},
+        sections=[(section, studies.pictures(section, products)) for section in found],
+    )
     return write_text(products.report, page)
 
 
@@ -52,6 +59,7 @@ def build(
     inferred: Inferred,
     figures: Mapping[str, Path | bytes],
     warnings: Sequence[str] = (),
+    sections: Sequence[tuple[studies.Section, Sequence[Mapping[str, str]]]] = (),
 ) -> str:
     """Return the page.
 
@@ -61,6 +69,7 @@ def build(
     figures : PNG files or their bytes; names starting with ``regions``, ``region_``, ``fit``, ``flow``, ``scores_``,
         ``quality_`` and ``correction_`` have their place, others stand at the end
     warnings : sentences to show before those found here
+    sections : those of studies, each with source and caption of its figures
     """
     environment = Environment(
         loader=PackageLoader("cascadebdt.report"),
@@ -91,6 +100,7 @@ def build(
             *findings(cascade=cascade, cutflow=applied.cutflow, inferred=inferred),
         ],
         figures=_placed(figures),
+        sections=sections,
         normalisations=tables.normalisations(inferred.answers.fit),
         parts=tables.parts(inferred.answers.breakdown),
         exclusions=tables.exclusions(inferred.answers.limits),
