@@ -18,7 +18,7 @@ from cascadebdt.config import Config
 from cascadebdt.events import Events
 from cascadebdt.events.folds import fold_of
 from cascadebdt.products import Products
-from cascadebdt.report import studies as sections
+from cascadebdt.report.studies import answers
 from cascadebdt.studies import compare_tilts, cuts, evaluation
 from cascadebdt.studies.compare_bootstrap import BinnedEvents
 from cascadebdt.studies.evaluation import Placed
@@ -209,10 +209,10 @@ def test_a_holdout_judges_its_fold(ntuples: Path, tmp_path: Path, answer: dict[s
 def test_the_report_shows_the_comparison_of_its_configuration(folder: Path, answer: dict[str, Any]) -> None:
     assert answer
     products = Products(folder / "results")
-    (section,) = sections.sections(products, cb.load_config(folder / "config.yaml").hash)
-    assert [row[0] for row in section.tables[0].rows] == NAMES
-    assert [figure["source"][:14] for figure in sections.pictures(section, products)] == ["data:image/png"]
-    assert sections.sections(products, "another configuration") == []
+    (shown,) = answers(products, cb.load_config(folder / "config.yaml").hash)
+    assert [row[0] for row in shown.tables[0].rows] == NAMES
+    assert [figure["source"][:14] for figure in shown.pictures] == ["data:image/png"]
+    assert answers(products, "another configuration") == ()
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from cascadebdt.cli.samples import samples_group
 from cascadebdt.cli.status import status_command
 from cascadebdt.cli.steps import apply_command, check_command, report_command, run_command, train_command
 from cascadebdt.cli.studies import STUDIES
+from cascadebdt.cli.submit import submit_command
 from cascadebdt.errors import CascadeBDTError, TransientInputError, one_line
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read as XGBoost loads; spinning threads starve each other
@@ -65,6 +66,7 @@ for command in (
     apply_command,
     fit_command,
     report_command,
+    submit_command,
     status_command,
     inspect_command,
     *STUDIES,

@@ -47,11 +47,19 @@ def check_command(**options: Unpack[Options]) -> None:
 
 @click.command("train")
 @common
-def train_command(**options: Unpack[Options]) -> None:
+@click.option("--stage", metavar="NAME", help="With --fold, train one model alone, for the command without it to take.")
+@click.option("--fold", type=click.IntRange(min=0), help="Whose events the model will score.")
+def train_command(stage: str | None, fold: int | None, **options: Unpack[Options]) -> None:
     """Select events and train the cascade."""
     from cascadebdt import pipeline
 
+    if (stage is None) != (fold is None):
+        raise click.UsageError("--stage and --fold go together")
     job = Job.of(options)
+    if stage is not None and fold is not None:
+        pipeline.train_model(job.config, job.products, stage=stage, fold=fold, jobs=job.jobs, progress=job.progress)
+        job.say(f"trained stage '{stage}', fold {fold}")
+        return
     pipeline.train(job.config, job.products, jobs=job.jobs, progress=job.progress)
     job.say(f"wrote {job.products.cascade}")
 

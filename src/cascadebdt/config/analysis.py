@@ -8,8 +8,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
-from cascadebdt.config import paths, problems, references
+from cascadebdt.config import paths, problems, references, writing
 from cascadebdt.config.base import Expression, Integer, LocatedError, Name, Names, Positive, Section, unit
+from cascadebdt.config.batch import BatchConfig
 from cascadebdt.config.cascade import CascadeConfig, Device
 from cascadebdt.config.corrections import CorrectionConfig
 from cascadebdt.config.document import Document
@@ -121,6 +122,11 @@ class Config(Section):
         description="What the fit frees, and whether data are unblinded.",
         examples=[{"free": ["zee"]}],
     )
+    batch: BatchConfig = Field(
+        default=BatchConfig(),
+        description="How `cascadebdt submit` runs the analysis in batch jobs.",
+        examples=[{"shared_file_system": True}],
+    )
     directory: Path = Field(default=Path(), exclude=True)
     _document: Document = PrivateAttr(default=Document({}))
 
@@ -185,6 +191,10 @@ class Config(Section):
         place = self._document.place(paths.find(self._document.content, path))
         return ConfigError(f"{place}{path}{separator}{message}")
 
+    def text(self, folder: Path) -> str:
+        """Return the text of a YAML file that says the same in another folder; comments are not kept."""
+        return writing.text(self._document.content, directory=self.directory.resolve(), folder=folder.resolve())
+
     @property
     def processes(self) -> tuple[str, ...]:
         """Processes in the order of their first sample."""
@@ -194,9 +204,10 @@ class Config(Section):
     def hash(self) -> str:
         """SHA-256 of what defines the analysis, independent of the file's place and layout.
 
-        Where and how it runs (device, chunk size) and whether it is unblinded are left out.
+        Where and how it runs (device, chunk size, batch jobs) and whether it is unblinded are left out.
         """
-        execution = {
+        execution: dict[str, bool | set[str]] = {
+            "batch": True,
             "ntuples": {"chunk_entries", "retries", "retry_seconds"},
             "cascade": {"device", "memory"},
             "fit": {"unblind"},

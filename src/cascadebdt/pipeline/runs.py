@@ -11,7 +11,7 @@ from pathlib import Path
 from cascadebdt.atomic import scratch
 from cascadebdt.cascade import Cascade
 from cascadebdt.config import Config
-from cascadebdt.errors import InputError
+from cascadebdt.errors import ConfigError, InputError, did_you_mean
 from cascadebdt.events import Events, StoredEvents
 from cascadebdt.events.loading import select, select_to_disk
 from cascadebdt.pipeline import steps, stream
@@ -26,6 +26,7 @@ from cascadebdt.products.models import KeptModels
 from cascadebdt.products.results import Applied, Filled, Inferred
 from cascadebdt.progress import Progress, silent
 from cascadebdt.resources import Meter
+from cascadebdt.training.kept import Chosen, Unfinished, places
 
 
 def run(config: Config, products: Products, *, jobs: int = 1, progress: Progress = silent) -> Inferred:
@@ -90,6 +91,50 @@ def train(config: Config, products: Products, *, jobs: int = 1, progress: Progre
             return load_cascade(config, products.cascade)
         with _selected(config, products, training_only=True, jobs=jobs, progress=progress) as events:
             return _train(config, products, plan, events, jobs=jobs, progress=progress)[1]
+
+
+def train_model(
+    config: Config, products: Products, *, stage: str, fold: int, jobs: int = 1, progress: Progress = silent
+) -> None:
+    """Train the model of one fold of one stage, unless it is there, and leave it for `train`.
+
+    Several processes may train models of one folder at a time.
+
+    Parameters
+    ----------
+    stage : name of a stage, or ``final``, ``final_1``, ... for the repeats of the final discriminant
+
+    Raises
+    ------
+    ConfigError
+        If there is no such model.
+    InputError
+        If models of the stages before it are missing.
+    """
+    _require_model(config, stage, fold)
+    plan = Plan.of(config, products.directory, jobs=jobs)
+    kept = KeptModels(plan.inventory, plan.models)
+    if kept.has(place for place in places(config.cascade)[stage] if place.fold == fold):
+        return
+    with _selected(config, products, training_only=True, jobs=jobs, progress=progress) as events:
+        try:
+            steps.train_models(config, events.training(), kept=Chosen(kept, stage, fold), jobs=jobs)
+        except Unfinished as end:
+            names = list(places(config.cascade))
+            if names.index(end.places[0].stage) < names.index(stage):
+                raise InputError(
+                    f"{products.directory}: the model of {end}, is missing, which chooses events of this one; "
+                    f"train it first, with --stage {end.places[0].stage} --fold {end.places[0].fold}"
+                ) from None
+
+
+def _require_model(config: Config, stage: str, fold: int) -> None:
+    known = places(config.cascade)
+    if stage not in known:
+        raise ConfigError(f"--stage: unknown stage '{stage}'{did_you_mean(stage, known)}")
+    folds = sorted({place.fold for place in known[stage]})
+    if fold not in folds:
+        raise ConfigError(f"--fold: stage '{stage}' has no model of fold {fold}, expected {folds[0]} to {folds[-1]}")
 
 
 def apply(

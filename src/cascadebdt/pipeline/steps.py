@@ -46,11 +46,24 @@ def train(
     TrainingError
         If a process has too few events, or a stage cannot be trained.
     """
-    require_trainable(events, config)
-    trained = training.train(events, config.cascade, seed=config.seed, jobs=jobs, kept=kept, progress=progress)
+    trained = train_models(config, events, kept=kept, jobs=jobs, progress=progress)
     cascade = replace(trained, provenance=provenance(config, trained))
     cascade.save(products.cascade)
     return cascade
+
+
+def train_models(config: Config, events: Events, *, kept: Kept, jobs: int = 1, progress: Progress = silent) -> Cascade:
+    """Train the models that `kept` wants; with all others it has, they are a cascade.
+
+    Raises
+    ------
+    TrainingError
+        As `train`.
+    Unfinished
+        If models are missing that `kept` does not want.
+    """
+    require_trainable(events, config)
+    return training.train(events, config.cascade, seed=config.seed, jobs=jobs, kept=kept, progress=progress)
 
 
 def apply(
@@ -100,7 +113,7 @@ def fit(config: Config, products: Products, applied: Applied | None = None) -> I
     ----------
     applied : what `apply` made; read from disk if not given
     """
-    from cascadebdt import workspace
+    from cascadebdt import inference, workspace
     from cascadebdt.pipeline.fits import Asked, fit_workspace
 
     applied = applied or Applied.read(products)
@@ -122,6 +135,7 @@ def fit(config: Config, products: Products, applied: Applied | None = None) -> I
         summary=Summary.of(
             config.analysis, applied.cutflow.events, regions, answers.fit, answers.limits, answers.breakdown
         ),
+        predictions=None if answers.fit.degenerate else inference.predictions(model),
     )
     products.write("workspace", model)
     inferred.write(products)

@@ -1,8 +1,9 @@
-"""Answers of studies -> sections of the report, and the same tables as text for a terminal."""
+"""Answers of studies -> what the report says of them, and the same tables as text for a terminal."""
 
 import base64
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Self
 
 from cascadebdt.products import Products
 from cascadebdt.products.comparison import Comparison, StrategyResult
@@ -38,31 +39,43 @@ class StudyTable:
 
 
 @dataclass(frozen=True)
-class Section:
+class StudyAnswer:
     """What the report says of a study.
 
     Attributes
     ----------
-    title : of the section
+    title : its heading
     paragraphs : text before the tables
     tables : of numbers
-    figures : names of PNG files in ``plots``, with their captions
+    captions : names of PNG files in ``plots`` -> their captions
+    pictures : source and caption of those that are there
     """
 
     title: str
     paragraphs: tuple[str, ...]
     tables: tuple[StudyTable, ...]
-    figures: dict[str, str]
+    captions: Mapping[str, str]
+    pictures: tuple[Mapping[str, str], ...] = ()
+
+    def illustrated(self, products: Products) -> Self:
+        """Return the answer with its figures that are there."""
+        paths = {products.plots / f"{name}.png": caption for name, caption in self.captions.items()}
+        pictures = [
+            {"source": f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}", "caption": caption}
+            for path, caption in paths.items()
+            if path.is_file()
+        ]
+        return replace(self, pictures=tuple(pictures))
 
 
-def comparison(result: Comparison) -> Section:
-    """Return the section of a comparison."""
+def comparison(result: Comparison) -> StudyAnswer:
+    """Return what a comparison says."""
     strategies = result.strategies
     normalised = list(dict.fromkeys(name for found in strategies.values() for name in found.normalisation))
     regions = list(dict.fromkeys(name for found in strategies.values() for name in found.purity))
     notes = [f"{name}: {note}." for name, found in strategies.items() for note in found.notes]
     numbers = "{trained:,} simulated events train, {judged:,} judge ({how}).".format(**result.events)
-    return Section(
+    return StudyAnswer(
         title="Comparison of strategies",
         paragraphs=(f"Data: {result.asimov}. {numbers} Each strategy has {result.budget}.", *notes),
         tables=(
@@ -84,7 +97,7 @@ def comparison(result: Comparison) -> Section:
                 ),
             ),
         ),
-        figures={
+        captions={
             "compare": "Expected limits, uncertainties of the signal strength relative to one strategy with the spread "
             "of a paired bootstrap, and spurious signals of tilted backgrounds."
         },
@@ -118,15 +131,15 @@ class _Study:
     """A study that may have left an answer: the name of its product, its type, and what is said of it."""
 
     product: str
-    read: Callable[[Products], Section]
+    read: Callable[[Products], StudyAnswer]
 
 
 STUDIES = (_Study("compare", lambda products: comparison(products.read(Comparison, "compare", made_by="compare"))),)
-"""Those that have a section, in this order."""
+"""Those that the report shows, in this order."""
 
 
-def sections(products: Products, config_hash: str) -> list[Section]:
-    """Return the sections of all studies of a configuration that left their answers beside a run.
+def answers(products: Products, config_hash: str) -> tuple[StudyAnswer, ...]:
+    """Return the answers of all studies of a configuration that are beside a run.
 
     An answer that belongs to another configuration, or that somebody changed, is left out.
     """
@@ -138,14 +151,4 @@ def sections(products: Products, config_hash: str) -> list[Section]:
         and inventory.steps[study.product].parts.get("config_hash") == config_hash
         and not inventory.alteration(f"{study.product}.json")
     ]
-    return [study.read(products) for study in current]
-
-
-def pictures(section: Section, products: Products) -> Sequence[dict[str, str]]:
-    """Return source and caption of the figures of a section that are there."""
-    paths = {products.plots / f"{name}.png": caption for name, caption in section.figures.items()}
-    return [
-        {"source": f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}", "caption": caption}
-        for path, caption in paths.items()
-        if path.is_file()
-    ]
+    return tuple(study.read(products).illustrated(products) for study in current)
