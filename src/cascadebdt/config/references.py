@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cascadebdt.config.base import LocatedError, Location, require_unique
-from cascadebdt.config.cascade import FinalConfig, StageConfig
 from cascadebdt.config.inputs import DATA, SampleConfig
 from cascadebdt.config.region_names import SIGNAL_REGION, is_control
 from cascadebdt.config.regions import BinningConfig
+from cascadebdt.config.stages import FinalConfig, StageConfig
 from cascadebdt.config.systematics import SampleSystematic, require_distinct
 from cascadebdt.errors import did_you_mean
 

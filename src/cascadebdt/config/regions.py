@@ -34,7 +34,7 @@ class BinChoiceConfig(Section):
 
 
 class BinningConfig(Section):
-    """What a region is binned in, and how. Values outside the edges count in the outermost bins."""
+    """The observable and the bins of a region. Values outside the edges count in the outermost bins."""
 
     observable: str = Field(
         default="score",
