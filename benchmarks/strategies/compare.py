@@ -102,7 +102,6 @@ def strategies(models: Models, events: Events, cuts: Mapping[str, float]) -> dic
     signal = len(backgrounds)
     shares = np.exp(classes - np.logaddexp.reduce(classes, axis=1, keepdims=True))[:, 1:]
     best = shares.argmax(axis=1)
-    by_class = np.where(classes.argmax(axis=1) == 0, signal, best)
     by_ratio = np.where(ratio >= cuts["ratio"], signal, best)
     names = (*(f"CR_{name}" for name in backgrounds), "SR")
     names_of_cuts, by_cuts = _regions_by_cuts(events, one, cuts["one"])
@@ -110,7 +109,7 @@ def strategies(models: Models, events: Events, cuts: Mapping[str, float]) -> dic
     return {
         "one_bdt": _scores(("SR",), np.zeros(len(events)), one, one),
         "one_bdt_cuts": _scores(names_of_cuts, by_cuts, one, one),
-        "multiclass": _scores(names, by_class, _logit(shares.max(axis=1)), ratio),
+        "multiclass": multiclass(everything, events),
         "multiclass_lr": _scores(names, by_ratio, _logit(shares.max(axis=1)), ratio),
         "by_stage": _by_stage(replace(cascade, sorter=None), events),
         "final_binary": models.with_parts(("binary",)).score(events, unblind=True),
@@ -119,6 +118,19 @@ def strategies(models: Models, events: Events, cuts: Mapping[str, float]) -> dic
         "final_all_three": everything.score(events, unblind=True),
         "cascade": cascade.score(events, unblind=True),
     }
+
+
+def multiclass(cascade: Cascade, events: Events) -> Scores:
+    """Return the scores of the multiclass BDT alone; an event is in the region of its most probable class."""
+    whole = cascade.discriminant
+    assert whole is not None
+    folds, rows = fold_of(events.event_id, cascade.n_folds), np.arange(len(events))
+    ratio = np.mean([part.margin(events.columns, folds, rows) for part in whole.ratios], axis=0).astype(np.float32)
+    classes = np.mean([part.model.margins(events.columns, folds, rows) for part in whole.ratios], axis=0)
+    backgrounds = whole.ratios[0].model.classes[1:]
+    shares = np.exp(classes - np.logaddexp.reduce(classes, axis=1, keepdims=True))[:, 1:]
+    region = np.where(classes.argmax(axis=1) == 0, len(backgrounds), shares.argmax(axis=1))
+    return _scores((*(f"CR_{name}" for name in backgrounds), "SR"), region, _logit(shares.max(axis=1)), ratio)
 
 
 def cuts_of(models: Models, events: Events) -> dict[str, float]:

@@ -58,26 +58,36 @@ def sample(content: Any, process: str) -> dict[str, Any]:
 def test_a_shape_of_all_simulation_keeps_the_yield_of_the_process(values: Any, shape: Any) -> None:
     found, notes = borrow("SR", {"zee": own(values)}, shapes_of(zee=shape), LIKELIHOOD)
     borrowed = found["zee"]
-    np.testing.assert_allclose(borrowed.values, shape * values.sum() / shape.sum())
-    assert borrowed.values @ borrowed.changes["shape_SR_zee"] == pytest.approx(0, abs=1e-9 * values.sum())
+    assert borrowed.values.sum() == pytest.approx(values.sum())
+    assert (borrowed.values > 0).all()
     assert borrowed.changes["mcstat_SR_zee"] == pytest.approx(min(0.9, 1 / np.sqrt(values.sum())))
     assert [(note.action, note.added) for note in notes] == [("borrowed", 0.0)]
 
 
-def test_events_that_follow_the_shape_leave_it_less_uncertain_than_events_that_do_not() -> None:
-    shape = shapes_of(zee=[40.0, 30.0, 20.0, 10.0])
-    follow, oppose = (
-        borrow("SR", {"zee": own(values)}, shape, LIKELIHOOD)[0]["zee"].changes["shape_SR_zee"][-1]
-        for values in ([40.0, 30.0, 20.0, 10.0], [10.0, 20.0, 30.0, 40.0])
+def test_a_shape_that_the_own_events_follow_stays_as_it_is() -> None:
+    values = np.array([40.0, 30.0, 20.0, 10.0])
+    borrowed = borrow("SR", {"zee": own(values)}, shapes_of(zee=values / 7), LIKELIHOOD)[0]["zee"]
+    assert borrowed.values == pytest.approx(values)
+    assert borrowed.values @ borrowed.changes["shape_SR_zee"] == pytest.approx(0, abs=1e-9)
+
+
+def test_many_own_events_tilt_the_shape_as_they_are_and_few_leave_it_to_the_prior() -> None:
+    shape = np.array([40.0, 30.0, 20.0, 10.0])
+    position = np.linspace(0, 1, 4)
+    tilted = shape * (1 + 0.3 * (position - shape @ position / shape.sum()))
+    many, few = (
+        borrow("SR", {"zee": own(tilted * n, weight=1)}, shapes_of(zee=shape), LIKELIHOOD)[0]["zee"] for n in (1e6, 0.1)
     )
-    assert 0 < follow < 0.2 < oppose < 0.9
+    assert many.values / 1e6 == pytest.approx(tilted, rel=1e-3)
+    assert few.values / 0.1 == pytest.approx(shape, rel=0.01)
+    assert np.abs(many.changes["shape_SR_zee"]).max() < 0.01 < np.abs(few.changes["shape_SR_zee"]).max()
 
 
 def test_with_few_events_the_prior_says_how_uncertain_a_shape_is() -> None:
     few = {"zee": own([1.0, 1.0, 0.0, 0.0], weight=2.0)}
     found = borrow("SR", few, shapes_of(zee=[1.0, 0.5, 0.25, 0.25]), LIKELIHOOD.model_copy(update={"prior": 0.1}))
     change = found[0]["zee"].changes["shape_SR_zee"]
-    assert change[-1] - change[0] == pytest.approx(0.1, rel=0.05)
+    assert change[-1] - change[0] == pytest.approx(0.1, rel=0.1)
 
 
 @settings(max_examples=30)

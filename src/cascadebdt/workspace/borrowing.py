@@ -1,9 +1,10 @@
 """Templates with a borrowed shape: the yield of a process's own events, spread over the bins as other events say.
 
 The shape of all simulated events, weighted by likelihood ratios, is normalised to the yield of the process in the
-region. A shape of a looser selection is normalised in groups of neighbouring bins, each of which has enough of the
-process's own events, because the cuts change the shape; a bin that has enough keeps its own events. How far a borrowed
-shape may be wrong is told by the process's own events, as a tilt over the bins with a nuisance parameter.
+region, and tilted as far as the process's own events ask for it. A shape of a looser selection is normalised in groups
+of neighbouring bins, each of which has enough of the process's own events, because the cuts change the shape; a bin
+that has enough keeps its own events. How far a borrowed shape may be wrong is a tilt over the bins with a nuisance
+parameter.
 """
 
 import math
@@ -54,10 +55,16 @@ def _by_likelihood(
     error = min(math.sqrt(float(own.variances.sum())) / total, LARGEST_CHANGE)
     position = _centred(values, np.zeros(len(values), np.int64))
     slope, variance = _own_slope(own, values, position)
+    # The tilt that own events prefer, and the one that is expected before, combine as two measurements.
     known = config.prior**2 / (config.prior**2 + variance)
-    size = math.hypot(slope * known, math.sqrt(variance * known))
-    changes = {f"mcstat_{where}": np.full(len(values), error), f"shape_{where}": _change(size, position)}
-    return replace(own, values=values, variances=squares * scale**2, own=own, changes=changes)
+    tilted = 1 + _change(slope * known, position)
+    changes = {
+        f"mcstat_{where}": np.full(len(values), error),
+        f"shape_{where}": np.clip(
+            _change(math.sqrt(variance * known), position) / tilted, -LARGEST_CHANGE, LARGEST_CHANGE
+        ),
+    }
+    return replace(own, values=values * tilted, variances=squares * (scale * tilted) ** 2, own=own, changes=changes)
 
 
 def _by_selection(
@@ -120,8 +127,8 @@ def _trend(sums: FloatArray, variances: FloatArray, of_shape: FloatArray, positi
 
 def _change(size: float, position: FloatArray) -> FloatArray:
     """Return the relative change of each bin by a tilt, at most as large as yields stay positive."""
-    largest = float(np.abs(position).max(initial=0.0))
-    return np.asarray(min(size, LARGEST_CHANGE / largest if largest else 0.0) * position)
+    largest = LARGEST_CHANGE / max(float(np.abs(position).max(initial=0.0)), 1e-300)
+    return np.asarray(min(max(size, -largest), largest) * position)
 
 
 def _note(region: str, process: str, template: Template) -> BinNote:
