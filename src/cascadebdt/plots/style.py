@@ -95,13 +95,18 @@ def save(figure: Figure, path: Path | str) -> tuple[Path, Path]:
     _take_names_literally(figure)
     path = Path(path)
     png, pdf = path.with_name(f"{path.name}.png"), path.with_name(f"{path.name}.pdf")
+    engine, resolution = figure.get_layout_engine(), figure.dpi
+    if engine is not None:
+        # Once, at the resolution of the PNG: each `savefig` would draw the whole figure once more to lay it out.
+        figure.dpi = DPI
+        engine.execute(figure)
+        figure.set_layout_engine(None)
     with draft(png) as place:
         figure.savefig(place, dpi=DPI, metadata={"Software": None})
-    engine = figure.get_layout_engine()
-    figure.set_layout_engine("none")  # laying out is slow, and the PNG has just done it
     with draft(pdf) as place:
         figure.savefig(place, metadata={"CreationDate": None, "Producer": None, "Creator": None})
     figure.set_layout_engine(engine)
+    figure.dpi = resolution
     return png, pdf
 
 
@@ -111,11 +116,12 @@ def _take_names_literally(figure: Figure) -> None:
     No text of this package is; only the numbers at the ticks of axes are, which matplotlib writes as powers.
     """
     numbers = {
-        label
+        text
         for ax in figure.axes
         for axis in (ax.xaxis, ax.yaxis)
         if isinstance(axis.get_major_formatter(), (LogFormatter, ScalarFormatter))
-        for label in (*axis.get_ticklabels(which="both"), axis.get_offset_text())
+        for text in axis.findobj(Text)
+        if text is not axis.label
     }
     for text in figure.findobj(Text):
         if text not in numbers:
