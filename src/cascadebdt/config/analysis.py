@@ -17,6 +17,7 @@ from cascadebdt.config.document import Document
 from cascadebdt.config.inputs import CutConfig, NtupleConfig, ObjectConfig, SampleConfig
 from cascadebdt.config.regions import RegionsConfig
 from cascadebdt.config.systematics import PruneConfig, SystematicConfig
+from cascadebdt.config.templates import TemplatesConfig
 from cascadebdt.errors import ConfigError
 
 NOMINAL = "nominal"
@@ -113,6 +114,11 @@ class Config(Section):
     )
     regions: RegionsConfig = Field(
         default=RegionsConfig(), description="What regions are binned in.", examples=[{"control": {"n_bins": 5}}]
+    )
+    templates: TemplatesConfig = Field(
+        default=TemplatesConfig(),
+        description="How yields of the signal region are estimated where there are few simulated events.",
+        examples=[{"shapes": "likelihood"}],
     )
     corrections: tuple[CorrectionConfig, ...] = Field(
         default=(),

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import hist
@@ -93,10 +93,12 @@ class Histograms:
     ----------
     regions : region -> histogram with axes process, variation and the observable
     scores : stage -> histogram with axes process and score
+    shapes : region -> histogram of the events that tell the shapes of backgrounds; empty if these are their own
     """
 
     regions: Yields
     scores: dict[str, Histogram]
+    shapes: Yields = field(default_factory=dict)
 
     def to_json(self) -> Json:
         """Return the histograms as the JSON of the Unified Histogram Interface."""
@@ -114,13 +116,13 @@ class Histograms:
         """
         try:
             arrays = json.loads(json.dumps(content), object_hook=uhi.io.json.object_hook)
-            regions, scores = (
+            regions, scores, shapes = (
                 {name: hist.Hist(histogram) for name, histogram in arrays[part].items()}
-                for part in ("regions", "scores")
+                for part in ("regions", "scores", "shapes")
             )
         except (LookupError, TypeError, ValueError, AttributeError) as error:  # of the libraries that build them
             raise InputError(f"not histograms ({error!r})") from None
-        return cls(regions, scores)
+        return cls(regions, scores, shapes)
 
 
 def score_histograms(

@@ -39,7 +39,12 @@ def fit(config: Config, products: Products, applied: Applied | None = None) -> I
 
     applied = applied or Applied.read(products)
     yields_of_regions = applied.histograms.regions
-    everything = workspace.build(yields_of_regions, applied.corrections.added_to(config), with_validation=True)
+    everything = workspace.build(
+        yields_of_regions,
+        applied.corrections.added_to(config),
+        shapes=applied.histograms.shapes,
+        with_validation=True,
+    )
     model = everything.fitted()
     asked = Asked(
         level=round(1 - config.fit.confidence_level, 12),
@@ -55,7 +60,15 @@ def fit(config: Config, products: Products, applied: Applied | None = None) -> I
         answers=answers,
         treatment=everything.notes,
         validation=_validated(everything, config, products),
-        summary=Summary.of(config, applied.cutflow.events, regions, answers.fit, answers.limits, answers.breakdown),
+        summary=Summary.of(
+            config,
+            applied.cutflow.events,
+            regions,
+            answers.fit,
+            answers.limits,
+            answers.breakdown,
+            floors=everything.notes.floors,
+        ),
         predictions=None if answers.fit.degenerate else inference.predictions(model),
     )
     products.write("workspace", model)

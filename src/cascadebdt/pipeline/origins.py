@@ -16,7 +16,7 @@ from cascadebdt.events.variations import samples_by_name
 from cascadebdt.expression import load_plugins, registered
 from cascadebdt.products.keys import Origin
 
-FORMATS = {"select": 1, "train": 1, "apply": 1, "fit": 2, "report": 2}
+FORMATS = {"select": 1, "train": 2, "apply": 2, "fit": 3, "report": 3}
 LEARNING = ("cascadebdt", "numpy", "xgboost")  # packages whose versions change the bits of models and scores
 FITTING = ("cascadebdt", "iminuit", "numpy", "scipy")
 # Where and how a step runs, which changes no bit of what it makes.
@@ -84,14 +84,14 @@ def of_steps(config: Config, files: Files, *, elsewhere: Mapping[str, str] | Non
         "cascade": whole,
     }
     train = Origin("train", FORMATS["train"], trained, {})
-    read = (*BEFORE_TRAINING, "features", "pass_through", "corrections", "systematics", "regions")
+    read = (*BEFORE_TRAINING, "features", "pass_through", "corrections", "systematics", "regions", "templates")
     filled = _parts(config, files, read, LEARNING)
     if config.corrections:  # what is subtracted has the normalisations that the control regions give
         filled["free"] = list(config.fit.free)
     filled["unblind"] = config.fit.unblind or None
     before = dict(elsewhere) if elsewhere else {"train": train.key}
     apply = Origin("apply", FORMATS["apply"], filled, before)
-    asked = _parts(config, {}, ("analysis", "systematics", "regions", "fit"), FITTING)
+    asked = _parts(config, {}, ("analysis", "systematics", "regions", "templates", "fit"), FITTING)
     fit = Origin("fit", FORMATS["fit"], asked, {"apply": apply.key})
     inputs = {**before, "apply": apply.key, "fit": fit.key}
     report = Origin("report", FORMATS["report"], _parts(config, {}, (), ("cascadebdt",)), inputs)
