@@ -160,6 +160,8 @@ def test_a_strategy_of_ones_own_takes_part(folder: Path, tmp_path: Path) -> None
     strategies = json.loads((tmp_path / "results" / "compare.json").read_text())["strategies"]
     assert set(strategies) == {"multiclass", "two_cuts"}
     assert strategies["two_cuts"]["bootstrap"]["mean"] > 1
+    kept = {path.name.rpartition("_")[0] for path in (tmp_path / "results" / ".compare").iterdir()}
+    assert kept == {"multiclass", "two_cuts"}
 
 
 @pytest.mark.parametrize("own", ["nowhere.py:function", "function"])
