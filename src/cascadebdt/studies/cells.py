@@ -33,13 +33,12 @@ class FineBins:
     ----------
     control : (n_events, n_stages) if a stage rejects it; one column where a sorter decides
     signal : (n_events,) if it passes all stages
-    offsets : (n_regions + 1,) the first bin of each region, control regions in the order of the stages, then the
-        signal region
+    total : number of fine bins of all regions
     """
 
     control: IntArray
     signal: IntArray
-    offsets: IntArray
+    total: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +103,7 @@ class Cells:
             signal=bins.signal[examples].astype(np.int32),
             process=process[examples].astype(np.int16),
             sums=np.empty(0),
-            shape=(int(bins.offsets[-1]), len(processes), rows.shape[1]),
+            shape=(bins.total, len(processes), rows.shape[1]),
             cell_of_row=cell_of_row,
             rows=rows,
             thresholds=thresholds,
