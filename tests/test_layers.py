@@ -29,6 +29,7 @@ LAYERS = [
     ["report"],
     ["simulation"],
     ["pipeline"],
+    ["studies"],
     ["_api"],
     ["cli"],
     ["__main__"],

@@ -16,6 +16,7 @@ from cascadebdt.cli.inspect import inspect_command
 from cascadebdt.cli.samples import samples_group
 from cascadebdt.cli.status import status_command
 from cascadebdt.cli.steps import apply_command, check_command, report_command, run_command, train_command
+from cascadebdt.cli.studies import STUDIES
 from cascadebdt.errors import CascadeBDTError, TransientInputError, one_line
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read as XGBoost loads; spinning threads starve each other
@@ -66,6 +67,7 @@ for command in (
     report_command,
     status_command,
     inspect_command,
+    *STUDIES,
     export_group,
     samples_group,
 ):

@@ -115,7 +115,9 @@ def blind_regions(workspace: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(channel["name"] for channel in workspace["channels"] if channel["name"] not in observed)
 
 
-def build(yields: Mapping[str, "Histogram"], config: Config, *, with_validation: bool = False) -> Workspace:
+def build(
+    yields: Mapping[str, "Histogram"], config: Config, *, with_validation: bool = False, with_data: bool = True
+) -> Workspace:
     """Write yields as a HistFactory workspace; equal input gives equal bytes.
 
     The signal carries the normalisation `mu`, each process of ``config.fit.free`` a free `norm_<process>`. Systematics
@@ -130,6 +132,7 @@ def build(yields: Mapping[str, "Histogram"], config: Config, *, with_validation:
     yields : per region a histogram with axes process, variation and the observable, storage Weight
     config : of the analysis; `fit`, `regions` and `systematics` are used
     with_validation : keep the validation regions, which are not to be fitted; those without background are left out
+    with_data : whether to read data; without, no region has an observation
 
     Raises
     ------
@@ -144,7 +147,8 @@ def build(yields: Mapping[str, "Histogram"], config: Config, *, with_validation:
     chosen = {name: histogram for name, histogram in yields.items() if with_validation or not is_validation(name)}
     if not chosen:
         raise YieldError("yields: there is no region")
-    blind = (SIGNAL_REGION,) if config.fit.unblind is False and SIGNAL_REGION in chosen else ()
+    hidden = (SIGNAL_REGION,) if config.fit.unblind is False and SIGNAL_REGION in chosen else ()
+    blind = hidden if with_data else tuple(chosen)
     for region, histogram in chosen.items():
         _check(region, histogram, needs_data=region not in blind)
     regions, bin_notes = _all_templates(chosen, config)

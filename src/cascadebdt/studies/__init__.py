@@ -1,0 +1,1 @@
+"""Studies: questions asked of whole pipelines, on expected data alone."""
