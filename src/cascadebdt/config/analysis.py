@@ -4,11 +4,11 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
-from cascadebdt.config import paths, problems, references
+from cascadebdt.config import document, paths, problems, references
 from cascadebdt.config.base import Expression, Integer, LocatedError, Name, Names, Positive, Section, unit
 from cascadebdt.config.cascade import CascadeConfig, Device
 from cascadebdt.config.corrections import CorrectionConfig
@@ -170,6 +170,15 @@ class Config(Section):
         new = type(self).of(Document(content), self.directory)
         new._document = Document(content, self._document.file, self._document.without(location))
         return new
+
+    @property
+    def content(self) -> Mapping[str, Any]:
+        """What was written: keys and values without defaults."""
+        return self._document.content
+
+    def text(self, directory: Path) -> str:
+        """Return the configuration as a YAML file in a folder: what was written, with file names relative to there."""
+        return document.write(paths.moved(self.content, self.directory, directory))
 
     def locate(self, error: ConfigError, known_as: Mapping[str, str] = {}) -> ConfigError:
         """Return an error about this configuration with the file and line of the path that its message starts with.

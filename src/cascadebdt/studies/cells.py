@@ -1,8 +1,8 @@
 """A sparse histogram of scored events, filled once; yields of any working points are sums over its cells.
 
-The events of a cell are of one process, reach the same thresholds of the grid at every stage and fall into the same fine
-bin of every region that they may come to. No choice of thresholds from the grid, and no merging of fine bins, can tell
-them apart.
+The events of a cell are of one process, reach the same thresholds of the grid at every stage and fall into the same
+fine bin of every region that they may come to. No choice of thresholds from the grid, and no merging of fine bins, can
+tell them apart.
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,8 +52,9 @@ class Cells:
     process : (n_cells,) int16, 0 is the signal
     sums : (n_cells, n_columns) of weights, of squared weights, and of the changes by systematics
     shape : number of fine bins, of processes, of columns
-    cell_of_row : (n_rows,) of the events
-    rows : (n_rows, n_columns) what each event adds to its cell
+    used : (n_rows,) the events that are in a cell
+    cell_of_row : (n_rows,) their cells
+    rows : (n_rows, n_columns) what each adds to its cell
     thresholds : per stage those of the grid, increasing
     """
 
@@ -63,6 +64,7 @@ class Cells:
     process: AnyArray
     sums: FloatArray
     shape: tuple[int, int, int]
+    used: IntArray
     cell_of_row: IntArray
     rows: FloatArray
     thresholds: tuple[AnyArray, ...]
@@ -104,16 +106,17 @@ class Cells:
             process=process[examples].astype(np.int16),
             sums=np.empty(0),
             shape=(bins.total, len(processes), rows.shape[1]),
+            used=used,
             cell_of_row=cell_of_row,
             rows=rows,
             thresholds=thresholds,
         )
-        return cells.reweighted(np.ones(len(used)))
+        return cells.reweighted(np.ones(len(process)))
 
     def reweighted(self, factors: FloatArray) -> Self:
-        """Return the histogram with every event counted `factors` times, ``(n_rows,)``."""
-        n_cells = len(self.process)
-        sums = [np.bincount(self.cell_of_row, column * factors, n_cells) for column in self.rows.T]
+        """Return the histogram with every event counted `factors` times, ``(n_events,)``."""
+        n_cells, counted = len(self.process), factors[self.used]
+        sums = [np.bincount(self.cell_of_row, column * counted, n_cells) for column in self.rows.T]
         return replace(self, sums=np.ascontiguousarray(np.stack(sums, axis=1)))
 
     def filled(self, thresholds: Sequence[Thresholds]) -> FloatArray:

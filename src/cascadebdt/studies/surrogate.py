@@ -22,25 +22,10 @@ from cascadebdt.studies.grid import Grid, Setting
 from cascadebdt.studies.open_scores import OpenScores
 from cascadebdt.workspace.templates import floored
 
-N_FINE = 80
+N_FINE = 640
 """Quantiles of the signal, and as many of the background, that the bins of a region are made of."""
 WEAK = 1e-9
 """Information on a normalisation that no region measures: an uncertainty far beyond any other, but finite."""
-
-
-@dataclass(frozen=True)
-class Floors:
-    """What every fitted region must have.
-
-    Attributes
-    ----------
-    effective_events : of simulated background, (sum w)^2 / sum w^2, in every bin; where the configuration asks for more,
-        it counts
-    purity : of every control region: share of the processes of its stage in its expectation
-    """
-
-    effective_events: float = 0.0
-    purity: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +37,8 @@ class Region:
     bins : slice of all fine bins
     binning : as configured
     targets : positions of the processes of its stage; empty for the signal region
-    source : whether the quantiles are those of the signal
+    of_signal : whether the quantiles are those of the signal
+    has_own_bins : whether its binning is its own, so that the number of bins is not chosen
     """
 
     name: str
@@ -60,6 +46,7 @@ class Region:
     binning: BinningConfig
     targets: tuple[int, ...]
     of_signal: bool
+    has_own_bins: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +63,7 @@ class Surrogate:
     sizes : (n_effects,) of normalisation systematics, 0 of those found from events, which come first
     parameter : (n_effects, n_backgrounds, n_regions) position of the parameter, -1 where it does not apply
     constraint : (n_parameters,) 1 for constrained parameters
-    floors : below which there is no answer
+    min_purity : of every control region: share of the processes of its stage in its expectation
     merges_empty : whether configured bins without background are merged
     """
 
@@ -88,11 +75,11 @@ class Surrogate:
     sizes: FloatArray
     parameter: IntArray
     constraint: FloatArray
-    floors: Floors
+    min_purity: float
     merges_empty: bool
 
     @classmethod
-    def of(cls, scores: OpenScores, config: Config, grid: Grid, floors: Floors = Floors()) -> Self:
+    def of(cls, scores: OpenScores, config: Config, grid: Grid, *, min_purity: float = 0.0) -> Self:
         """Fill the histogram.
 
         Parameters
@@ -100,6 +87,7 @@ class Surrogate:
         scores : of the events to judge by; their weights are taken as they are
         config : `cascade`, `regions`, `systematics` and `fit` are used
         grid : working points to choose from
+        min_purity : of every control region
         """
         backgrounds = [name for name in scores.events.processes if name not in (scores.cascade.signal, DATA)]
         processes = (scores.cascade.signal, *backgrounds)
@@ -134,12 +122,12 @@ class Surrogate:
             sizes=np.array([one.size if isinstance(one, NormalisationSystematic) else 0.0 for one in ordered]),
             parameter=np.array(table, np.int64).reshape(len(ordered), len(backgrounds), len(regions)),
             constraint=np.concatenate([np.full(n_unconstrained, WEAK), np.ones(len(names))]),
-            floors=floors,
+            min_purity=min_purity,
             merges_empty=config.regions.empty_bins == "merge",
         )
 
     def resampled(self, factors: FloatArray) -> Self:
-        """Return the surrogate with every event counted `factors` times, ``(n_rows,)``, in the same cells."""
+        """Return the surrogate with every event counted `factors` times, ``(n_events,)``, in the same cells."""
         return replace(self, cells=self.cells.reweighted(factors))
 
     def sigma_mu(self, setting: Setting) -> float:
@@ -157,12 +145,12 @@ class Surrogate:
         """Return the sums in the bins of a region, (n_bins, n_processes, n_columns); None if a floor is not met."""
         yields = fine[:, :, SUMW]
         total = yields.sum()
-        if not total > 0 or (region.targets and yields[:, region.targets].sum() < self.floors.purity * total):
+        if not total > 0 or (region.targets and yields[:, region.targets].sum() < self.min_purity * total):
             return None
         starts = self._starts(region, fine, setting)
         merged = np.add.reduceat(fine, starts, axis=0)
         background, squares = (merged[:, 1:, column].sum(axis=1) for column in (SUMW, SUMW2))
-        enough = (background > 0) & (background**2 >= self._minimum(region) * squares)
+        enough = (background > 0) & (background**2 >= _minimum(region) * squares)
         return merged if enough.all() else None
 
     def _starts(self, region: Region, fine: FloatArray, setting: Setting) -> IntArray:
@@ -171,22 +159,20 @@ class Surrogate:
             given = [fine[:, 1:, column].sum(axis=1) for column in (SUMW, SUMW2)]
             return merge_bins([(given[0], given[1])], [0.0]) if self.merges_empty else np.arange(len(fine))
         n_bins = setting.n_signal if region.name == SIGNAL_REGION else setting.n_control
+        n_bins = region.binning.n_bins if region.has_own_bins else n_bins
         source = fine[:, 0, SUMW] if region.of_signal else fine[:, 1:, SUMW].sum(axis=1)
         starts = _quantile_starts(np.maximum(source, 0.0), n_bins)
         own = region.binning.min_effective_events_per_process
         chosen = [slice(1, None), *(self.processes.index(name) for name in own)]
         parts = np.add.reduceat(fine[:, :, : SUMW2 + 1], starts, axis=0)
         sums = [parts[:, one].reshape(len(starts), -1, 2).sum(axis=1).T for one in chosen]
-        return starts[merge_bins([(values, squares) for values, squares in sums], [self._minimum(region), *own.values()])]
-
-    def _minimum(self, region: Region) -> float:
-        """Return the effective events that a bin of a region needs; configured edges need those of the floor alone."""
-        own = region.binning.min_effective_events if region.binning.edges is None else 0.0
-        return max(own, self.floors.effective_events)
+        return starts[merge_bins([(values, squares) for values, squares in sums], [_minimum(region), *own.values()])]
 
     def _uncertainty(self, merged: Sequence[FloatArray]) -> float:
         """Return the uncertainty that bins of all regions give, each (n_bins, n_processes, n_columns)."""
-        values, variances, changes = (np.concatenate(parts, axis=-1) for parts in zip(*map(_templates, merged), strict=True))
+        values, variances, changes = (
+            np.concatenate(parts, axis=-1) for parts in zip(*map(_templates, merged), strict=True)
+        )
         background = values[1:]
         variance = background.sum(axis=0) + variances[1:].sum(axis=0)
         effects = np.concatenate([changes, self.sizes[len(changes) :, None, None] * background])
@@ -200,6 +186,11 @@ class Surrogate:
         jacobian += np.bincount(cell[used], effects[used], jacobian.size).reshape(jacobian.shape)
         information = (jacobian / variance) @ jacobian.T + np.diag(self.constraint)
         return float(np.sqrt(np.linalg.inv(information)[0, 0]))
+
+
+def _minimum(region: Region) -> float:
+    """Return the effective events of background that every bin needs; configured edges need none."""
+    return region.binning.min_effective_events if region.binning.edges is None else 0.0
 
 
 def _templates(merged: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -248,7 +239,8 @@ def _fine_bins(scores: OpenScores, config: Config, processes: Sequence[str]) -> 
         targets = () if is_signal else tuple(processes.index(p) for p in stages[k].classifier.against if p in processes)
         of_signal = (binning.quantiles or ("signal" if is_signal else "background")) == "signal"
         if is_signal or scores.sorted_to is not None or stages[k].classifier.is_trained:
-            regions.append(Region(name, slice(offset, offset + n_bins), binning, targets, of_signal))
+            bins, is_own = slice(offset, offset + n_bins), name in config.regions.own
+            regions.append(Region(name, bins, binning, targets, of_signal, is_own))
         offset += n_bins
     control = np.stack(columns[:-1], axis=1)
     if scores.sorted_to is not None:
