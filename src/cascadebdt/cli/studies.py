@@ -2,5 +2,7 @@
 
 import click
 
-STUDIES: tuple[click.Command, ...] = ()
+from cascadebdt.cli.optimise import optimise_command
+
+STUDIES: tuple[click.Command, ...] = (optimise_command,)
 """What the command line has of them, in this order."""

@@ -128,5 +128,9 @@ def figure(optimised: Optimised) -> "Figure":
 def _origin(config: Config, plan: Plan, asked: Asked) -> Origin:
     """Return what the result is made from: all that the filled regions and the fit are made from, and the question."""
     versions = {name: version(name) for name in ("cascadebdt", "numpy", "scipy", "iminuit")}
-    parts = {"asked": json.loads(json.dumps(asdict(asked))), "fit": config.fit.model_dump(mode="json"), "versions": versions}
+    parts = {
+        "asked": json.loads(json.dumps(asdict(asked))),
+        "fit": config.fit.model_dump(mode="json"),
+        "versions": versions,
+    }
     return Origin(STEP, FORMAT, parts, {"apply": plan.steps["apply"].key})

@@ -8,7 +8,7 @@ import numpy as np
 
 from cascadebdt.arrays import FloatArray
 from cascadebdt.config import NOMINAL
-from cascadebdt.products.optimised import Choice, Finalist, Optimised, Sensitivity, Variant
+from cascadebdt.products.optimised import Choice, Finalist, Optimised, Variant
 from cascadebdt.progress import Progress
 from cascadebdt.studies.grid import Setting
 from cascadebdt.studies.halves import Halves
@@ -69,7 +69,7 @@ def finalists(explored: Explored, n_finalists: int, seed: int, progress: Progres
 
 
 def proposal(fitted: Sequence[Fitted], objective: Objective) -> Fitted:
-    """Return the simplest of the fitted settings that is as good as the best, within the standard error of the ratio."""
+    """Return the simplest of the fitted settings that is as good as the best, within the error of their ratio."""
     best = min(one.value(objective) for one in fitted)
     allowed = [
         one
@@ -106,7 +106,9 @@ def efficiencies_of(halves: Halves, setting: Setting) -> list[tuple[float, float
         arriving, own = reached >= k, scores.scores[signal, k]
         looser = point.passing if point.validation is None else point.validation
         total = weights[arriving].sum()
-        passing, validated = (float(weights[arriving & (own >= edge)].sum() / total) for edge in (point.passing, looser))
+        passing, validated = (
+            float(weights[arriving & (own >= edge)].sum() / total) for edge in (point.passing, looser)
+        )
         shares.append((passing, validated))
     return shares
 

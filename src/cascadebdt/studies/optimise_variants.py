@@ -76,9 +76,7 @@ class Trainer:
         return Halves.of(OpenScores.of(cascade, self.events, jobs=self.jobs), config, min_purity=self.min_purity)
 
 
-def changes(
-    config: Config, n_orders: int, features: Sequence[tuple[str, tuple[str, ...]]]
-) -> dict[str, Change]:
+def changes(config: Config, n_orders: int, features: Sequence[tuple[str, tuple[str, ...]]]) -> dict[str, Change]:
     """Return the changes to try, by name: exchanges of neighbouring stages, then sets of features.
 
     Stages that come late are exchanged first, because fewer models change.
@@ -93,7 +91,9 @@ def changes(
         if stage not in names:
             raise InputError(f"features: no stage '{stage}'{did_you_mean(stage, names)}")
     pairs = [(first, first + 1) for first in reversed(range(len(names) - 1))][:n_orders]
-    tried: dict[str, Change] = {f"stages {first + 1} and {last + 1} exchanged": _exchanged(first) for first, last in pairs}
+    tried: dict[str, Change] = {
+        f"stages {first + 1} and {last + 1} exchanged": _exchanged(first) for first, last in pairs
+    }
     for stage, columns in features:
         tried[f"{stage} with {', '.join(columns)}"] = _with_features(stage, columns)
     return tried
