@@ -19,8 +19,8 @@ from cascadebdt.kernels.jit import kernel
 from cascadebdt.studies.grid import Grid
 from cascadebdt.studies.open_scores import OpenScores
 
-SUMW, SUMW2, VARIED = 0, 1, 2
-"""Columns of the sums; from VARIED on there is one per systematic that is found from events."""
+SUMW, SUMW2, ABSOLUTE, VARIED = 0, 1, 2, 3
+"""Columns of the sums: of weights, their squares, their absolute values, and one per systematic found from events."""
 NEVER = np.iinfo(np.int16).max
 """More thresholds than any stage has: no score reaches so many."""
 
@@ -50,7 +50,7 @@ class Cells:
     index : (n_cells, n_stages) int16, how many thresholds of a stage the score reaches
     control, signal : fine bins as in `FineBins`, of the cells
     process : (n_cells,) int16, 0 is the signal
-    sums : (n_cells, n_columns) of weights, of squared weights, and of the changes by systematics
+    sums : (n_cells, n_columns) of weights, of their squares and absolute values, and of the changes by systematics
     shape : number of fine bins, of processes, of columns
     used : (n_rows,) the events that are in a cell
     cell_of_row : (n_rows,) their cells
@@ -180,7 +180,7 @@ def _contributions(events: Events, systematics: Sequence[SystematicConfig]) -> F
     """Return what each event adds to the columns of its cell, ``(n_events, n_columns)``."""
     nominal = np.where(events.is_nominal, events.weights[NOMINAL], 0.0)
     varied = [_change(events, systematic) for systematic in varying(systematics)]
-    return np.stack([nominal, np.square(nominal), *varied], axis=1)
+    return np.stack([nominal, np.square(nominal), np.abs(nominal), *varied], axis=1)
 
 
 def varying(systematics: Sequence[SystematicConfig]) -> list[SystematicConfig]:

@@ -107,4 +107,4 @@ class Grid:
 
     def cuts(self, levels: Sequence[int]) -> tuple[bool, ...]:
         """Return whether each stage cuts."""
-        return tuple(point.passing > 0 for point in self.thresholds(levels))
+        return tuple(bool(point.passing > 0) for point in self.thresholds(levels))

@@ -147,9 +147,10 @@ def _standard_errors(halves: Halves, settings: Sequence[Setting], seed: int) -> 
     """Return the standard errors of the uncertainties over that of the first setting."""
     samples = halves.bootstrap(N_SAMPLES, seed)
     values = np.array([[sample.sigma_mu(setting) for setting in settings] for sample in samples])
-    ratios = values / values[:, :1]
-    # A sample may miss a floor that the events themselves meet.
-    return {
-        setting: float(np.std(column[np.isfinite(column)], ddof=1)) if np.isfinite(column).sum() > 1 else 0.0
-        for setting, column in zip(settings, ratios.T, strict=True)
-    }
+    return {setting: _spread(column, values[:, 0]) for setting, column in zip(settings, values.T, strict=True)}
+
+
+def _spread(values: FloatArray, reference: FloatArray) -> float:
+    """Return the standard deviation of ratios of samples; one may miss a floor that the events themselves meet."""
+    is_known = np.isfinite(values) & np.isfinite(reference)
+    return float(np.std(values[is_known] / reference[is_known], ddof=1)) if is_known.sum() > 1 else 0.0

@@ -17,7 +17,7 @@ from cascadebdt.config import DATA, BinningConfig, Config, NormalisationSystemat
 from cascadebdt.config.region_names import CONTROL, SIGNAL_REGION
 from cascadebdt.forest.logistic import probability
 from cascadebdt.histograms.binning import bin_index, fine_edges, merge_bins
-from cascadebdt.studies.cells import SUMW, SUMW2, VARIED, Cells, FineBins, varying
+from cascadebdt.studies.cells import ABSOLUTE, SUMW, SUMW2, VARIED, Cells, FineBins, varying
 from cascadebdt.studies.grid import Grid, Setting
 from cascadebdt.studies.open_scores import OpenScores
 from cascadebdt.workspace.templates import floored
@@ -160,8 +160,8 @@ class Surrogate:
             return merge_bins([(given[0], given[1])], [0.0]) if self.merges_empty else np.arange(len(fine))
         n_bins = setting.n_signal if region.name == SIGNAL_REGION else setting.n_control
         n_bins = region.binning.n_bins if region.has_own_bins else n_bins
-        source = fine[:, 0, SUMW] if region.of_signal else fine[:, 1:, SUMW].sum(axis=1)
-        starts = _quantile_starts(np.maximum(source, 0.0), n_bins)
+        source = fine[:, 0, ABSOLUTE] if region.of_signal else fine[:, 1:, ABSOLUTE].sum(axis=1)
+        starts = _quantile_starts(source, n_bins)
         own = region.binning.min_effective_events_per_process
         chosen = [slice(1, None), *(self.processes.index(name) for name in own)]
         parts = np.add.reduceat(fine[:, :, : SUMW2 + 1], starts, axis=0)
@@ -209,13 +209,14 @@ def _templates(merged: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
 
 
 def _quantile_starts(source: FloatArray, n_bins: int) -> IntArray:
-    """Return the first of the fine bins of each of `n_bins` parts of equal weight, as nearly as they allow."""
-    cumulative = np.concatenate([[0.0], np.cumsum(source)])
+    """Return the first of the fine bins of each of `n_bins` parts of equal weight, as nearly as they allow.
+
+    A part begins with the fine bin that holds its quantile, as `histograms.binning.quantile_edges` lets it begin with
+    the value that does.
+    """
+    cumulative = np.cumsum(source)
     targets = np.arange(1, n_bins) / n_bins * cumulative[-1]
-    above = np.clip(np.searchsorted(cumulative, targets), 1, len(source))
-    is_closer = targets - cumulative[above - 1] < cumulative[above] - targets
-    starts = np.where(is_closer, above - 1, above)
-    return np.unique(np.concatenate([[0], starts[starts < len(source)]]))
+    return np.unique(np.concatenate([[0], np.minimum(np.searchsorted(cumulative, targets), len(source) - 1)]))
 
 
 def _normalisations(config: Config) -> list[NormalisationSystematic]:
