@@ -1,7 +1,6 @@
 """Optimisation: through the command line on the tiny analysis, and on noise, where there is nothing to gain."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,10 +49,10 @@ def content(folder: Path) -> dict[str, Any]:
 
 
 def test_the_result_claims_and_keeps(content: dict[str, Any]) -> None:
-    assert content["trials"] == 150
+    assert content["trials"] >= 150
     for name in ("sigma_mu", "limit"):
         claimed, held_out = content["claimed"][name], content["held_out"][name]
-        assert 0 < held_out
+        assert held_out > 0
         assert content["ratio"][name] == pytest.approx(held_out / claimed)
         assert content["gain_claimed"][name] <= 1.0
         assert content["gain_held_out"][name] == pytest.approx(held_out / content["start_held_out"][name])
@@ -79,8 +78,11 @@ def test_the_configuration_that_is_written_can_be_used(folder: Path, content: di
     assert [stage.name for stage in written.cascade.stages] == content["best"]["stages"]
     assert written.regions.signal.n_bins == content["best"]["n_signal"]
     for stage in written.cascade.stages:
-        expected = content["best"]["efficiencies"][stage.name]
-        assert stage.working_point.signal_efficiency == pytest.approx(expected, abs=2e-6)
+        # A threshold keeps at least the efficiency asked for; as many events share a score, it may keep some more.
+        kept = content["best"]["efficiencies"][stage.name]
+        asked = stage.working_point.signal_efficiency
+        assert asked is not None
+        assert asked - 1e-6 <= kept < asked + 0.05
 
 
 def test_what_did_not_change_stays_as_it_was_written(folder: Path) -> None:
@@ -122,7 +124,7 @@ def test_what_cannot_be_done_is_said_in_a_sentence(folder: Path, options: tuple[
     assert expected in result.output
 
 
-def test_a_search_of_noise_claims_a_gain_that_events_held_out_do_not_confirm() -> None:
+def test_a_search_of_noise_finds_accidents_that_are_not_proposed_and_not_confirmed() -> None:
     toy, random = toy_study("stage", n_events=2000), np.random.default_rng(0)
     n_events = len(toy.scores.events)
     margins = random.normal(size=(n_events, 3)).astype(np.float32)
@@ -131,7 +133,8 @@ def test_a_search_of_noise_claims_a_gain_that_events_held_out_do_not_confirm() -
     config = toy.config.replace("fit.free", []).replace("systematics", [])
     halves = Halves.of(noise, config, min_purity=0.0)
     found = explored(halves, n_trials=400, seed=1, progress=silent)
-    fitted = finalists(found, 2, 1, silent)
-    result = judged(halves, fitted[-1], found, proposal(fitted, "sigma_mu"), fitted, "sigma_mu", ())
-    assert result.gain_claimed.sigma_mu < 0.97
-    assert result.gain_held_out.sigma_mu > 0.98
+    among = finalists(found, 2, silent)
+    result = judged(halves, among[-1], found, proposal(among, "sigma_mu"), among, "sigma_mu", ())
+    assert result.luckiest_gain_claimed.sigma_mu < 0.97
+    assert result.luckiest_gain_held_out.sigma_mu > 0.98
+    assert result.gain_claimed.sigma_mu > 0.99

@@ -1,11 +1,11 @@
-"""The search finds minima, keeps to its budget, and the simplest of what it tried can be told."""
+"""The search finds minima, keeps to its budget, and takes no accident for a gain."""
 
 import numpy as np
 import pytest
 
 from cascadebdt.forest.borders import Thresholds
 from cascadebdt.studies.grid import Grid, Setting, StageGrid
-from cascadebdt.studies.search import Space, fronts, search
+from cascadebdt.studies.search import Space, Trials, improved, search, simplified
 
 POINTS = tuple(Thresholds(np.float32(value)) for value in np.linspace(0, 1, 12))
 SPACE = Space(Grid((StageGrid(POINTS, 3),) * 4), (4, 8, 12), (1, 3, 5))
@@ -58,6 +58,24 @@ def test_the_same_seed_tries_the_same_settings() -> None:
     assert first == second
 
 
-def test_the_front_has_the_best_of_each_complexity_that_no_simpler_one_beats() -> None:
-    values = {Setting((0,), n_signal, 1): value for n_signal, value in ((8, 1.0), (6, 1.5), (5, 1.4), (4, np.inf))}
-    assert [setting.n_signal for setting in fronts(values, lambda setting: (setting.n_signal,))] == [8, 5]
+def complexity(setting: Setting) -> int:
+    return setting.n_signal + setting.n_control
+
+
+@pytest.mark.parametrize(("error", "is_changed"), [(1e-3, True), (10.0, False)])
+def test_a_change_must_gain_more_than_three_standard_errors(error: float, is_changed: bool) -> None:
+    trials = Trials(lambda setting: 10 + valley(setting), 10_000)
+    reached = improved(trials, SPACE, START, lambda setting, reference: error)
+    assert (reached == BEST) == is_changed
+    assert is_changed or reached == START
+
+
+def test_simpler_settings_are_taken_while_they_lose_little() -> None:
+    trials = Trials(lambda setting: 100 + setting.n_control / 10 - setting.n_signal, 10_000)
+    path = simplified(trials, SPACE, START, lambda setting, reference: 0.05, complexity)
+    assert [(one.n_signal, one.n_control) for one in path] == [(12, 5), (12, 1)]
+
+
+def test_nothing_is_simplified_at_a_loss_of_more_than_one_standard_error() -> None:
+    trials = Trials(lambda setting: 100 - (setting.n_control + setting.n_signal) / 10, 10_000)
+    assert simplified(trials, SPACE, START, lambda setting, reference: 1e-4, complexity) == [START]

@@ -55,13 +55,11 @@ class Finalist(Record):
     Attributes
     ----------
     surrogate : uncertainty of the signal strength that the search saw
-    standard_error : of the ratio of this to the best, by a paired bootstrap of events
     claimed : on the events of the search
     """
 
     choice: Choice
     surrogate: float
-    standard_error: float
     claimed: Sensitivity
 
 
@@ -72,9 +70,9 @@ class Variant(Record):
     Attributes
     ----------
     name : what was changed
-    surrogate : smallest uncertainty of the signal strength that the search found for it
+    surrogate : uncertainty of the signal strength of the best setting found for it
     ratio, standard_error : to the best before, by a paired bootstrap of events
-    is_taken : whether it is better by more than the standard error
+    is_taken : whether it is better by more than three standard errors
     """
 
     name: str
@@ -96,6 +94,8 @@ class Optimised(Record):
     ratio : held out over claimed
     start_claimed, start_held_out : the same of the configuration as it was
     gain_claimed, gain_held_out : best over start, on the same events
+    luckiest_gain_claimed, luckiest_gain_held_out : the same for the setting of the smallest uncertainty of all trials,
+        which is not proposed: what a search without standard errors would claim and keep
     trials : number of settings that the surrogate judged
     sigmas : (trials,) what it said, in the order of the search; None where a floor was not met
     finalists : that were fitted
@@ -111,6 +111,8 @@ class Optimised(Record):
     start_held_out: Sensitivity
     gain_claimed: Sensitivity
     gain_held_out: Sensitivity
+    luckiest_gain_claimed: Sensitivity
+    luckiest_gain_held_out: Sensitivity
     trials: int
     sigmas: tuple[float | None, ...]
     finalists: tuple[Finalist, ...]

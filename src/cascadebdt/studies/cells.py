@@ -133,7 +133,16 @@ class Cells:
 
 
 @kernel
-def accumulate(index, control, signal, process, sums, passing, validation, result):  # type: ignore[no-untyped-def]
+def accumulate(
+    index: AnyArray,
+    control: AnyArray,
+    signal: AnyArray,
+    process: AnyArray,
+    sums: FloatArray,
+    passing: AnyArray,
+    validation: AnyArray,
+    result: FloatArray,
+) -> None:
     """Add the sums of every cell to its fine bin: that of the first stage that rejects it, or of the signal region.
 
     What is rejected within reach of a validation threshold is in no fitted region, and is not added.

@@ -59,9 +59,7 @@ class StageGrid:
         if not stage.classifier.is_trained:
             return cls((own,), 0)
         points = {own.passing: own}
-        lost = 1 - efficiency_of(own.passing, scores=scores, weights=weights)
-        kept = own.validation is not None and lost > 0
-        share = (1 - efficiency_of(own.validation, scores=scores, weights=weights)) / lost if kept else 0.0
+        share = _share_of_the_loss(own, scores, weights)
         for efficiency in EFFICIENCIES:
             passing = threshold_at(efficiency, scores=scores, weights=weights)
             looser = 1 - share * (1 - efficiency)
@@ -72,6 +70,14 @@ class StageGrid:
             points.setdefault(NO_CUT.passing, NO_CUT)
         ordered = tuple(points[passing] for passing in sorted(points))
         return cls(ordered, ordered.index(own))
+
+
+def _share_of_the_loss(point: Thresholds, scores: FeatureArray, weights: FloatArray) -> float:
+    """Return the signal that a validation threshold loses over what the threshold does; 0 without one."""
+    lost = 1 - efficiency_of(point.passing, scores=scores, weights=weights)
+    if point.validation is None or lost <= 0:
+        return 0.0
+    return (1 - efficiency_of(point.validation, scores=scores, weights=weights)) / lost
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ event are in the half of the event. Each half stands for all events, with weight
 uncertainty of the simulation is that of half of it, for both.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -18,9 +18,12 @@ from cascadebdt.products.optimised import Sensitivity
 from cascadebdt.studies import evaluation
 from cascadebdt.studies.grid import Grid, Setting
 from cascadebdt.studies.open_scores import OpenScores
+from cascadebdt.studies.search import Error
 from cascadebdt.studies.surrogate import Surrogate
 
 HIGHEST_BIT = np.uint64(63)
+N_SAMPLES = 25
+"""Of a bootstrap: the standard error is known to a seventh of itself."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +70,10 @@ class Halves:
         regions = self.config.regions
         return Setting(self.surrogate.grid.configured, regions.signal.n_bins, regions.control.n_bins)
 
+    def complexity(self, setting: Setting) -> int:
+        """Return how many choices a setting is made of: stages that cut, and bins."""
+        return sum(self.surrogate.grid.cuts(setting.levels)) + setting.n_signal + setting.n_control
+
     def with_bins(self, setting: Setting) -> Config:
         """Return the configuration with the numbers of bins of a setting."""
         config = self.config
@@ -84,11 +91,33 @@ class Halves:
         """Return what the fit of the events held out says, in bins that the searched ones chose."""
         return self._judged(self.held_out, setting, edges)
 
-    def bootstrap(self, n_samples: int, seed: int) -> list[Surrogate]:
-        """Return the surrogates of samples drawn with replacement; each event counts a Poisson number of times."""
+    def error(self, seed: int) -> Error:
+        """Return a function that tells the standard error of the ratio of the uncertainties of two settings.
+
+        It is that of a paired bootstrap: in each sample every event counts a Poisson number of times, in all of its
+        variations and for both settings. Samples are made anew for every new setting, as many would not fit in memory.
+        """
+        known: dict[Setting, FloatArray] = {}
+
+        def values(setting: Setting) -> FloatArray:
+            if setting not in known:
+                known[setting] = np.array([sample.sigma_mu(setting) for sample in self._samples(seed)])
+            return known[setting]
+
+        return lambda setting, reference: _spread(values(setting), values(reference))
+
+    def ratio_error(self, setting: Setting, other: Self, reference: Setting, seed: int) -> float:
+        """Return the standard error of the ratio to a setting of another cascade on the same events."""
+        samples = zip(self._samples(seed), other._samples(seed), strict=True)
+        pairs = np.array([(one.sigma_mu(setting), two.sigma_mu(reference)) for one, two in samples])
+        return _spread(pairs[:, 0], pairs[:, 1])
+
+    def _samples(self, seed: int) -> Iterator[Surrogate]:
+        """Yield the surrogates of bootstrap samples."""
         random = np.random.default_rng(seed)
-        draws = (random.poisson(1.0, self.n_events).astype(np.float64) for _ in range(n_samples))
-        return [self.surrogate.resampled(counts[self.event]) for counts in draws]
+        for _ in range(N_SAMPLES):
+            counts = random.poisson(1.0, self.n_events).astype(np.float64)
+            yield self.surrogate.resampled(counts[self.event])
 
     def _placed(self, scores: OpenScores, setting: Setting) -> evaluation.Placed:
         at = scores.at(self.surrogate.grid.thresholds(setting.levels))
@@ -99,3 +128,14 @@ class Halves:
         observed = evaluation.asimov(evaluation.model(filled, self.with_bins(setting)))
         expected = evaluation.expectation(observed, level=round(1 - self.config.fit.confidence_level, 12))
         return Sensitivity(expected.sigma_mu, expected.limit[2], expected.significance)
+
+
+def _spread(values: FloatArray, reference: FloatArray) -> float:
+    """Return the standard deviation of ratios of samples; one may miss a floor that the events themselves meet.
+
+    Where hardly any sample meets it, nothing is known: infinity.
+    """
+    is_known = np.isfinite(values) & np.isfinite(reference)
+    if is_known.sum() < len(values) / 2:
+        return float("inf")
+    return float(np.std(values[is_known] / reference[is_known], ddof=1))

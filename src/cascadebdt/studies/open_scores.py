@@ -61,13 +61,14 @@ class OpenScores:
 
     def take(self, rows: AnyArray) -> Self:
         """Return the events of a mask or of an index array."""
-        optional = {name: getattr(self, name) for name in ("final_margin", "sorted_to", "sorted_as")}
         return replace(
             self,
             events=self.events.take(rows),
             margins=self.margins[rows],
             scores=self.scores[rows],
-            **{name: None if column is None else column[rows] for name, column in optional.items()},
+            final_margin=None if self.final_margin is None else self.final_margin[rows],
+            sorted_to=None if self.sorted_to is None else self.sorted_to[rows],
+            sorted_as=None if self.sorted_as is None else self.sorted_as[rows],
         )
 
     def weighted(self, factor: float) -> Self:

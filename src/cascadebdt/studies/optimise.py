@@ -2,15 +2,17 @@
 
     cascade -> scores of all stages -> halves -> surrogate -> search -> finalists -> fits -> held-out events
 
-The search sees one half of the simulation. The finalists are fitted on it; the simplest that is not worse than the best
-by more than one standard error is proposed. The other half is looked at once, for the proposal and for the
-configuration as it was: what a search claims and does not keep there is luck.
+The search sees one half of the simulation. A change of the configuration must gain more than three standard errors;
+then the simplest setting that loses less than one is proposed. The other half is looked at once, for the proposal and
+for the configuration as it was: what a search claims and does not keep there is luck.
 """
 
 import json
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from cascadebdt import pipeline, plots
 from cascadebdt.atomic import write_text
@@ -24,7 +26,7 @@ from cascadebdt.products.optimised import Optimised, Variant
 from cascadebdt.progress import Progress, silent
 from cascadebdt.studies.halves import Halves
 from cascadebdt.studies.open_scores import OpenScores
-from cascadebdt.studies.optimise_choice import Fitted, Objective, finalists, judged, proposal
+from cascadebdt.studies.optimise_choice import Fitted, Objective, finalists, fitted, judged, proposal
 from cascadebdt.studies.optimise_variants import Explored, Trainer, best_training, changes, explored
 from cascadebdt.studies.written import proposed
 
@@ -95,7 +97,7 @@ def optimise(
         start = explored(halves, n_trials=asked.n_trials, seed=config.seed, progress=progress)
         trainer = Trainer(events, plan.inventory, asked.min_purity, jobs, progress)
         best, variants = best_training(start, trainer, tried, n_trials=asked.n_trials, seed=config.seed)
-        optimised, chosen = _account(start, best, variants, asked, config.seed, progress)
+        optimised, chosen = _account(start, best, variants, asked, progress)
         text = proposed(best.halves, chosen.setting).text(products.directory)
         written = [products.write(STEP, optimised), write_text(products.directory / CONFIGURATION, text)]
         written += plots.save(figure(optimised), products.plots / STEP)
@@ -104,20 +106,20 @@ def optimise(
 
 
 def _account(
-    start: Explored, best: Explored, variants: tuple[Variant, ...], asked: Asked, seed: int, progress: Progress
+    start: Explored, best: Explored, variants: tuple[Variant, ...], asked: Asked, progress: Progress
 ) -> tuple[Optimised, Fitted]:
     """Fit the finalists, choose one, and judge it and the start on the events held out."""
-    fitted = finalists(best, asked.n_finalists, seed, progress)
-    chosen = proposal(fitted, asked.objective)
-    configured = fitted[-1] if best is start else finalists(start, 0, seed, silent)[-1]
-    return judged(start.halves, configured, best, chosen, fitted, asked.objective, variants), chosen
+    among = finalists(best, asked.n_finalists, progress)
+    chosen = proposal(among, asked.objective)
+    configured = among[-1] if best is start else fitted(start, start.halves.start)
+    return judged(start.halves, configured, best, chosen, among, asked.objective, variants), chosen
 
 
 def figure(optimised: Optimised) -> "Figure":
     """Return the figure of an optimisation: its trials, and what it claims against what it keeps."""
     of_finalists = [(one.choice.complexity, one.claimed.sigma_mu) for one in optimised.finalists]
     return plots.optimisation(
-        [float("nan") if value is None else value for value in optimised.sigmas],
+        np.array([np.nan if value is None else value for value in optimised.sigmas]),
         of_finalists,
         start=(optimised.start_claimed.sigma_mu, optimised.start_held_out.sigma_mu),
         best=(optimised.claimed.sigma_mu, optimised.held_out.sigma_mu),

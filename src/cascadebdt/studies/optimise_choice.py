@@ -13,13 +13,10 @@ from cascadebdt.progress import Progress
 from cascadebdt.studies.grid import Setting
 from cascadebdt.studies.halves import Halves
 from cascadebdt.studies.open_scores import first_rejecting
-from cascadebdt.studies.optimise_variants import N_SAMPLES, Explored
-from cascadebdt.studies.search import fronts
+from cascadebdt.studies.optimise_variants import Explored
+from cascadebdt.studies.search import MAX_LOSS
 
 Objective = Literal["limit", "significance", "sigma_mu"]
-
-MAX_LOSS = 0.02
-"""A simpler setting may be worse by one standard error, but not by more than this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,41 +39,25 @@ class Fitted:
         return -value if objective == "significance" else value
 
 
-def complexity(halves: Halves, setting: Setting) -> int:
-    """Return how many choices a setting is made of: stages that cut, and bins."""
-    return sum(halves.surrogate.grid.cuts(setting.levels)) + setting.n_signal + setting.n_control
+def finalists(explored: Explored, n_finalists: int, progress: Progress) -> list[Fitted]:
+    """Fit settings of the path, the first and the last among them, and as the last one the configured setting."""
+    halves, path = explored.halves, explored.path
+    steps = np.unique(np.linspace(0, len(path) - 1, max(n_finalists, 2)).round().astype(int))
+    chosen = [setting for setting in (path[step] for step in steps) if setting != halves.start]
+    return [fitted(explored, setting) for setting in progress([*chosen, halves.start], "fits of finalists")]
 
 
-def finalists(explored: Explored, n_finalists: int, seed: int, progress: Progress) -> list[Fitted]:
-    """Fit the best setting of each complexity that is close to the best of all, and the configured one as the last.
-
-    Close is within one standard error of the ratio, found by a paired bootstrap of the events, and within `MAX_LOSS`.
-    """
-    halves, trials = explored.halves, explored.trials
-    front = fronts(trials, lambda setting: (complexity(halves, setting),))
-    candidates = list(dict.fromkeys([*front, halves.start]))
-    errors = _standard_errors(halves, candidates, seed)
-    best = trials[front[0]]
-    close = [one for one in front if trials[one] <= best * (1 + min(errors[one], MAX_LOSS))]
-    # The simplest ones are looked for; the best of all stays for comparison.
-    chosen = [one for one in dict.fromkeys([front[0], *close[::-1][: n_finalists - 1]]) if one != halves.start]
-    fitted = []
-    for setting in progress([*chosen, halves.start], "fits of finalists"):
-        claimed, edges = halves.claimed(setting)
-        told = Finalist(choice_of(halves, setting), trials.get(setting, float("inf")), errors[setting], claimed)
-        fitted.append(Fitted(setting, told, edges))
-    return fitted
+def fitted(explored: Explored, setting: Setting) -> Fitted:
+    """Fit a setting on the events of the search."""
+    claimed, edges = explored.halves.claimed(setting)
+    return Fitted(setting, Finalist(choice_of(explored.halves, setting), explored.trials[setting], claimed), edges)
 
 
-def proposal(fitted: Sequence[Fitted], objective: Objective) -> Fitted:
-    """Return the simplest of the fitted settings that is as good as the best, within the error of their ratio."""
-    best = min(one.value(objective) for one in fitted)
-    allowed = [
-        one
-        for one in fitted
-        if one.value(objective) - best <= min(one.finalist.standard_error, MAX_LOSS) * abs(best)
-        and np.isfinite(one.finalist.surrogate)
-    ]
+def proposal(among: Sequence[Fitted], objective: Objective) -> Fitted:
+    """Return the simplest of the fitted settings that a fit finds within `MAX_LOSS` of the best."""
+    usable = [one for one in among if np.isfinite(one.finalist.surrogate)]
+    best = min(one.value(objective) for one in usable)
+    allowed = [one for one in usable if one.value(objective) - best <= MAX_LOSS * abs(best)]
     return min(allowed, key=lambda one: (one.finalist.choice.complexity, one.value(objective)))
 
 
@@ -91,7 +72,7 @@ def choice_of(halves: Halves, setting: Setting) -> Choice:
         efficiencies={name: passing for name, (passing, _) in zip(names, efficiencies, strict=True)},
         n_signal=setting.n_signal,
         n_control=setting.n_control,
-        complexity=complexity(halves, setting),
+        complexity=halves.complexity(setting),
     )
 
 
@@ -118,14 +99,19 @@ def judged(
     start: Fitted,
     of_best: Explored,
     proposed: Fitted,
-    fitted: Sequence[Fitted],
+    among: Sequence[Fitted],
     objective: Objective,
     variants: Sequence[Variant],
 ) -> Optimised:
-    """Judge the proposal and the configured setting on the events held out, once, and return the account."""
+    """Judge the proposal and the configured setting on the events held out, once, and return the account.
+
+    The luckiest setting is judged as well, to tell what a search without errors would have claimed.
+    """
     held_out = of_best.halves.judged(proposed.setting, proposed.edges)
     start_held_out = of_start.judged(start.setting, start.edges)
     claimed, start_claimed = proposed.finalist.claimed, start.finalist.claimed
+    luckiest = fitted(of_best, of_best.luckiest)
+    luckiest_held_out = of_best.halves.judged(luckiest.setting, luckiest.edges)
     return Optimised(
         objective=objective,
         best=proposed.finalist.choice,
@@ -136,21 +122,10 @@ def judged(
         start_held_out=start_held_out,
         gain_claimed=claimed.over(start_claimed),
         gain_held_out=held_out.over(start_held_out),
+        luckiest_gain_claimed=luckiest.finalist.claimed.over(start_claimed),
+        luckiest_gain_held_out=luckiest_held_out.over(start_held_out),
         trials=len(of_best.trials),
         sigmas=tuple(value if np.isfinite(value) else None for value in of_best.trials.values()),
-        finalists=tuple(one.finalist for one in fitted),
+        finalists=tuple(one.finalist for one in among),
         variants=tuple(variants),
     )
-
-
-def _standard_errors(halves: Halves, settings: Sequence[Setting], seed: int) -> dict[Setting, float]:
-    """Return the standard errors of the uncertainties over that of the first setting."""
-    samples = halves.bootstrap(N_SAMPLES, seed)
-    values = np.array([[sample.sigma_mu(setting) for setting in settings] for sample in samples])
-    return {setting: _spread(column, values[:, 0]) for setting, column in zip(settings, values.T, strict=True)}
-
-
-def _spread(values: FloatArray, reference: FloatArray) -> float:
-    """Return the standard deviation of ratios of samples; one may miss a floor that the events themselves meet."""
-    is_known = np.isfinite(values) & np.isfinite(reference)
-    return float(np.std(values[is_known] / reference[is_known], ddof=1)) if is_known.sum() > 1 else 0.0

@@ -18,29 +18,41 @@ from cascadebdt.progress import Progress
 from cascadebdt.studies.grid import Setting
 from cascadebdt.studies.halves import Halves
 from cascadebdt.studies.open_scores import OpenScores
-from cascadebdt.studies.search import Space, search
+from cascadebdt.studies.search import SIGNIFICANT, Space, improved, search, simplified
 
 N_SIGNAL, N_CONTROL = (4, 6, 8, 10, 12, 15, 20, 25), (1, 2, 3, 5, 8)
 """Numbers of bins that are tried besides the configured ones."""
 N_STARTS = 8
 """Descents of a search."""
-N_SAMPLES = 40
-"""Of a bootstrap: the standard error is known to about a tenth of itself."""
 
 Change = Callable[[Config], Config]
 
 
 @dataclass(frozen=True, eq=False)
 class Explored:
-    """A trained cascade, and what the search found for it: settings and their expected uncertainty."""
+    """A trained cascade, and what the search found for it.
+
+    Attributes
+    ----------
+    trials : settings and their expected uncertainty
+    luckiest : the setting of the smallest uncertainty of all that were tried
+    path : the setting that gains as much as is no accident, then simpler and simpler ones that lose hardly anything
+    """
 
     halves: Halves
     trials: Mapping[Setting, float]
+    luckiest: Setting
+    path: tuple[Setting, ...]
 
     @property
     def best(self) -> Setting:
-        """The setting of the smallest uncertainty."""
-        return min(self.trials, key=lambda setting: self.trials[setting])
+        """The setting that gains as much as is no accident."""
+        return self.path[0]
+
+    @property
+    def uncertainty(self) -> float:
+        """That of the best."""
+        return self.trials[self.best]
 
 
 @dataclass(frozen=True)
@@ -113,7 +125,7 @@ def explored(halves: Halves, *, n_trials: int, seed: int, progress: Progress) ->
         _numbers(N_SIGNAL, start.n_signal, is_fixed=regions.signal.edges is not None),
         _numbers(N_CONTROL, start.n_control, is_fixed=regions.control.edges is not None),
     )
-    trials = search(
+    found = search(
         halves.surrogate.sigma_mu,
         space,
         start,
@@ -122,13 +134,17 @@ def explored(halves: Halves, *, n_trials: int, seed: int, progress: Progress) ->
         seed=seed,
         progress=progress,
     )
-    if not np.isfinite(list(trials.values())).any():
+    luckiest = min(found, key=lambda setting: found[setting])
+    if not np.isfinite(found[luckiest]):
         raise InputError(
-            f"optimise: none of {len(trials)} settings gives every region the effective events and the purity asked "
+            f"optimise: none of {len(found)} settings gives every region the effective events and the purity asked "
             "for, in half of the simulation; simulate more events, or ask for less in regions.*.min_effective_events "
             "or --min-purity"
         )
-    return Explored(halves, trials)
+    trials, error = found.unlimited(), halves.error(seed)
+    best = improved(trials, space, start if np.isfinite(trials[start]) else luckiest, error)
+    path = simplified(trials, space, best, error, halves.complexity)
+    return Explored(halves, trials, luckiest, tuple(path))
 
 
 def best_training(
@@ -141,24 +157,17 @@ def best_training(
 ) -> tuple[Explored, tuple[Variant, ...]]:
     """Try changes one after the other, each on top of those that were taken, and return the best training.
 
-    A change is taken if the best setting after it is better than the best before by more than one standard error.
+    A change is taken if it gains more than `SIGNIFICANT` standard errors.
     """
     best, variants = start, []
     for name, change in tried.items():
         halves = trainer.halves(change(best.halves.config))
         other = explored(halves, n_trials=n_trials, seed=seed, progress=trainer.progress)
-        ratio, error = _ratio(other, best, seed)
-        variants.append(Variant(name, other.trials[other.best], ratio, error, is_taken=ratio + error < 1))
+        ratio = other.uncertainty / best.uncertainty
+        error = halves.ratio_error(other.best, best.halves, best.best, seed)
+        variants.append(Variant(name, other.uncertainty, ratio, error, is_taken=ratio + SIGNIFICANT * error < 1))
         best = other if variants[-1].is_taken else best
     return best, tuple(variants)
-
-
-def _ratio(other: Explored, best: Explored, seed: int) -> tuple[float, float]:
-    """Return the ratio of the smallest uncertainties of two trainings, and its standard error."""
-    samples = zip(*(one.halves.bootstrap(N_SAMPLES, seed) for one in (other, best)), strict=True)
-    ratios = [first.sigma_mu(other.best) / second.sigma_mu(best.best) for first, second in samples]
-    allowed = [ratio for ratio in ratios if np.isfinite(ratio)]
-    return other.trials[other.best] / best.trials[best.best], float(np.std(allowed, ddof=1))
 
 
 def _numbers(usual: Sequence[int], configured: int, *, is_fixed: bool) -> tuple[int, ...]:

@@ -4,7 +4,8 @@ Every setting is evaluated once. Neighbouring settings differ little, so that on
 at all of its values, soon leads to a minimum; several starts tell whether it is the only one.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,6 +14,11 @@ from cascadebdt.progress import Progress, silent
 from cascadebdt.studies.grid import Grid, Setting
 
 Objective = Callable[[Setting], float]
+
+SIGNIFICANT = 3.0
+"""Standard errors that a change must gain: it is the best of about a hundred, whose largest accident is above two."""
+MAX_LOSS = 0.02
+"""A simpler setting may be worse by one standard error, but not by more than this."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,10 @@ class Space:
         else:
             every = [replace(setting, n_control=number) for number in self.n_control]
         return [other for other in every if other != setting]
+
+    def around(self, setting: Setting) -> list[Setting]:
+        """Return all settings that differ in one coordinate."""
+        return [other for k in range(self.n_coordinates) for other in self.neighbours(setting, k)]
 
     @property
     def n_coordinates(self) -> int:
@@ -72,6 +82,12 @@ class Trials(dict[Setting, float]):
             self[setting] = value
         return value
 
+    def unlimited(self) -> "Trials":
+        """Return the trials without a limit of their number."""
+        trials = Trials(self.objective, sys.maxsize)
+        trials.update(self)
+        return trials
+
     @property
     def are_over(self) -> bool:
         """Whether no further setting is evaluated."""
@@ -91,7 +107,7 @@ def search(
     n_starts: int,
     seed: int,
     progress: Progress = silent,
-) -> Mapping[Setting, float]:
+) -> Trials:
     """Return the settings that were evaluated with their values, the smallest among them.
 
     Parameters
@@ -131,11 +147,36 @@ def _allowed(trials: Trials, space: Space, random: np.random.Generator) -> Setti
     return setting
 
 
-def fronts(trials: Mapping[Setting, float], complexity: Callable[[Setting], Sequence[int]]) -> list[Setting]:
-    """Return the best setting of each complexity that no simpler one beats, the best of all first."""
-    ordered = sorted(trials, key=lambda setting: (trials[setting], complexity(setting)))
-    kept: list[Setting] = []
-    for setting in ordered:
-        if np.isfinite(trials[setting]) and all(complexity(setting) < complexity(other) for other in kept):
-            kept.append(setting)
-    return kept
+Error = Callable[[Setting, Setting], float]
+"""Returns the standard error of the ratio of two values."""
+
+
+def improved(trials: "Trials", space: Space, start: Setting, error: Error) -> Setting:
+    """Change one coordinate after the other, each time the one that gains most, while the gain is no accident.
+
+    A change is made if it gains more than `SIGNIFICANT` standard errors.
+    """
+    current = start
+    while True:
+        best = min(space.around(current), key=lambda setting: trials[setting], default=current)
+        gain = 1 - trials[best] / trials[current]
+        if not gain > 0 or not gain > SIGNIFICANT * error(best, current):
+            return current
+        current = best
+
+
+def simplified(
+    trials: "Trials", space: Space, setting: Setting, error: Error, complexity: Callable[[Setting], int]
+) -> list[Setting]:
+    """Return simpler and simpler settings, each with one coordinate of the one before changed.
+
+    All are within one standard error of the first, and within `MAX_LOSS`.
+    """
+    path, limit = [setting], trials[setting] * (1 + MAX_LOSS)
+    while True:
+        simpler = [one for one in space.around(path[-1]) if complexity(one) < complexity(path[-1])]
+        close = sorted((one for one in simpler if trials[one] <= limit), key=lambda one: trials[one])
+        allowed = next((one for one in close if trials[one] <= trials[setting] * (1 + error(one, setting))), None)
+        if allowed is None:
+            return path
+        path.append(allowed)

@@ -22,7 +22,7 @@ from cascadebdt.studies.grid import Grid, Setting
 from cascadebdt.studies.open_scores import OpenScores
 from cascadebdt.workspace.templates import floored
 
-N_FINE = 640
+N_FINE = 500
 """Quantiles of the signal, and as many of the background, that the bins of a region are made of."""
 WEAK = 1e-9
 """Information on a normalisation that no region measures: an uncertainty far beyond any other, but finite."""
@@ -179,7 +179,7 @@ class Surrogate:
         jacobian = np.zeros((len(self.constraint), values.shape[1]))
         jacobian[0] = values[0]
         jacobian[self.free[self.free >= 0]] = background[self.free >= 0]
-        region_of_bin = np.repeat(np.arange(len(merged)), [len(of_region) for of_region in merged])
+        region_of_bin = np.repeat(np.arange(len(merged), dtype=np.int64), [len(of_region) for of_region in merged])
         rows = self.parameter[:, :, region_of_bin]
         used = rows >= 0
         cell = rows * values.shape[1] + np.arange(values.shape[1])
@@ -209,14 +209,17 @@ def _templates(merged: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
 
 
 def _quantile_starts(source: FloatArray, n_bins: int) -> IntArray:
-    """Return the first of the fine bins of each of `n_bins` parts of equal weight, as nearly as they allow.
-
-    A part begins with the fine bin that holds its quantile, as `histograms.binning.quantile_edges` lets it begin with
-    the value that does.
-    """
-    cumulative = np.cumsum(source)
-    targets = np.arange(1, n_bins) / n_bins * cumulative[-1]
-    return np.unique(np.concatenate([[0], np.minimum(np.searchsorted(cumulative, targets), len(source) - 1)]))
+    """Return the first of the fine bins of each of `n_bins` parts of equal weight, as nearly as they allow."""
+    cumulative = np.concatenate([[0.0], np.cumsum(source)])
+    total = cumulative[-1]
+    targets = np.arange(1, n_bins) / n_bins * total
+    holding = np.clip(np.searchsorted(cumulative, targets) - 1, 0, len(source) - 1)
+    below, above = cumulative[holding], cumulative[holding + 1]
+    # A part begins with the value that holds its quantile (`histograms.binning.quantile_edges`). A fine bin that is
+    # much heavier than the others is one value that many events share; in all others the value is somewhere.
+    is_one_value = above - below > 2 * total / N_FINE
+    starts = np.where(is_one_value | (targets - below < above - targets), holding, holding + 1)
+    return np.unique(np.concatenate([[0], starts[starts < len(source)]]))
 
 
 def _normalisations(config: Config) -> list[NormalisationSystematic]:
