@@ -29,6 +29,7 @@ LAYERS = [
     ["report"],
     ["simulation"],
     ["pipeline"],
+    ["scaleout"],
     ["studies"],
     ["_api"],
     ["cli"],

@@ -1,9 +1,7 @@
 """Paths into a configuration: keys, names of list items, or indices, joined with dots."""
 
-import os
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from cascadebdt.config.base import Location
@@ -26,22 +24,6 @@ def replaced(content: Mapping[str, Any], path: str, value: object) -> tuple[dict
         raise ConfigError(f"replace: '{path}' is no path; expected keys and names, cascade.stages.ttbar.working_point")
     new, location = _replaced(content, _parts(path), value, path, ())
     return new, location
-
-
-def moved(content: Mapping[str, Any], old: Path, new: Path) -> dict[str, Any]:
-    """Return a copy of `content` whose file names, relative to one folder, are relative to another."""
-
-    def relative(name: str) -> str:
-        return name if "://" in name or Path(name).is_absolute() else os.path.relpath(old / name, new)
-
-    def entry(item: Mapping[str, Any]) -> dict[str, Any]:
-        files = item.get("files")
-        if files is None:
-            return dict(item)
-        return {**item, "files": relative(files) if isinstance(files, str) else [relative(name) for name in files]}
-
-    lists = {key: [entry(item) for item in content[key]] for key in ("samples", "systematics") if content.get(key)}
-    return {**content, **lists}
 
 
 def find(content: Mapping[str, Any], path: str) -> Location:

@@ -82,7 +82,7 @@ class Products:
             "contours",
             "summary",
         )
-        return self._present(*names, "workspace_validation", "validation")
+        return self._present(*names, "workspace_validation", "validation", "predictions")
 
     def _present(self, *names: str) -> list[Path]:
         return [self.json(name) for name in names if self.has(name)]

@@ -6,7 +6,7 @@ from cascadebdt.corrections import Corrections
 from cascadebdt.errors import InputError
 from cascadebdt.histograms.contents import Histograms, YieldTable
 from cascadebdt.histograms.migration import MigrationTable
-from cascadebdt.inference import Breakdown, FitResult, Limits, Lint, Ranking, Scan, ToyAnswers, Validation
+from cascadebdt.inference import Breakdown, FitResult, Limits, Lint, Predictions, Ranking, Scan, ToyAnswers, Validation
 from cascadebdt.products.cutflow import CutflowReport, CutflowTable
 from cascadebdt.products.inventory import Inventory
 from cascadebdt.products.layout import Products
@@ -185,12 +185,14 @@ class Inferred:
     treatment : what was done to yields on their way into it
     validation : data and prediction of the validation regions; None without any
     summary : of the run
+    predictions : expected events before and after the fit; None where the data do not determine them
     """
 
     answers: Answers
     treatment: Notes
     validation: Validation | None
     summary: Summary
+    predictions: Predictions | None = None
 
     def write(self, products: Products) -> None:
         """Write the products of `fit` but for the workspaces, and remove those that an earlier one made."""
@@ -200,6 +202,10 @@ class Inferred:
             products.discard("validation")
         else:
             products.write("validation", self.validation)
+        if self.predictions is None:
+            products.discard("predictions")
+        else:
+            products.write("predictions", self.predictions)
         products.write("summary", self.summary)
 
     @classmethod
@@ -216,4 +222,5 @@ class Inferred:
             products.read(Notes, "treatment", made_by="fit"),
             products.read(Validation, "validation", made_by="fit") if products.has("validation") else None,
             products.read(Summary, "summary", made_by="fit"),
+            products.read(Predictions, "predictions", made_by="fit") if products.has("predictions") else None,
         )

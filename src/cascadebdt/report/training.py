@@ -22,16 +22,15 @@ def validation_threshold(point: WorkingPoint | None) -> float | None:
     return None if point is None or point.validation_threshold is None else float(point.validation_threshold)
 
 
-def doubts(cascade: Cascade) -> Iterator[str]:
-    """Yield what a reader should know of the training before believing its result."""
-    for classifier, _ in classifiers(cascade):
-        yield from _doubts_of_inputs(classifier, cascade.signal)
-        yield from _doubts_of_rounds(classifier)
-        for row in negative_weights(classifier):
-            if abs(row.count.sum_negative) > NOTABLE_NEGATIVE_SHARE * abs(row.count.sum_true):
-                true = row.count.sum_true
-                share = percent(abs(row.count.sum_negative / true)) if true else "all"
-                yield f"Stage {row.stage}: negative weights are {share} of the yield of {row.name} in training."
+def doubts(classifier: Classifier, signal: str) -> Iterator[str]:
+    """Yield what a reader should know of the training of a classifier before believing its result."""
+    yield from _doubts_of_inputs(classifier, signal)
+    yield from _doubts_of_rounds(classifier)
+    for row in negative_weights(classifier):
+        if abs(row.count.sum_negative) > NOTABLE_NEGATIVE_SHARE * abs(row.count.sum_true):
+            true = row.count.sum_true
+            share = percent(abs(row.count.sum_negative / true)) if true else "all"
+            yield f"Stage {row.stage}: negative weights are {share} of the yield of {row.name} in training."
 
 
 def _doubts_of_inputs(classifier: Classifier, signal: str) -> Iterator[str]:
