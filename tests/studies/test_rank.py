@@ -15,9 +15,10 @@ from cascadebdt.cascade import Cascade
 from cascadebdt.cli import main
 from cascadebdt.config import Config
 from cascadebdt.events import Events
-from cascadebdt.studies import rank, stage_trials
-from cascadebdt.studies.rank import FeatureRanking
+from cascadebdt.products.ranking import FeatureRanking
+from cascadebdt.studies import stage_trials
 from cascadebdt.studies.rank_importance import Scored, permutation, shap
+from cascadebdt.studies.rank_stages import rank_stages
 from cascadebdt.training.boosting import resolve_device
 from cascadebdt.training.quality import roc_auc
 from tiny_analysis import tiny_config, toy_cascade, toy_events
@@ -62,7 +63,7 @@ def test_the_command_writes_the_ranking_its_figures_and_a_table(ranked: tuple[Pa
     names = {path.name for path in (folder / "plots").iterdir()}
     figures = ("rank_features", "rank_sets", "rank_correlations_zee", "rank_correlations_wjets")
     assert names >= {f"{name}.{suffix}" for name in figures for suffix in ("png", "pdf")}
-    assert "stage wjets" in said
+    assert "Stage wjets" in said
     assert "features suffice" in said
 
 
@@ -209,5 +210,5 @@ def test_the_importance_of_a_stump_is_what_theory_says(stump: Scored) -> None:
 
 def test_the_ranking_does_not_depend_on_the_number_of_jobs(toy: tuple[Events, Cascade], tiny: Config) -> None:
     config = tiny.model_copy(update={"cascade": toy_cascade()})
-    alone, together = (rank.rank(*toy, config, jobs=jobs).to_json() for jobs in (1, 2))
+    alone, together = (rank_stages(*toy, config, jobs=jobs).to_json() for jobs in (1, 2))
     assert alone == together

@@ -4,141 +4,27 @@ Everything is measured on events that reach a stage by scores of models that nev
 Measures of single features give both classes the same total weight, so that cross sections change nothing.
 """
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from cascadebdt import plots
-from cascadebdt.arrays import BoolArray, FloatArray, IntArray
+from cascadebdt.arrays import BoolArray, IntArray
 from cascadebdt.cascade import Cascade, Stage
 from cascadebdt.config import NOMINAL, Config
 from cascadebdt.events import Events
 from cascadebdt.events.folds import fold_of
 from cascadebdt.forest.columns import feature_matrix
-from cascadebdt.products import Products
-from cascadebdt.products.keys import Origin
+from cascadebdt.products.ranking import Estimate, FeatureRank, FeatureRanking, Proposal, StageRank
 from cascadebdt.progress import Progress, silent
-from cascadebdt.records import ABSENT, Record
 from cascadebdt.studies import rank_importance, rank_measures, rank_sets, stage_trials
-from cascadebdt.studies.keeping import kept
 from cascadebdt.studies.rank_importance import Scored
-from cascadebdt.studies.rank_measures import Area, Split
-from cascadebdt.studies.rank_sets import Proposal
-from cascadebdt.studies.stage_trials import Estimate
 from cascadebdt.training.boosting import resolve_device
 
 N_REPEATS = 3  # permutations of each feature
 
 
-@dataclass(frozen=True)
-class FeatureRank(Record):
-    """What a feature does against the background of a stage.
-
-    Attributes
-    ----------
-    split : the best single split of both classes at equal weight, with its gain; None if the feature does not vary
-    separation : <S^2>
-    area : under the ROC curve of the feature alone
-    permutation : area that the stage loses if the values are exchanged between events; None if it does not read it
-    shap : mean absolute contribution to the margin of the stage; None if it does not read it
-    """
-
-    split: Split | None
-    separation: float
-    area: Area
-    permutation: Estimate | None
-    shap: float | None
-
-
-@dataclass(frozen=True)
-class StageRank(Record):
-    """The features at a stage.
-
-    Attributes
-    ----------
-    against : background processes
-    events : class -> simulated events that reach the stage
-    features : feature -> its measures, for every feature that anything trains on
-    correlations : class -> (n_features, n_features), in the order of `features`
-    proposal : features that suffice, if it was asked for
-    """
-
-    against: tuple[str, ...]
-    events: dict[str, int]
-    features: dict[str, FeatureRank]
-    correlations: dict[str, FloatArray]
-    proposal: Proposal | None = field(default=None, metadata=ABSENT)
-
-
-@dataclass(frozen=True)
-class FeatureRanking(Record):
-    """The features of all stages that were trained: ``rank.json``."""
-
-    stages: dict[str, StageRank]
-
-
-def study(
-    config: Config,
-    products: Products,
-    *,
-    with_proposals: bool = True,
-    jobs: int = 1,
-    progress: Progress = silent,
-) -> FeatureRanking:
-    """Rank the features of an analysis in a folder, with figures; see `rank` and `keeping.kept`."""
-
-    def make(events: Events, cascade: Cascade, _: Origin) -> tuple[FeatureRanking, list[Path]]:
-        ranking = rank(events, cascade, config, with_proposals=with_proposals, jobs=jobs, progress=progress)
-        saved = [plots.save(figure, products.plots / name) for name, figure in figures(ranking)]
-        return ranking, [path for paths in saved for path in paths]
-
-    settings = {"proposals": with_proposals}
-    return kept("rank", FeatureRanking, make, config, products, settings=settings, jobs=jobs, progress=progress)
-
-
-def figures(ranking: FeatureRanking) -> Iterator[tuple[str, Figure]]:
-    """Draw the figures, one at a time: name, figure."""
-    stages = ranking.stages
-    names = list(next(iter(stages.values())).features) if stages else []
-    yield "rank_features", plots.features(_measures(ranking), names=names, stages=list(stages))
-    for name, stage in stages.items():
-        yield f"rank_correlations_{name}", plots.feature_correlations(stage.correlations, names=names)
-    eliminations = {name: _elimination(stage.proposal) for name, stage in stages.items() if stage.proposal}
-    if eliminations:
-        yield "rank_sets", plots.feature_sets(eliminations)
-
-
-def _measures(ranking: FeatureRanking) -> dict[str, FloatArray]:
-    """Return title -> (n_features, n_stages) of what the heat maps show."""
-    features = [list(stage.features.values()) for stage in ranking.stages.values()]
-    nothing = float("nan")
-    return {
-        "Gini gain of the best split": _matrix([[f.split.gain if f.split else 0.0 for f in row] for row in features]),
-        "AUC lost by permutation": _matrix(
-            [[f.permutation.value if f.permutation else nothing for f in row] for row in features]
-        ),
-        "Mean |SHAP|": _matrix([[nothing if f.shap is None else f.shap for f in row] for row in features]),
-    }
-
-
-def _matrix(of_stages: list[list[float]]) -> FloatArray:
-    return np.array(of_stages, np.float64).T
-
-
-def _elimination(proposal: Proposal) -> plots.Elimination:
-    return plots.Elimination(
-        [step.n_features for step in proposal.steps],
-        [step.change.value for step in proposal.steps],
-        [step.change.uncertainty for step in proposal.steps],
-        len(proposal.features),
-    )
-
-
-def rank(
+def rank_stages(
     events: Events,
     cascade: Cascade,
     config: Config,
