@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cascadebdt.config import document
+from cascadebdt.config.base import listed
 
 
 def text(content: Mapping[str, Any], *, directory: Path, folder: Path) -> str:
@@ -27,7 +28,8 @@ def text(content: Mapping[str, Any], *, directory: Path, folder: Path) -> str:
         for section in ("samples", "systematics")
         if section in content
     }
-    return document.write({**content, **sections})
+    plugins = {"plugins": [moved(name) for name in listed(content["plugins"])]} if "plugins" in content else {}
+    return document.write({**content, **sections, **plugins})
 
 
 def _moved(entry: Mapping[str, Any], moved: Callable[[str], str]) -> dict[str, Any]:

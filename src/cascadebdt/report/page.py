@@ -66,7 +66,10 @@ def build(
     """
     results = Results(cascade, applied, inferred, studies)
     templates = environment()
-    shared = {"figures": drawings.placed(figures), "blind": results.summary.fit.blind}
+    shared = {
+        "figures": drawings.placed(figures),
+        "blind": results.summary.fit.blind and results.summary.data != "asimov",
+    }
     shown = []
     for section in SECTIONS:
         content = section.content(results)
