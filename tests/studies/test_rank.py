@@ -96,6 +96,21 @@ def test_a_second_call_reads_what_is_there(ranked: tuple[Path, str], config_path
     assert (folder / "rank.json").stat().st_mtime_ns == before
 
 
+def test_a_ranking_that_was_interrupted_takes_the_proposals_that_were_made(
+    ranked: tuple[Path, str], config_path: Path
+) -> None:
+    folder = ranked[0]
+    before = read(folder)
+    (folder / "rank.json").unlink()
+    kept, made = sorted((folder / ".rank").glob("*.json"))
+    made.unlink()
+    when = kept.stat().st_mtime_ns
+    assert call("rank", config_path, "--output", folder, "--quiet").exit_code == 0
+    assert read(folder) == before
+    assert kept.stat().st_mtime_ns == when
+    assert made.is_file()
+
+
 def test_another_setting_makes_it_again(ranked: tuple[Path, str], config_path: Path) -> None:
     folder = ranked[0]
     before = read(folder)

@@ -1,6 +1,7 @@
 """A ranking of features in a folder, with its figures."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,16 @@ from cascadebdt import plots
 from cascadebdt.arrays import FloatArray
 from cascadebdt.cascade import Cascade
 from cascadebdt.config import Config
+from cascadebdt.errors import InputError
 from cascadebdt.events import Events
 from cascadebdt.products import Products
 from cascadebdt.products.keys import Origin
 from cascadebdt.products.ranking import FeatureRanking, Proposal
 from cascadebdt.progress import Progress, silent
 from cascadebdt.studies.keeping import kept
-from cascadebdt.studies.rank_stages import rank_stages
+from cascadebdt.studies.rank_stages import Remember, rank_stages
+
+FOLDER = ".rank"
 
 
 def rank(
@@ -27,15 +31,41 @@ def rank(
     jobs: int = 1,
     progress: Progress = silent,
 ) -> FeatureRanking:
-    """Rank the features of an analysis in a folder, with figures; see `rank_stages` and `keeping.kept`."""
+    """Rank the features of an analysis in a folder, with figures; see `rank_stages` and `keeping.kept`.
 
-    def make(events: Events, cascade: Cascade, _: Origin) -> tuple[FeatureRanking, list[Path]]:
-        ranking = rank_stages(events, cascade, config, with_proposals=with_proposals, jobs=jobs, progress=progress)
+    The proposal of each stage is kept as soon as it is made: a ranking that was interrupted goes on with the next one.
+    """
+
+    def make(events: Events, cascade: Cascade, origin: Origin) -> tuple[FeatureRanking, list[Path]]:
+        ranking = rank_stages(
+            events,
+            cascade,
+            config,
+            with_proposals=with_proposals,
+            remember=_remembered_in(Products(products.directory / FOLDER), origin),
+            jobs=jobs,
+            progress=progress,
+        )
         saved = [plots.save(figure, products.plots / name) for name, figure in figures(ranking)]
         return ranking, [path for paths in saved for path in paths]
 
     settings = {"proposals": with_proposals}
     return kept("rank", FeatureRanking, make, config, products, settings=settings, jobs=jobs, progress=progress)
+
+
+def _remembered_in(folder: Products, origin: Origin) -> Remember:
+    """Return what keeps proposals as files of a folder."""
+
+    def remember(stage: str, make: Callable[[], Proposal]) -> Proposal:
+        name = f"{stage}_{origin.key[:24]}"
+        if folder.has(name):
+            with suppress(InputError):  # damaged: made again
+                return folder.read(Proposal, name, made_by="rank")
+        proposal = make()
+        folder.write(name, proposal)
+        return proposal
+
+    return remember
 
 
 def figures(ranking: FeatureRanking) -> Iterator[tuple[str, Figure]]:

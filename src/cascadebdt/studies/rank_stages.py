@@ -4,8 +4,10 @@ Everything is measured on events that reach a stage by scores of models that nev
 Measures of single features give both classes the same total weight, so that cross sections change nothing.
 """
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -23,6 +25,14 @@ from cascadebdt.training.boosting import resolve_device
 
 N_REPEATS = 3  # permutations of each feature
 
+Remember = Callable[[str, Callable[[], Proposal]], Proposal]
+"""Returns the proposal of a stage that is kept from an earlier ranking, or makes it and keeps it."""
+
+
+def make_anew(stage: str, make: Callable[[], Proposal]) -> Proposal:
+    """Return a proposal that nothing is kept of."""
+    return make()
+
 
 def rank_stages(
     events: Events,
@@ -30,6 +40,7 @@ def rank_stages(
     config: Config,
     *,
     with_proposals: bool = True,
+    remember: Remember = make_anew,
     jobs: int = 1,
     progress: Progress = silent,
 ) -> FeatureRanking:
@@ -41,6 +52,7 @@ def rank_stages(
     cascade : trained on them
     config : of the cascade
     with_proposals : whether to look for smaller sets of features, which trains each stage many times
+    remember : keeps proposals, each as soon as it is made
     jobs : stages at a time; they do not change the result
     progress : told of every stage
 
@@ -58,18 +70,21 @@ def rank_stages(
     }
     if not with_proposals:
         return FeatureRanking(stages)
-    proposals = _proposals(chosen, cascade, config, jobs=jobs, progress=progress)
+    proposals = _proposals(chosen, cascade, config, remember, jobs=jobs, progress=progress)
     return FeatureRanking({name: replace(stage, proposal=proposals[name]) for name, stage in stages.items()})
 
 
 def _proposals(
-    events: Events, cascade: Cascade, config: Config, *, jobs: int, progress: Progress
+    events: Events, cascade: Cascade, config: Config, remember: Remember, *, jobs: int, progress: Progress
 ) -> dict[str, Proposal]:
     """Look for smaller sets of features, some stages at a time."""
     device, share = resolve_device(config.cascade.device), max(1, jobs // len(cascade.stages))
     trials = stage_trials.of_stages(events, cascade, config.cascade, seed=config.seed, device=device, jobs=share)
     with ThreadPoolExecutor(jobs) as pool:
-        waiting = [pool.submit(rank_sets.propose, one, seed=config.seed) for one in trials.values()]
+        waiting = [
+            pool.submit(remember, name, partial(rank_sets.propose, one, seed=config.seed))
+            for name, one in trials.items()
+        ]
         proposals = [future.result() for future in progress(waiting, "eliminating features")]
     return dict(zip(trials, proposals, strict=True))
 
