@@ -15,7 +15,10 @@ from cascadebdt.cascade import Cascade
 from cascadebdt.cli import main
 from cascadebdt.config import Config
 from cascadebdt.events import Events
+from cascadebdt.products import Products
+from cascadebdt.products.inventory import Inventory
 from cascadebdt.products.ranking import FeatureRanking
+from cascadebdt.report.studies import answers
 from cascadebdt.studies import stage_trials
 from cascadebdt.studies.rank_importance import Scored, permutation, shap
 from cascadebdt.studies.rank_stages import rank_stages
@@ -86,6 +89,19 @@ def test_a_feature_that_a_stage_does_not_read_has_no_importance_there(ranked: tu
     assert features["second_pt"]["permutation"] is None
     assert features["second_pt"]["shap"] is None
     assert features["second_pt"]["split"] is not None
+
+
+def test_the_report_shows_the_ranking_while_it_is_of_the_cascade_that_is_there(ranked: tuple[Path, str]) -> None:
+    products = Products(ranked[0])
+    (shown,) = answers(products, "another configuration with the same cascade")
+    assert shown.title == "Ranking of features"
+    assert len(shown.tables) == 2
+    assert len(shown.pictures) == 4
+    inventory = Inventory.read(products.directory)
+    trained = replace(inventory.steps["train"], format=99)
+    replace(inventory, steps={**inventory.steps, "train": trained}).write()
+    assert answers(products, "another configuration with the same cascade") == ()
+    inventory.write()
 
 
 def test_a_second_call_reads_what_is_there(ranked: tuple[Path, str], config_path: Path) -> None:
