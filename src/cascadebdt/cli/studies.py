@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import click
 
 from cascadebdt.cli.job import Job, Options, common
+from cascadebdt.cli.optimise import optimise_command
 
 if TYPE_CHECKING:
     from cascadebdt.report.studies import StudyAnswer
@@ -147,5 +148,5 @@ def tune_command(
     job.say(f"\nwrote {job.products.json('tune')} and {job.products.directory / CONFIGURATION}")
 
 
-STUDIES: tuple[click.Command, ...] = (compare_command, rank_command, tune_command)
+STUDIES: tuple[click.Command, ...] = (compare_command, optimise_command, rank_command, tune_command)
 """What the command line has of them, in this order."""

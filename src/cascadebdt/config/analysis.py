@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
@@ -183,6 +183,11 @@ class Config(Section):
         new = type(self).of(Document(content), self.directory)
         new._document = Document(content, self._document.file, self._document.without(location))
         return new
+
+    @property
+    def content(self) -> Mapping[str, Any]:
+        """What was written: keys and values without defaults."""
+        return self._document.content
 
     def locate(self, error: ConfigError, known_as: Mapping[str, str] = {}) -> ConfigError:
         """Return an error about this configuration with the file and line of the path that its message starts with.

@@ -45,8 +45,8 @@ def of_models(config: Config, files: Files) -> dict[str, Origin]:
     origins: dict[str, Origin] = {}
     before: dict[str, Any] = {}
     used: dict[str, str] = {}
-    for stage in config.cascade.stages:
-        content = stage.model_dump(mode="json")
+    for position, stage in enumerate(config.cascade.stages):
+        content = {**stage.model_dump(mode="json"), "position": position}
         used |= _spaced_once({name: config.features[name] for name in stage.features})
         own = {name: value for name, value in content.items() if name != "working_point"}
         stages = {**before, stage.name: own}
@@ -72,7 +72,10 @@ def of_steps(config: Config, files: Files, *, elsewhere: Mapping[str, str] | Non
     """
     if config.data == "asimov":  # an expectation has nothing to unblind
         config = config.replace("fit.unblind", False)
-    stages = {stage.name: stage.model_dump(mode="json") for stage in config.cascade.stages}
+    stages = {
+        stage.name: {**stage.model_dump(mode="json"), "position": position}
+        for position, stage in enumerate(config.cascade.stages)
+    }
     final = config.cascade.final.model_dump(mode="json") if config.cascade.final else None
     control = config.cascade.control.model_dump(mode="json")
     whole = {**_cascade(config.cascade), "control": control, "stages": stages, "final": final}

@@ -13,6 +13,7 @@ from cascadebdt.plots.exclusion import ExclusionPoint, exclusion
 from cascadebdt.plots.features import Elimination, feature_correlations, feature_sets, features
 from cascadebdt.plots.fitted import fitted
 from cascadebdt.plots.inference import fit
+from cascadebdt.plots.optimisation import optimisation
 from cascadebdt.plots.predicted import predicted
 from cascadebdt.plots.profiles import correlations, scan
 from cascadebdt.plots.projection import projection
@@ -42,6 +43,7 @@ __all__ = [
     "fit",
     "fitted",
     "flow",
+    "optimisation",
     "predicted",
     "projection",
     "purity",
