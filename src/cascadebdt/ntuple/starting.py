@@ -115,11 +115,11 @@ def _samples(files: Sequence[Survey], found: Format, directory: Path | None) -> 
     """Return a sample for every file."""
     names: list[str] = []
     samples = []
+    by_weight = any(found.is_weighted)
+    all_named = all(DATA.search(file.location.rpartition("/")[2]) for file in files)  # which says nothing
     for file, is_weighted, is_normalised in zip(files, found.is_weighted, found.is_normalised, strict=True):
         stem = Path(file.location.rpartition("/")[2]).stem
-        is_data = (any(found.is_weighted) and not is_weighted) or (
-            not any(found.is_weighted) and bool(DATA.search(stem))
-        )
+        is_data = not is_weighted if by_weight else bool(DATA.search(stem)) and not all_named
         name = _free_name(stem, names, is_data=is_data)
         names.append(name)
         location = file.location if directory is None or "://" in file.location else _relative(file.location, directory)
