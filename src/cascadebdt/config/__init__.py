@@ -25,6 +25,7 @@ from cascadebdt.config.corrections import CorrectionConfig
 from cascadebdt.config.inputs import DATA, ENTRY, CutConfig, NtupleConfig, ObjectConfig, SampleConfig
 from cascadebdt.config.reading import load, parse
 from cascadebdt.config.regions import BinChoiceConfig, BinningConfig, RegionsConfig
+from cascadebdt.config.scale_factors import ScaleFactorConfig
 from cascadebdt.config.systematics import (
     KinematicSystematic,
     NormalisationSystematic,
@@ -69,6 +70,7 @@ __all__ = [
     "RegionsConfig",
     "SampleConfig",
     "SampleSystematic",
+    "ScaleFactorConfig",
     "SmoothConfig",
     "StageConfig",
     "SystematicConfig",

@@ -21,7 +21,7 @@ from cascadebdt.events.read_ahead import outcomes
 from cascadebdt.events.selection import Counts, Cutflow
 from cascadebdt.events.sources import Source, all_sources, sources_of, without
 from cascadebdt.events.variations import alternative_samples, variations_with_rows, weight_factors
-from cascadebdt.features import Branches, FeatureTable
+from cascadebdt.features import FeatureTable
 from cascadebdt.ntuple import EntryRange, Reader, ranges
 from cascadebdt.progress import Progress, silent
 
@@ -343,7 +343,7 @@ def _select(source: Source, part: EntryRange, chunk: ak.Array, config: Config, n
     selected: list[Events] = []
     counted: list[Counts] = []
     (first, plan), *others = source.plans.items()
-    branches = Branches(chunk, n_events=part.stop - part.start)
+    branches = source.flat(chunk, part.stop - part.start)
     for name in plan.bits:
         branches.require_bits(name)
     nominal, varied = plan.apply_with(dict(others), branches)
@@ -368,7 +368,7 @@ def _again(config: Config, names: _Names, reader: Reader) -> ledger.Again:
     def select_again(source: Source, part: EntryRange) -> tuple[ak.Array, IntArray, IdArray]:
         chunk = reader.read(part, source.branches | set(config.ntuples.event_id), exact=source.exact)
         plan = next(iter(source.plans.values()))
-        rows = plan.apply(Branches(chunk, n_events=part.stop - part.start), passing_only=True).rows
+        rows = plan.apply(source.flat(chunk, part.stop - part.start), passing_only=True).rows
         return chunk, rows, _select(source, part, chunk, config, names).marks.rows
 
     return select_again
