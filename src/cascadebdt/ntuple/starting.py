@@ -19,6 +19,7 @@ SIGNAL = re.compile(
 DATA = re.compile(r"(^|_)(data|obs|observed)|run20\d\d|(single|double)(muon|electron|eg)|egamma|jetht", re.IGNORECASE)
 RESERVED = {"data", "final", "sorter", "score", "nominal", "mu"}
 MAX_STAGES = 5
+FEW_ENTRIES = 2000
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,15 @@ def starting_configuration(*files: Survey, directory: Path | None = None, blanks
         backgrounds=backgrounds,
         luminosity_fb=blanks.luminosity_fb,
         has_data=any(sample.is_data for sample in samples),
+        fewest=_fewest(files, found),
     )
+
+
+def _fewest(files: Sequence[Survey], found: Format) -> int | None:
+    """Return the entries of the smallest file if they are hardly enough to train with; None if they are."""
+    tree = found.ntuples["tree"].strip('"')
+    entries = min(next(of.entries for of in file.trees if of.name == tree) for file in files)
+    return entries if entries < FEW_ENTRIES else None
 
 
 def _quoted(text: str) -> str:

@@ -16,7 +16,7 @@ from cascadebdt.expression import load_plugins, registered
 from cascadebdt.products.inventory import sha256
 from cascadebdt.products.keys import Origin
 
-FORMATS = {"train": 1, "apply": 1, "fit": 2, "report": 2}
+FORMATS = {"train": 1, "apply": 1, "fit": 3, "report": 2}
 LEARNING = ("cascadebdt", "numpy", "xgboost")  # packages whose versions change the bits of models and scores
 FITTING = ("cascadebdt", "iminuit", "numpy", "scipy")
 # Where and how a step runs, which changes no bit of what it makes.

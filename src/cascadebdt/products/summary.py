@@ -121,6 +121,7 @@ class Summary(Record):
     """
 
     analysis: str
+    data: DataSource
     events: EventCounts
     regions: dict[str, RegionSummary]
     fit: FitSummary
@@ -128,7 +129,6 @@ class Summary(Record):
     significance: SignificanceResult
     purity_matrix: dict[str, dict[str, float]] = field(default_factory=dict)
     resources: dict[str, float] = field(default_factory=dict)
-    data: DataSource = "real"
 
     @classmethod
     def of(
