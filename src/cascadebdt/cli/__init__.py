@@ -16,7 +16,14 @@ from cascadebdt.cli.inspect import init_command, inspect_command
 from cascadebdt.cli.manners import completion_command, show_versions, with_examples
 from cascadebdt.cli.samples import samples_group
 from cascadebdt.cli.status import status_command
-from cascadebdt.cli.steps import apply_command, check_command, report_command, run_command, train_command
+from cascadebdt.cli.steps import (
+    apply_command,
+    check_command,
+    report_command,
+    run_command,
+    select_command,
+    train_command,
+)
 from cascadebdt.cli.studies import STUDIES
 from cascadebdt.cli.submit import submit_command
 from cascadebdt.errors import CascadeBDTError, TransientInputError, one_line
@@ -65,6 +72,7 @@ def main() -> None:
 for command in (
     run_command,
     check_command,
+    select_command,
     train_command,
     apply_command,
     fit_command,

@@ -11,7 +11,7 @@ import click
 def status_command(folder: Path, config_path: Path | None) -> None:
     """List the products in DIR, whether each can be used, and if not why; of batch jobs, where each stands."""
     from cascadebdt import pipeline, scaleout
-    from cascadebdt.products import Products
+    from cascadebdt.products.inventory import Inventory
 
     layout = scaleout.Layout.of_products(folder)
     is_submitted = layout.manifest.is_file()
@@ -20,7 +20,7 @@ def status_command(folder: Path, config_path: Path | None) -> None:
         for job in scaleout.job_statuses(layout):
             click.echo(f"{job.state:8s} {job.name}{f': {job.reason}' if job.reason else ''}")
         config_path = config_path or Path(layout.read_plan().config)
-    if is_submitted and not Products(folder).has("manifest"):
+    if is_submitted and not Inventory.read(folder).steps:
         return
     for line in pipeline.status(folder, config_path):
         click.echo(f"{line.state:8s} {line.step:7s} {line.product}{f': {line.reason}' if line.reason else ''}")

@@ -47,6 +47,22 @@ def check_command(**options: Unpack[Options]) -> None:
     job.say(f"{options['config_path']}: no errors found")
 
 
+@click.command("select")
+@common
+@click.option("--sample", required=True, help="Sample whose files are read.")
+@click.option("--part", type=int, default=1, show_default=True, help="Which part of the files.")
+@click.option("--of", "n_parts", type=click.IntRange(min=1), default=1, show_default=True, help="Number of parts.")
+def select_command(sample: str, part: int, n_parts: int, **options: Unpack[Options]) -> None:
+    """Select the events of some files, and keep them in OUTPUT until `apply` has used them."""
+    from cascadebdt import pipeline
+
+    job = Job.of(options)
+    pipeline.select_part(
+        job.config, job.products, sample=sample, part=part, of=n_parts, jobs=job.jobs, progress=job.progress
+    )
+    job.say(f"selected part {part} of {n_parts} of '{sample}'")
+
+
 @click.command("train")
 @common
 @click.option("--stage", metavar="NAME", help="With --fold, train one model alone, for the command without it to take.")

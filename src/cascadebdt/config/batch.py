@@ -73,6 +73,12 @@ class BatchConfig(Section):
         "environment is packed or a container.",
         examples=["/usr/bin/python3.11"],
     )
+    files_per_job: Integer = Field(
+        default=10, gt=0, le=10**6, description="Input files of a sample that one job reads.", examples=[50]
+    )
+    select: ResourcesConfig = Field(
+        default=ResourcesConfig(), description="Reading and selecting of some files.", examples=[{"cpus": 2}]
+    )
     model: ResourcesConfig = Field(
         default=ResourcesConfig(), description="Training of one model.", examples=[{"cpus": 4, "memory_mb": 8000}]
     )

@@ -12,18 +12,31 @@ from importlib.metadata import version
 from typing import Any
 
 from cascadebdt.config import CascadeConfig, Config
+from cascadebdt.events.variations import samples_by_name
 from cascadebdt.expression import load_plugins, registered
 from cascadebdt.products.inventory import sha256
 from cascadebdt.products.keys import Origin
 
-FORMATS = {"train": 1, "apply": 1, "fit": 3, "report": 2}
+FORMATS = {"select": 1, "train": 1, "apply": 1, "fit": 3, "report": 2}
 LEARNING = ("cascadebdt", "numpy", "xgboost")  # packages whose versions change the bits of models and scores
 FITTING = ("cascadebdt", "iminuit", "numpy", "scipy")
 # Where and how a step runs, which changes no bit of what it makes.
 EXECUTION = {"ntuples": {"chunk_entries", "retries", "retry_seconds"}, "cascade": {"device", "memory", "bdt"}}
+READING = ("cascadebdt", "awkward", "numpy", "uproot")
 BEFORE_TRAINING = ("luminosity_fb", "seed", "ntuples", "samples", "objects", "selection")
 
 Files = Mapping[str, Mapping[str, str]]  # sample -> location, relative to the configuration -> identity
+
+
+def of_selections(config: Config, files: Files) -> dict[str, Origin]:
+    """Return the origin of the selected events of every sample, alternative ones included."""
+    read = ("luminosity_fb", "ntuples", "objects", "selection", "features", "systematics")
+    common = _parts(config, {}, read, READING)
+    origins = {}
+    for name, sample in samples_by_name(config).items():
+        own = {"sample": sample.model_dump(mode="json"), "files": files.get(name, {})}
+        origins[name] = Origin("select", FORMATS["select"], {**common, **own}, {})
+    return origins
 
 
 def of_models(config: Config, files: Files) -> dict[str, Origin]:

@@ -3,20 +3,17 @@
 The single steps refuse products of earlier steps that do not belong to the configuration; `run` makes them anew.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from cascadebdt.atomic import scratch
 from cascadebdt.cascade import Cascade
 from cascadebdt.config import Config
-from cascadebdt.errors import ConfigError, InputError, did_you_mean
+from cascadebdt.errors import InputError
 from cascadebdt.events import Events, StoredEvents
-from cascadebdt.events.loading import select, select_to_disk
 from cascadebdt.pipeline import steps, stream
 from cascadebdt.pipeline.plan import STEPS, Plan
 from cascadebdt.pipeline.provenance import load_cascade
+from cascadebdt.pipeline.selected import Selection, kept_parts, selected
 from cascadebdt.pipeline.stream import Request
 from cascadebdt.products import Products, figures
 from cascadebdt.products.inventory import Inventory, sha256
@@ -26,7 +23,6 @@ from cascadebdt.products.models import KeptModels
 from cascadebdt.products.results import Applied, Filled, Inferred
 from cascadebdt.progress import Progress, silent
 from cascadebdt.resources import Meter
-from cascadebdt.training.kept import Chosen, Unfinished, places
 
 
 def run(config: Config, products: Products, *, jobs: int = 1, progress: Progress = silent) -> Inferred:
@@ -65,7 +61,7 @@ def run(config: Config, products: Products, *, jobs: int = 1, progress: Progress
             return Inferred.read(products)
         cascade = applied = inferred = None
         if plan.fault("apply"):
-            with _selected(config, products, jobs=jobs, progress=progress) as events:
+            with selected(config, products, plan, jobs=jobs, progress=progress) as events:
                 plan, cascade = _train(config, products, plan, events, jobs=jobs, progress=progress)
                 plan, applied = _apply(config, products, plan, events.all, cascade, jobs=jobs)
         if plan.fault("fit"):
@@ -89,52 +85,8 @@ def train(config: Config, products: Products, *, jobs: int = 1, progress: Progre
         plan = Plan.of(config, products.directory, jobs=jobs)
         if plan.fault("train") is None:
             return load_cascade(config, products.cascade)
-        with _selected(config, products, training_only=True, jobs=jobs, progress=progress) as events:
+        with selected(config, products, plan, training_only=True, jobs=jobs, progress=progress) as events:
             return _train(config, products, plan, events, jobs=jobs, progress=progress)[1]
-
-
-def train_model(
-    config: Config, products: Products, *, stage: str, fold: int, jobs: int = 1, progress: Progress = silent
-) -> None:
-    """Train the model of one fold of one stage, unless it is there, and leave it for `train`.
-
-    Several processes may train models of one folder at a time.
-
-    Parameters
-    ----------
-    stage : name of a stage, or ``final``, ``final_1``, ... for the repeats of the final discriminant
-
-    Raises
-    ------
-    ConfigError
-        If there is no such model.
-    InputError
-        If models of the stages before it are missing.
-    """
-    _require_model(config, stage, fold)
-    plan = Plan.of(config, products.directory, jobs=jobs)
-    kept = KeptModels(plan.inventory, plan.models)
-    if kept.has(place for place in places(config.cascade)[stage] if place.fold == fold):
-        return
-    with _selected(config, products, training_only=True, jobs=jobs, progress=progress) as events:
-        try:
-            steps.train_models(config, events.training(), kept=Chosen(kept, stage, fold), jobs=jobs)
-        except Unfinished as end:
-            names = list(places(config.cascade))
-            if names.index(end.places[0].stage) < names.index(stage):
-                raise InputError(
-                    f"{products.directory}: the model of {end}, is missing, which chooses events of this one; "
-                    f"train it first, with --stage {end.places[0].stage} --fold {end.places[0].fold}"
-                ) from None
-
-
-def _require_model(config: Config, stage: str, fold: int) -> None:
-    known = places(config.cascade)
-    if stage not in known:
-        raise ConfigError(f"--stage: unknown stage '{stage}'{did_you_mean(stage, known)}")
-    folds = sorted({place.fold for place in known[stage]})
-    if fold not in folds:
-        raise ConfigError(f"--fold: stage '{stage}' has no model of fold {fold}, expected {folds[0]} to {folds[-1]}")
 
 
 def apply(
@@ -158,7 +110,7 @@ def apply(
         if cascade is None:
             plan.require("train")
         model = load_cascade(config, folder)
-        with _selected(config, products, jobs=jobs, progress=progress) as events:
+        with selected(config, products, plan, jobs=jobs, progress=progress) as events:
             _apply(config, products, plan, events.all, model, elsewhere=cascade, jobs=jobs)
 
 
@@ -249,34 +201,6 @@ def _plan_of_what_was_applied(config: Config, products: Products) -> Plan:
     return Plan.of(config, products.directory, elsewhere=Inventory.read(products.directory).elsewhere)
 
 
-@dataclass(frozen=True)
-class _Selection:
-    """Selected events, and those that train.
-
-    Attributes
-    ----------
-    all : in memory or on disk
-    training : returns the events that train
-    """
-
-    all: Events | StoredEvents
-    training: Callable[[], Events]
-
-
-@contextmanager
-def _selected(
-    config: Config, products: Products, *, training_only: bool = False, jobs: int, progress: Progress
-) -> Iterator[_Selection]:
-    """Select events where `cascade.memory` says: into memory, or into files that vanish when the block ends."""
-    if config.cascade.memory == "ram":
-        events = select(config, nominal_only=training_only, jobs=jobs, progress=progress)
-        yield _Selection(events, lambda: events)
-        return
-    with scratch(products.selected) as folder:
-        stored = select_to_disk(config, folder, training_only=training_only, jobs=jobs, progress=progress)
-        yield _Selection(stored, lambda: stored.training(folder / "training.root"))
-
-
 def _reference(folder: Path, wanted: Origin, cascade: str) -> str | None:
     """Return the key of the bins and corrections of an earlier `apply`; None if there was none.
 
@@ -322,7 +246,7 @@ def _train(
     config: Config,
     products: Products,
     plan: Plan,
-    events: _Selection,
+    events: Selection,
     *,
     jobs: int,
     progress: Progress,
@@ -350,7 +274,9 @@ def _apply(
 ) -> tuple[Plan, Applied]:
     applied = steps.apply(config, products, events, cascade, jobs=jobs)
     manifest = replace(applied.manifest, cascade=str(elsewhere.resolve()) if elsewhere else None)
-    return plan.done("apply", products.of_apply(), about=manifest.to_json()), applied
+    plan = plan.done("apply", products.of_apply(), about=manifest.to_json())
+    kept_parts(config, products, plan).forget()
+    return plan, applied
 
 
 def _cascade_key(folder: Path) -> str:

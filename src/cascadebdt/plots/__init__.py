@@ -7,6 +7,7 @@ Examples
 """
 
 from cascadebdt.plots.breakdown import breakdown
+from cascadebdt.plots.comparison import ComparedStrategy, comparison
 from cascadebdt.plots.corrections import corrections
 from cascadebdt.plots.exclusion import ExclusionPoint, exclusion
 from cascadebdt.plots.features import Elimination, feature_correlations, feature_sets, features
@@ -26,10 +27,12 @@ from cascadebdt.plots.validation import validation
 from cascadebdt.plots.yields import region, regions
 
 __all__ = [
+    "ComparedStrategy",
     "Elimination",
     "ExclusionPoint",
     "Trials",
     "breakdown",
+    "comparison",
     "corrections",
     "correlations",
     "exclusion",

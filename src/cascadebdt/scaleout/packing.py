@@ -1,5 +1,6 @@
 """The installed package with all that it needs as one archive, for machines that have nothing but an interpreter."""
 
+import hashlib
 import re
 import tarfile
 from collections.abc import Iterator
@@ -14,17 +15,17 @@ NEEDS_MANY_GPUS = "nvidia-"  # libraries with which several GPUs train one model
 
 
 def pack(path: Path) -> Path:
-    """Write the archive, unless one with the same packages is there; return its path.
+    """Write the archive, unless that of the same packages is there; return its path.
 
     Of an editable installation the modules are taken from where they are.
     """
-    every = _needed("cascadebdt", {})
-    names = "\n".join(sorted(f"{one.name} {one.version}" for one in every.values()))
+    every = needed("cascadebdt")
+    package = Path(cascadebdt.__file__).parent
+    names = "\n".join(sorted(f"{one.name} {one.version}" for one in every.values())) + f"\n{_state(package)}\n"
     about = path.with_suffix(".txt")
     if path.is_file() and about.is_file() and about.read_text() == names:
         return path
     about.unlink(missing_ok=True)
-    package = Path(cascadebdt.__file__).parent
     with draft(path) as place, tarfile.open(place, "w:gz", compresslevel=1) as archive:
         for one in every.values():
             for file, name in _files(one):
@@ -34,18 +35,28 @@ def pack(path: Path) -> Path:
     return path
 
 
-def _needed(name: str, known: dict[str, Distribution]) -> dict[str, Distribution]:
-    """Return the distribution of a name and those that it needs, extras left out, added to those known."""
-    key = re.sub(r"[-_.]+", "-", name).lower()
-    if key in known or key.startswith(NEEDS_MANY_GPUS):
-        return known
-    try:
-        known[key] = distribution(name)
-    except PackageNotFoundError:  # of another platform
-        return known
-    for requirement in known[key].requires or ():
-        if "extra ==" not in requirement and (match := re.match(r"[\w.-]+", requirement)):
-            _needed(match[0], known)
+def _state(package: Path) -> str:
+    """Return a hash of sizes and times of modules, which change under the same version where one works on them."""
+    files = sorted(path for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    state = [(path.relative_to(package).as_posix(), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    return hashlib.sha256(repr(state).encode()).hexdigest()
+
+
+def needed(name: str) -> dict[str, Distribution]:
+    """Return the installed distribution of a name and those that it needs, without extras, by their names."""
+    known: dict[str, Distribution] = {}
+    waiting = [name]
+    while waiting:
+        one = waiting.pop()
+        key = re.sub(r"[-_.]+", "-", one).lower()
+        if key in known or key.startswith(NEEDS_MANY_GPUS):
+            continue
+        try:
+            known[key] = distribution(one)
+        except PackageNotFoundError:  # of another platform
+            continue
+        requirements = [text for text in known[key].requires or () if "extra ==" not in text]
+        waiting += [match[0] for text in requirements if (match := re.match(r"[\w.-]+", text))]
     return known
 
 

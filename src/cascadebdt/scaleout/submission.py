@@ -13,7 +13,7 @@ from pathlib import Path
 from cascadebdt.atomic import write_text
 from cascadebdt.config import Config
 from cascadebdt.errors import InputError, one_line
-from cascadebdt.pipeline import Node, nodes
+from cascadebdt.pipeline import Node, nodes, note_inputs
 from cascadebdt.products import Products
 from cascadebdt.scaleout import packing, writing
 from cascadebdt.scaleout.jobs import last_event
@@ -77,6 +77,7 @@ def submit(
     """
     layout = Layout.of_products(Path(os.path.abspath(products.directory)))
     _require_not_in_queue(layout)
+    note_inputs(config, products, jobs=jobs)
     submission = Submission(layout, nodes(config, products, jobs=jobs))
     _write(submission, config, Path(os.path.abspath(path)), options)
     if only_write or not submission.left:

@@ -178,7 +178,8 @@ def pack_script(*, root: str, output: str) -> str:
 # Pack the products that a node may read. Argument: the node.
 here=$PWD
 cd {shlex.quote(root)} && mkdir -p {shlex.quote(output)} || exit {MAY_PASS}
-find {shlex.quote(output)} -maxdepth 1 \\( -name '*.json' -o -name cascade -o -name .training \\) > "$here/jobs/$1.list"
+find {shlex.quote(output)} -maxdepth 1 > "$here/jobs/$1.list" \\
+    \\( -name '*.json' -o -name cascade -o -name .training -o -name .selected \\)
 tar cf "$here/jobs/$1.in.tar" -T "$here/jobs/$1.list" || exit {MAY_PASS}
 """
 

@@ -14,13 +14,14 @@ from typing import Self
 import numpy as np
 
 from cascadebdt import inference, workspace
-from cascadebdt.arrays import FeatureArray, FloatArray
+from cascadebdt.arrays import FeatureArray, FloatArray, IntArray
 from cascadebdt.cascade import Scores
 from cascadebdt.config import DATA, Config, RegionsConfig
 from cascadebdt.config.region_names import is_validation
 from cascadebdt.errors import InputError, did_you_mean
 from cascadebdt.events import Events
 from cascadebdt.histograms import contents, yields
+from cascadebdt.histograms.binning import bin_index
 from cascadebdt.histograms.yields import Filling, Histogram, Yields
 from cascadebdt.records import Record
 from cascadebdt.workspace import Workspace
@@ -74,6 +75,23 @@ class Placed:
         return yields.edges_of_regions(
             self.events, self.values, self.scores.region, self.scores.regions, self.scores.signal, self.regions
         )
+
+    def bins(self, edges: Mapping[str, FloatArray]) -> tuple[IntArray, dict[str, slice]]:
+        """Return the bin of each event over all regions that have edges, and which bins are those of each region.
+
+        Returns
+        -------
+        bins : (n_events,) int64, -1 in other regions
+        of_region : region -> its bins
+        """
+        bins, of_region, n_bins = np.full(len(self.events), -1), {}, 0
+        for code, region in enumerate(self.scores.regions):
+            if region in edges:
+                rows = np.flatnonzero(self.scores.region == code)
+                bins[rows] = n_bins + bin_index(self.values[rows], edges[region])
+                of_region[region] = slice(n_bins, n_bins + len(edges[region]) - 1)
+                n_bins = of_region[region].stop
+        return bins, of_region
 
     def fill(self, edges: Mapping[str, FloatArray]) -> Yields:
         """Return the histograms of all regions in given bins."""
