@@ -16,6 +16,7 @@ from cascadebdt.config.corrections import CorrectionConfig
 from cascadebdt.config.document import Document
 from cascadebdt.config.inputs import CutConfig, NtupleConfig, ObjectConfig, SampleConfig
 from cascadebdt.config.regions import RegionsConfig
+from cascadebdt.config.scale_factors import ScaleFactorConfig
 from cascadebdt.config.systematics import PruneConfig, SystematicConfig
 from cascadebdt.config.templates import TemplatesConfig
 from cascadebdt.errors import ConfigError
@@ -92,6 +93,11 @@ class Config(Section):
         default={},
         description="Physics objects by name.",
         examples=[{"photon": {"from": "Photon", "where": "pt > 35", "order": "-pt"}}],
+    )
+    scale_factors: tuple[ScaleFactorConfig, ...] = Field(
+        default=(),
+        description="Numbers per event from files of correctionlib, for weights and systematics of simulation.",
+        examples=[[{"name": "muon_id", "file": "muon.json.gz", "correction": "ID", "inputs": {"pt": "muon[0].pt"}}]],
     )
     selection: tuple[CutConfig, ...] = Field(
         default=(),

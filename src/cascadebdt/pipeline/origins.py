@@ -14,6 +14,7 @@ from typing import Any
 from cascadebdt.config import CascadeConfig, Config
 from cascadebdt.events.variations import samples_by_name
 from cascadebdt.expression import load_plugins, registered
+from cascadebdt.products.inventory import sha256
 from cascadebdt.products.keys import Origin
 
 FORMATS = {"select": 1, "train": 2, "apply": 2, "fit": 3, "report": 3}
@@ -115,8 +116,17 @@ def _parts(config: Config, files: Files, names: tuple[str, ...], packages: tuple
         **_spaced_once(content),
         **({"files": files} if files else {}),
         **({"functions": own} if own else {}),
+        **({"scale_factors": _contents(config)} if config.scale_factors else {}),
         "versions": {name: version(name) for name in packages},
     }
+
+
+def _contents(config: Config) -> dict[str, Any]:
+    """Return what scale factors are, with the hashes of their files; a missing one is refused where it is read."""
+    files = {factor.name: config.directory / factor.file for factor in config.scale_factors}
+    hashes = {name: sha256(path) if path.is_file() else None for name, path in files.items()}
+    content = config.model_dump(mode="json", include={"scale_factors"})["scale_factors"]
+    return {entry["name"]: {**entry, "sha256": hashes[entry["name"]]} for entry in content}
 
 
 def _spaced_once(content: Any) -> Any:
