@@ -170,8 +170,12 @@ def fit(config: Config, products: Products) -> Inferred:
         return inferred
 
 
-def report(config: Config, products: Products) -> Path:
+def report(config: Config, products: Products, *, n_features: int | None = None) -> Path:
     """Draw the figures and write the page; return its path.
+
+    Parameters
+    ----------
+    n_features : features drawn of every stage and region, the most important first; a few if not given
 
     Raises
     ------
@@ -181,7 +185,8 @@ def report(config: Config, products: Products) -> Path:
     with locked(products.directory):
         plan = _plan_of_what_was_applied(config, products)
         plan.require("fit")
-        path = steps.report(config, products, cascade=_cascade_that_was_applied(plan, products))
+        cascade = _cascade_that_was_applied(plan, products)
+        path = steps.report(config, products, cascade=cascade, n_features=n_features)
         plan.done("report", [path, *figures.paths(products)])
         return path
 

@@ -85,6 +85,7 @@ def apply(
             warnings=remarks(cascade, config),
         ),
         corrections=corrections,
+        inputs=totals.inputs,
     )
     applied.write(products)
     return applied
@@ -168,11 +169,13 @@ def report(
     cascade: Cascade | None = None,
     applied: Applied | None = None,
     inferred: Inferred | None = None,
+    n_features: int | None = None,
 ) -> Path:
     """Draw the figures and write the HTML page; return its path.
 
     Parameters
     ----------
+    n_features : features drawn of every stage and region, the most important first; a few if not given
     cascade, applied, inferred : what the other steps made; read from disk if not given
     """
     from cascadebdt import report as page
@@ -182,5 +185,5 @@ def report(
         cascade=cascade or Cascade.load(products.cascade),
         applied=applied or Applied.read(products),
         inferred=inferred or Inferred.read(products),
-        signal=config.cascade.signal,
+        n_features=n_features or page.N_FEATURES,
     )

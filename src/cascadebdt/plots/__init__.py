@@ -11,6 +11,7 @@ from cascadebdt.plots.corrections import corrections
 from cascadebdt.plots.exclusion import ExclusionPoint, exclusion
 from cascadebdt.plots.fitted import fitted
 from cascadebdt.plots.inference import fit
+from cascadebdt.plots.inputs import inputs, separation
 from cascadebdt.plots.predicted import predicted
 from cascadebdt.plots.profiles import correlations, scan
 from cascadebdt.plots.projection import projection
@@ -32,6 +33,7 @@ __all__ = [
     "fit",
     "fitted",
     "flow",
+    "inputs",
     "predicted",
     "projection",
     "purity",
@@ -42,6 +44,7 @@ __all__ = [
     "save",
     "scan",
     "scores",
+    "separation",
     "toy_limit",
     "validation",
 ]

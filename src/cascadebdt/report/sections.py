@@ -94,6 +94,10 @@ def _cascade(results: Results) -> Content:
     }
 
 
+def _inputs(results: Results) -> Content | None:
+    return {} if results.applied.inputs.regions else None
+
+
 def _selection(results: Results) -> Content:
     return {"cutflow": results.applied.cutflow}
 
@@ -110,6 +114,7 @@ SECTIONS = (
     Section("corrections", "Corrections from purified data", _corrections),
     Section("systematics", "Systematics", _systematics),
     Section("cascade", "Cascade", _cascade),
+    Section("inputs", "Inputs", _inputs),
     Section("selection", "Selection", _selection),
     Section("provenance", "Provenance", _provenance),
 )
