@@ -42,7 +42,8 @@ def filled(events: Events, scores: Scores, *, n_blocks: int = 1) -> Inputs:
 
 def at(histogram: Histogram, **place: str) -> Any:
     """Return the cells of a histogram at some names."""
-    chosen: Any = histogram[dict[int | str, Any](place)]
+    index: Any = place
+    chosen: Any = histogram[index]
     return chosen.view()
 
 

@@ -113,11 +113,10 @@ def test_a_feature_that_died_in_data_ends_apply(
     raw = tiny_config()
     raw["cascade"] |= {"mode": "holdout", "folds": FOLDS}
     raw["samples"][3]["files"] = str(tmp_path / "dead.root")
-    path = write_config(raw)
-    for files in ((), ("--files", tmp_path / "dead.root", "--sample", "data")):
-        result = CliRunner().invoke(
-            main,
-            [str(a) for a in ("apply", path, "--cascade", products / "cascade", "--output", tmp_path / "o", *files)],
-        )
+    unchanged = products.parent / "config.yaml"
+    chosen = ("--files", tmp_path / "dead.root", "--sample", "data")
+    where = ("--cascade", products / "cascade", "--output", tmp_path / "o")
+    for arguments in ((write_config(raw), *where), (unchanged, *where, *chosen)):
+        result = CliRunner().invoke(main, ["apply", *map(str, arguments)])
         assert result.exit_code == 2, result.output
         assert "data: feature 'met' is 27 in all" in result.output

@@ -12,10 +12,19 @@ import click
 
 from cascadebdt.cli.export import export_group
 from cascadebdt.cli.fit import fit_command
-from cascadebdt.cli.inspect import inspect_command
+from cascadebdt.cli.inspect import init_command, inspect_command
 from cascadebdt.cli.samples import samples_group
 from cascadebdt.cli.status import status_command
-from cascadebdt.cli.steps import apply_command, check_command, report_command, run_command, train_command
+from cascadebdt.cli.steps import (
+    apply_command,
+    check_command,
+    report_command,
+    run_command,
+    select_command,
+    train_command,
+)
+from cascadebdt.cli.studies import STUDIES
+from cascadebdt.cli.submit import submit_command
 from cascadebdt.errors import CascadeBDTError, TransientInputError, one_line
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read as XGBoost loads; spinning threads starve each other
@@ -60,12 +69,16 @@ def main() -> None:
 for command in (
     run_command,
     check_command,
+    select_command,
     train_command,
     apply_command,
     fit_command,
     report_command,
+    submit_command,
     status_command,
+    init_command,
     inspect_command,
+    *STUDIES,
     export_group,
     samples_group,
 ):

@@ -109,30 +109,25 @@ class _Notifications:
         self.queue.put(chunk)
 
 
-class LocalSource(MultithreadedFileSource):  # type: ignore[misc]
-    """A local file whose reads are noted in `record`."""
+class _Noted:
+    """A source of bytes, mixed into one of uproot's, whose reads are noted in `record`."""
 
     def __init__(self, path: str, **options: Any) -> None:
-        super().__init__(path, **options)
+        super().__init__(path, **options)  # type: ignore[call-arg]
         self.record = Record()
 
     def chunks(self, ranges: list[tuple[int, int]], notifications: "Queue[Any]") -> list[Chunk]:
         """Request the baskets of a TTree."""
-        noted: list[Chunk] = super().chunks(ranges, _Notifications(self.record, notifications))
+        noted: list[Chunk] = super().chunks(ranges, _Notifications(self.record, notifications))  # type: ignore[misc]
         return noted
 
 
-class RemoteSource(FSSpecSource):  # type: ignore[misc]
-    """A file behind a server whose reads are noted in `record`."""
+class LocalSource(_Noted, MultithreadedFileSource):  # type: ignore[misc]
+    """A local file whose reads are noted."""
 
-    def __init__(self, path: str, **options: Any) -> None:
-        super().__init__(path, **options)
-        self.record = Record()
 
-    def chunks(self, ranges: list[tuple[int, int]], notifications: "Queue[Any]") -> list[Chunk]:
-        """Request the baskets of a TTree."""
-        noted: list[Chunk] = super().chunks(ranges, _Notifications(self.record, notifications))
-        return noted
+class RemoteSource(_Noted, FSSpecSource):  # type: ignore[misc]
+    """A file behind a server whose reads are noted."""
 
 
 class VerifiedRNTuple(Model_ROOT_3a3a_RNTuple):  # type: ignore[misc]

@@ -3,20 +3,17 @@
 The single steps refuse products of earlier steps that do not belong to the configuration; `run` makes them anew.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from cascadebdt.atomic import scratch
 from cascadebdt.cascade import Cascade
 from cascadebdt.config import Config
 from cascadebdt.errors import InputError
 from cascadebdt.events import Events, StoredEvents
-from cascadebdt.events.loading import select, select_to_disk
 from cascadebdt.pipeline import steps, stream
 from cascadebdt.pipeline.plan import STEPS, Plan
 from cascadebdt.pipeline.provenance import load_cascade
+from cascadebdt.pipeline.selected import Selection, kept_parts, selected
 from cascadebdt.pipeline.stream import Request
 from cascadebdt.products import Products, figures
 from cascadebdt.products.inventory import Inventory, sha256
@@ -64,7 +61,7 @@ def run(config: Config, products: Products, *, jobs: int = 1, progress: Progress
             return Inferred.read(products)
         cascade = applied = inferred = None
         if plan.fault("apply"):
-            with _selected(config, products, jobs=jobs, progress=progress) as events:
+            with selected(config, products, plan, jobs=jobs, progress=progress) as events:
                 plan, cascade = _train(config, products, plan, events, jobs=jobs, progress=progress)
                 plan, applied = _apply(config, products, plan, events.all, cascade, jobs=jobs)
         if plan.fault("fit"):
@@ -88,7 +85,7 @@ def train(config: Config, products: Products, *, jobs: int = 1, progress: Progre
         plan = Plan.of(config, products.directory, jobs=jobs)
         if plan.fault("train") is None:
             return load_cascade(config, products.cascade)
-        with _selected(config, products, training_only=True, jobs=jobs, progress=progress) as events:
+        with selected(config, products, plan, training_only=True, jobs=jobs, progress=progress) as events:
             return _train(config, products, plan, events, jobs=jobs, progress=progress)[1]
 
 
@@ -113,7 +110,7 @@ def apply(
         if cascade is None:
             plan.require("train")
         model = load_cascade(config, folder)
-        with _selected(config, products, jobs=jobs, progress=progress) as events:
+        with selected(config, products, plan, jobs=jobs, progress=progress) as events:
             _apply(config, products, plan, events.all, model, elsewhere=cascade, jobs=jobs)
 
 
@@ -173,6 +170,8 @@ def fit(config: Config, products: Products) -> Inferred:
 def report(config: Config, products: Products, *, n_features: int | None = None) -> Path:
     """Draw the figures and write the page; return its path.
 
+    Before there is a fit, after `train` alone or where a run stopped, it shows the figures that need none.
+
     Parameters
     ----------
     n_features : features drawn of every stage and region, the most important first; a few if not given
@@ -184,6 +183,8 @@ def report(config: Config, products: Products, *, n_features: int | None = None)
     """
     with locked(products.directory):
         plan = _plan_of_what_was_applied(config, products)
+        if {"train", "apply"} & plan.inventory.steps.keys() and "fit" not in plan.inventory.steps:
+            return _report_without_fit(config, products, plan)
         plan.require("fit")
         cascade = _cascade_that_was_applied(plan, products)
         path = steps.report(config, products, cascade=cascade, n_features=n_features)
@@ -191,37 +192,18 @@ def report(config: Config, products: Products, *, n_features: int | None = None)
         return path
 
 
+def _report_without_fit(config: Config, products: Products, plan: Plan) -> Path:
+    """Show what there is; the page is no product of the plan, so that `run` draws the whole one later."""
+    is_applied = "apply" in plan.inventory.steps
+    plan.require("apply" if is_applied else "train")
+    cascade = _cascade_that_was_applied(plan, products) if is_applied else load_cascade(config, products.cascade)
+    applied = Applied.read(products) if is_applied else None
+    return steps.report_without_fit(config, products, cascade=cascade, applied=applied, missing=str(plan.fault("fit")))
+
+
 def _plan_of_what_was_applied(config: Config, products: Products) -> Plan:
     """Return the plan with the cascade that was applied, which may have been trained elsewhere."""
     return Plan.of(config, products.directory, elsewhere=Inventory.read(products.directory).elsewhere)
-
-
-@dataclass(frozen=True)
-class _Selection:
-    """Selected events, and those that train.
-
-    Attributes
-    ----------
-    all : in memory or on disk
-    training : returns the events that train
-    """
-
-    all: Events | StoredEvents
-    training: Callable[[], Events]
-
-
-@contextmanager
-def _selected(
-    config: Config, products: Products, *, training_only: bool = False, jobs: int, progress: Progress
-) -> Iterator[_Selection]:
-    """Select events where `cascade.memory` says: into memory, or into files that vanish when the block ends."""
-    if config.cascade.memory == "ram":
-        events = select(config, nominal_only=training_only, jobs=jobs, progress=progress)
-        yield _Selection(events, lambda: events)
-        return
-    with scratch(products.selected) as folder:
-        stored = select_to_disk(config, folder, training_only=training_only, jobs=jobs, progress=progress)
-        yield _Selection(stored, lambda: stored.training(folder / "training.root"))
 
 
 def _reference(folder: Path, wanted: Origin, cascade: str) -> str | None:
@@ -269,7 +251,7 @@ def _train(
     config: Config,
     products: Products,
     plan: Plan,
-    events: _Selection,
+    events: Selection,
     *,
     jobs: int,
     progress: Progress,
@@ -297,7 +279,9 @@ def _apply(
 ) -> tuple[Plan, Applied]:
     applied = steps.apply(config, products, events, cascade, jobs=jobs)
     manifest = replace(applied.manifest, cascade=str(elsewhere.resolve()) if elsewhere else None)
-    return plan.done("apply", products.of_apply(), about=manifest.to_json()), applied
+    plan = plan.done("apply", products.of_apply(), about=manifest.to_json())
+    kept_parts(config, products, plan).forget()
+    return plan, applied
 
 
 def _cascade_key(folder: Path) -> str:

@@ -98,6 +98,10 @@ def _inputs(results: Results) -> Content | None:
     return {} if results.applied.inputs.regions else None
 
 
+def _studies(results: Results) -> Content | None:
+    return {"studies": results.studies} if results.studies else None
+
+
 def _selection(results: Results) -> Content:
     return {"cutflow": results.applied.cutflow}
 
@@ -115,6 +119,7 @@ SECTIONS = (
     Section("systematics", "Systematics", _systematics),
     Section("cascade", "Cascade", _cascade),
     Section("inputs", "Inputs", _inputs),
+    Section("studies", "Studies", _studies),
     Section("selection", "Selection", _selection),
     Section("provenance", "Provenance", _provenance),
 )

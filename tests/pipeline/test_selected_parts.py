@@ -1,0 +1,104 @@
+"""Events that other processes have selected, file by file, are those that one process selects; they are used."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from cascadebdt.cli import main
+from tiny_analysis import tiny_config
+
+Write = Callable[[dict[str, Any]], Path]
+PRODUCTS = ("yields", "histograms", "migration", "cutflow", "manifest")
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def done(*arguments: object) -> None:
+    result = call(*arguments, "--jobs", 1, "--quiet")
+    assert result.exit_code == 0, result.output
+
+
+def raw_config(ntuples: Path) -> dict[str, Any]:
+    raw = tiny_config()
+    raw["systematics"].append(
+        {
+            "name": "generator",
+            "kind": "sample",
+            "process": "zee",
+            "files": str(ntuples / "zee_0.root"),
+            "cross_section_pb": 1.1,
+        }
+    )
+    return raw
+
+
+@pytest.fixture
+def selected(write_config: Write, ntuples: Path, tmp_path: Path) -> Path:
+    """The configuration of a folder ``out`` in which everything was selected, two parts of the samples of two files."""
+    config = write_config(raw_config(ntuples))
+    for sample in ("signal", "zee", "wjets"):
+        for part in (2, 1):
+            done("select", config, "--output", tmp_path / "out", "--sample", sample, "--part", part, "--of", 2)
+    for sample in ("data", "generator"):
+        done("select", config, "--output", tmp_path / "out", "--sample", sample)
+    return config
+
+
+def files(output: Path) -> list[Path]:
+    return sorted((output / ".selected").glob("*/*.npz"))
+
+
+@pytest.mark.parametrize("memory", ["ram", "disk"])
+def test_selected_parts_give_the_bits_of_one_selection(selected: Path, tmp_path: Path, memory: str) -> None:
+    raw = json.loads(selected.read_text())
+    raw["cascade"]["memory"] = memory
+    selected.write_text(json.dumps(raw))
+    output, whole = tmp_path / "out", tmp_path / "whole"
+    for folder in (output, whole):
+        done("train", selected, "--output", folder)
+        done("apply", selected, "--output", folder)
+    assert not files(output)
+    for name in PRODUCTS:
+        assert json.loads((output / f"{name}.json").read_text()) == json.loads((whole / f"{name}.json").read_text())
+
+
+def test_a_part_is_used_unless_it_is_damaged(write_config: Write, tmp_path: Path) -> None:
+    config, output = write_config(tiny_config()), tmp_path / "out"
+    done("train", config, "--output", output)
+
+    def data_in_control_regions() -> float:
+        done("apply", config, "--output", output)
+        yields = json.loads((output / "yields.json").read_text())
+        return sum(yields[region]["data"]["nominal"][0] for region in ("CR_zee", "CR_wjets"))
+
+    def select_data() -> Path:
+        done("select", config, "--output", output, "--sample", "data")
+        (path,) = files(output)
+        return path
+
+    expected = data_in_control_regions()
+    path = select_data()
+    arrays = dict(np.load(path))
+    np.savez(path, **{**arrays, "nominal/weights/nominal": 2 * arrays["nominal/weights/nominal"]})
+    assert data_in_control_regions() == 2 * expected
+    path = select_data()
+    path.write_bytes(path.read_bytes()[:-100])
+    assert data_in_control_regions() == expected
+
+
+def test_what_is_not_there_cannot_be_selected(write_config: Write, tmp_path: Path) -> None:
+    config = write_config(tiny_config())
+    for arguments, sentence in (
+        (("--sample", "zea"), "unknown sample 'zea'; did you mean 'zee'?"),
+        (("--sample", "zee", "--part", 3, "--of", 2), "--part: expected 1 to 2, got 3"),
+    ):
+        result = call("select", config, "--output", tmp_path / "out", *arguments)
+        assert result.exit_code == 2
+        assert sentence in result.output
