@@ -102,6 +102,16 @@ def most_important(importance: Mapping[str, float], filled: Inputs, n_shown: int
     return [name for name in ordered if name in filled.regions][:n_shown]
 
 
+def regions_to_show(filled: Inputs) -> list[str]:
+    """Return the regions that have data, all if none has."""
+    histogram: Any = next(iter(filled.regions.values()))
+    regions, processes = list(histogram.axes["region"]), list(histogram.axes["process"])
+    if DATA not in processes:
+        return regions
+    with_data = histogram.view()["value"][:, processes.index(DATA)].any(axis=1)
+    return [name for name, has_data in zip(regions, with_data, strict=True) if has_data] or regions
+
+
 def _fixed(n_rows: int, n_columns: int, *, row: float, left: float, top: float) -> Figure:
     """Return a figure with margins of known size, in inches: to lay panels out would take longer than to draw them."""
     width, height = max(PANEL * n_columns + left, 7.0), row * n_rows + top

@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from cascadebdt import plots
 from cascadebdt.cascade import Cascade
 from cascadebdt.histograms.contents import purity_matrix
+from cascadebdt.histograms.inputs import Inputs
 from cascadebdt.histograms.yields import Histogram
-from cascadebdt.plots.inputs import most_important
+from cascadebdt.plots.inputs import most_important, regions_to_show
 from cascadebdt.report import training
 from cascadebdt.report.results import Results
 
@@ -62,7 +63,7 @@ def drawn(results: Results, *, n_features: int) -> Iterator[tuple[str, Figure]]:
         parts=answers.breakdown,
         contours=answers.contours.scans,
     )
-    yield from of_inputs(results, n_features)
+    yield from of_inputs(results.cascade, applied.inputs, n_features)
     yield "flow", plots.flow(applied.cutflow.cascade, signal=results.signal)
     yield from of_training(results.cascade)
     yield from of_scores(results.cascade, applied.histograms.scores, results.signal)
@@ -79,23 +80,22 @@ def of_regions(results: Results) -> Iterator[tuple[str, Figure]]:
         yield f"region_{name}", plots.region(histogram, name, fitted, signal=signal, title=title)
 
 
-def of_inputs(results: Results, n_shown: int) -> Iterator[tuple[str, Figure]]:
-    """Draw the most important features: at every stage, and in the regions that have data."""
-    filled, signal = results.applied.inputs, results.signal
+def of_inputs(cascade: Cascade, filled: Inputs, n_shown: int) -> Iterator[tuple[str, Figure]]:
+    """Draw the most important features: at every stage, and in the regions that have data, in all if none has."""
+    if not filled.regions:
+        return
     everywhere: Counter[str] = Counter()
-    for classifier, _ in results.classifiers:
-        importance = classifier.summary.importance or {}
-        everywhere.update(importance)
-        shown = most_important(importance, filled, n_shown)
-        if shown and classifier.name in next(iter(filled.stages.values())).axes["stage"]:
+    for classifier in (stage.classifier for stage in cascade.stages):
+        everywhere.update(classifier.summary.importance or {})
+        shown = most_important(classifier.summary.importance or {}, filled, n_shown)
+        if shown:
             figure = plots.separation(
-                filled, classifier.name, signal=signal, against=classifier.against, features=shown
+                filled, classifier.name, signal=cascade.signal, against=classifier.against, features=shown
             )
             yield f"separation_{classifier.name}", figure
-    shown = most_important(everywhere, filled, n_shown)
-    for region, summary in results.summary.regions.items() if shown else ():
-        if summary.data:
-            yield f"inputs_{region}", plots.inputs(filled, region, signal=signal, features=shown)
+    for region in regions_to_show(filled) if everywhere else ():
+        shown = most_important(everywhere, filled, n_shown)
+        yield f"inputs_{region}", plots.inputs(filled, region, signal=cascade.signal, features=shown)
 
 
 def of_training(cascade: Cascade) -> Iterator[tuple[str, Figure]]:
