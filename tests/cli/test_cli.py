@@ -55,7 +55,7 @@ def read(folder: Path, name: str) -> Any:
 
 def test_a_run_writes_every_product_of_the_contract(blind: Path) -> None:
     expected = {"manifest", "cutflow", "yields", "histograms", "workspace", "fit", "limits", "summary"}
-    expected |= {"migration", "treatment", "figures", "lint", "ranking", "scan", "breakdown", "predictions"}
+    expected |= {"migration", "treatment", "figures", "lint", "ranking", "scan", "breakdown", "predictions", "inputs"}
     assert {path.stem for path in blind.glob("*.json")} == expected
     assert {path.name for path in (blind / "cascade").iterdir()} == {"cascade.json", "zee", "wjets", "final"}
     assert {path.name for path in (blind / "cascade" / "zee").iterdir()} == {f"fold_{fold}.ubj" for fold in range(3)}

@@ -118,11 +118,13 @@ def report(
     cascade: Cascade | None = None,
     applied: Applied | None = None,
     inferred: Inferred | None = None,
+    n_features: int | None = None,
 ) -> Path:
     """Draw the figures and write the HTML page; return its path.
 
     Parameters
     ----------
+    n_features : features drawn of every stage and region, the most important first; a few if not given
     cascade, applied, inferred : what the other steps made; read from disk if not given
     """
     from cascadebdt import report as page
@@ -132,7 +134,7 @@ def report(
         cascade=cascade or Cascade.load(products.cascade),
         applied=applied or Applied.read(products),
         inferred=inferred or Inferred.read(products),
-        signal=config.cascade.signal,
+        n_features=n_features or page.N_FEATURES,
     )
 
 

@@ -29,10 +29,14 @@ def fit(config: Config, products: Products) -> Inferred:
         return inferred
 
 
-def report(config: Config, products: Products) -> Path:
+def report(config: Config, products: Products, *, n_features: int | None = None) -> Path:
     """Draw the figures and write the page; return its path.
 
     Before there is a fit, after `train` alone or where a run stopped, it shows the figures that need none.
+
+    Parameters
+    ----------
+    n_features : features drawn of every stage and region, the most important first; a few if not given
 
     Raises
     ------
@@ -44,7 +48,8 @@ def report(config: Config, products: Products) -> Path:
         if {"train", "apply"} & plan.inventory.steps.keys() and "fit" not in plan.inventory.steps:
             return _report_without_fit(config, products, plan)
         plan.require("fit")
-        path = answers.report(config, products, cascade=_cascade_that_was_applied(plan, products))
+        cascade = _cascade_that_was_applied(plan, products)
+        path = answers.report(config, products, cascade=cascade, n_features=n_features)
         plan.done("report", [path, *figures.paths(products)])
         return path
 

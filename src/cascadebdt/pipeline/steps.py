@@ -93,6 +93,7 @@ def apply(
             warnings=warnings,
         ),
         corrections=corrections,
+        inputs=totals.inputs,
     )
     applied.write(products)
     return applied
