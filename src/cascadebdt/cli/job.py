@@ -97,6 +97,12 @@ class Job:
             click.echo(text)
 
 
+def for_every_step(options: Options) -> list[str]:
+    """Return the options that every step takes over; threads are those of the machine."""
+    given = {"--device": options["device"], "--unblind": options["unblind"]}
+    return [text for name, value in given.items() if value is not None for text in (name, value)]
+
+
 def log_to_stderr(*, quiet: bool) -> None:
     """Show the messages of this package, of others only warnings."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
