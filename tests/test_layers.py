@@ -30,6 +30,7 @@ LAYERS = [
     ["simulation"],
     ["pipeline"],
     ["scaleout"],
+    ["studies"],
     ["_api"],
     ["cli"],
     ["__main__"],

@@ -25,6 +25,7 @@ from cascadebdt.products.inventory import Inventory
 from cascadebdt.products.manifest import Manifest
 from cascadebdt.products.results import Answers, Applied, Inferred
 from cascadebdt.products.summary import Summary
+from cascadebdt.report.studies import StudyAnswer, StudyTable
 from cascadebdt.workspace.assembly import Notes
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -671,3 +672,19 @@ def test_in_a_browser_nothing_is_wider_than_the_page_and_nothing_fails(
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True, env=environment)
     assert re.findall("<title>(.*?)</title>", done.stdout) == ["overflow 0"]
     assert not re.search("Uncaught|CONSOLE.*error", done.stderr)
+
+
+def test_the_answer_of_a_study_has_its_tables_and_figures(content: dict[str, Any]) -> None:
+    table = StudyTable("Reach", ("strategy", "limit"), (("cascade", "2.81"),))
+    picture = {"source": "data:image/png;base64,AA", "caption": "Limits."}
+    answer = StudyAnswer("Comparison of strategies", ("All are judged alike.",), (table,), {}, (picture,))
+    assert "Comparison of strategies" not in build(content)
+    page = build(content, studies=(answer,))
+    assert "<h3>Comparison of strategies</h3>\n<p>All are judged alike.</p>" in page
+    assert "<td>cascade</td><td>2.81</td>" in page
+    assert '<img src="data:image/png;base64,AA" alt="Limits."' in page
+
+
+def test_the_table_of_a_study_is_aligned_on_a_terminal() -> None:
+    table = StudyTable("Reach", ("strategy", "limit"), (("one_bdt", "10.7"), ("cascade", "2.81")))
+    assert table.text().splitlines() == ["Reach", "strategy  limit", "one_bdt    10.7", "cascade    2.81"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xgboost as xgb
 
 from cascadebdt import training
 from cascadebdt.cascade import Cascade
@@ -37,6 +38,28 @@ def true_ratio(events: Events) -> Any:
     x, y = (np.nan_to_num(events.columns[name].astype(np.float64)) for name in ("x", "y"))
     signal, zee, wjets = (-((x - a) ** 2 + (y - b) ** 2) / 2 for a, b in ((2, 2), (0, 1), (1, 0)))
     return signal - np.logaddexp(zee, wjets)
+
+
+def test_a_stage_that_trains_on_all_events_has_the_models_of_a_stage_alone(events: Events) -> None:
+    stages = [stage.model_dump() for stage in toy_cascade().stages]
+    parallel = training.train(events, toy_cascade(stages=[{**stage, "train_on": "all"} for stage in stages]))
+    alone = training.train(events, toy_cascade(stages=stages[1:]))
+    assert models(parallel.stages[1].classifier.boosters) == models(alone.stages[0].classifier.boosters)
+    rejected = parallel.score(events, unblind=True).region == 0
+    assert np.isnan(parallel.score(events, unblind=True).margins[rejected, 1]).all()
+
+
+def test_the_final_discriminant_alone_has_the_models_of_the_whole_training(events: Events, everything: Cascade) -> None:
+    config = toy_cascade(final={**FEATURES, "kind": ["binary", "multiclass"], "train_on": "all"})
+    alone, whole = training.train_final(events, config), everything.discriminant
+    assert whole is not None
+    assert models(alone.binary[0].boosters) == models(whole.binary[0].boosters)
+    assert models(alone.ratios[0].model.boosters) == models(whole.ratios[0].model.boosters)
+    assert alone.ratios[0].offsets == whole.ratios[0].offsets
+
+
+def models(boosters: tuple[xgb.Booster, ...]) -> list[bytes]:
+    return [bytes(booster.save_raw("ubj")) for booster in boosters]
 
 
 @pytest.mark.parametrize("kind", ["multiclass", "stages"])

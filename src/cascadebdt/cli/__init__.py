@@ -12,7 +12,7 @@ import click
 
 from cascadebdt.cli.export import export_group
 from cascadebdt.cli.fit import fit_command
-from cascadebdt.cli.inspect import inspect_command
+from cascadebdt.cli.inspect import init_command, inspect_command
 from cascadebdt.cli.samples import samples_group
 from cascadebdt.cli.status import status_command
 from cascadebdt.cli.steps import (
@@ -23,6 +23,7 @@ from cascadebdt.cli.steps import (
     select_command,
     train_command,
 )
+from cascadebdt.cli.studies import STUDIES
 from cascadebdt.cli.submit import submit_command
 from cascadebdt.errors import CascadeBDTError, TransientInputError, one_line
 
@@ -75,7 +76,9 @@ for command in (
     report_command,
     submit_command,
     status_command,
+    init_command,
     inspect_command,
+    *STUDIES,
     export_group,
     samples_group,
 ):

@@ -126,8 +126,8 @@ def about_a_workspace(function: F) -> F:
             click.option(
                 "--asimov",
                 callback=_values,
-                metavar="NAME=VALUE,...",
-                help="Fit the expectation for these values instead of the data.",
+                metavar="[NAME=VALUE,...]",
+                help="Fit the expectation for these values instead of the data; with a configuration, as of 'run'.",
             ),
             click.option(
                 "--group",

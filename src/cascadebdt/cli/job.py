@@ -30,11 +30,20 @@ class Options(TypedDict):
     device: Literal["auto", "cpu", "cuda"] | None
     jobs: int | None
     unblind: str | None
+    asimov: bool
     quiet: bool
+
+
+asimov_flag = click.option("--asimov", is_flag=True, help="Read no data; the nominal expectation stands for them.")
 
 
 def common(function: F) -> F:
     """Add the arguments and options that every step takes."""
+    return asimov_flag(without_asimov(function))
+
+
+def without_asimov(function: F) -> F:
+    """Add what `common` adds but for `--asimov`."""
     for decorate in reversed(
         (
             click.argument("config_path", metavar="CONFIG", type=click.Path(path_type=Path)),
@@ -82,7 +91,9 @@ class Job:
         log_to_stderr(quiet=quiet)
         if unblind is not None and not unblind.strip():
             raise click.BadParameter("give the reason for unblinding", param_hint="--unblind")
-        chosen = config.load(options["config_path"]).with_options(device=options["device"], unblind=unblind)
+        chosen = config.load(options["config_path"]).with_options(
+            device=options["device"], unblind=unblind, asimov=options["asimov"]
+        )
         return cls(
             config=chosen,
             products=Products(options["output"] or Path("results") / chosen.analysis),

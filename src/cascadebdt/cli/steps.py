@@ -5,7 +5,7 @@ from typing import Unpack
 
 import click
 
-from cascadebdt.cli.answers import headline
+from cascadebdt.cli.answers import DATA_LINES, headline
 from cascadebdt.cli.job import Job, Options, common, for_every_step
 
 
@@ -35,7 +35,7 @@ def run_command(executor: str, scheduler: str | None, **options: Unpack[Options]
             progress=job.progress,
         )
     inferred = pipeline.run(job.config, job.products, jobs=job.jobs, progress=job.progress)
-    job.say(headline(inferred.answers))
+    job.say(headline(inferred.answers, inferred.summary.data))
     job.say(f"wrote {job.products.directory}")
 
 
@@ -44,7 +44,8 @@ def run_command(executor: str, scheduler: str | None, **options: Unpack[Options]
 def check_command(**options: Unpack[Options]) -> None:
     """Find what is wrong with a configuration and its files, without training."""
     from cascadebdt.events import loading
-    from cascadebdt.training.inputs import effective_events, too_few
+    from cascadebdt.pipeline import checking
+    from cascadebdt.training.inputs import effective_events
 
     job = Job.of(options)
     events = loading.select(job.config, jobs=job.jobs, progress=job.progress)
@@ -55,11 +56,12 @@ def check_command(**options: Unpack[Options]) -> None:
         # How many events of data are selected is not told: those of the signal region are among them.
         shown, what = (entries[0], "read") if sample in data else (entries[-1], f"selected of {entries[0]}")
         job.say(f"{sample:16s} {shown:>9d} events {what}")
-    found = effective_events(events)
-    for process, number in found.items():
+    for process, number in effective_events(events).items():
         job.say(f"{process:16s} {number:>9.0f} effective events before the first stage")
-    for sentence in too_few(found, job.config.cascade):
+    for sentence in checking.doubts(job.config, events):
         job.say(f"warning: {sentence}")
+    for line in filter(None, [DATA_LINES.get(job.config.data)]):
+        job.say(line)
     job.say(f"{options['config_path']}: no errors found")
 
 

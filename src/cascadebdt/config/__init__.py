@@ -4,7 +4,7 @@
 with the field they belong to, and every message starts with the file, the line and the path of what is wrong.
 """
 
-from cascadebdt.config.analysis import NOMINAL, Config, FitConfig
+from cascadebdt.config.analysis import NOMINAL, Config, DataSource, FitConfig
 from cascadebdt.config.cascade import (
     BDTConfig,
     CascadeConfig,
@@ -52,6 +52,7 @@ __all__ = [
     "ControlConfig",
     "CorrectionConfig",
     "CutConfig",
+    "DataSource",
     "DecorrelateConfig",
     "Device",
     "FinalConfig",

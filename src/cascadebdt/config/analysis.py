@@ -8,8 +8,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
-from cascadebdt.config import paths, problems, references
-from cascadebdt.config.base import Expression, Integer, LocatedError, Name, Names, Positive, Section, unit
+from cascadebdt.config import paths, problems, references, writing
+from cascadebdt.config.base import Expression, Integer, LocatedError, Name, Names, Positive, Section, Texts, unit
 from cascadebdt.config.batch import BatchConfig
 from cascadebdt.config.cascade import CascadeConfig, Device
 from cascadebdt.config.corrections import CorrectionConfig
@@ -20,6 +20,7 @@ from cascadebdt.config.systematics import PruneConfig, SystematicConfig
 from cascadebdt.errors import ConfigError
 
 NOMINAL = "nominal"
+DataSource = Literal["real", "asimov", "simulation"]
 
 # Words that mean yes or no in YAML 1.1, or are typed to mean it: `unblind: no` must not unblind with the reason "no".
 NO_REASON = frozenset({"", "0", "1", "n", "no", "none", "null", "off", "on", "true", "false", "y", "yes"})
@@ -74,6 +75,12 @@ class Config(Section):
     seed: Integer = Field(default=1, ge=0, lt=2**63, description="Seed of all randomness.", examples=[42])
     ntuples: NtupleConfig = Field(
         default=NtupleConfig(), description="How events are stored.", examples=[{"weight": "genWeight"}]
+    )
+    plugins: Texts = Field(
+        default=(),
+        description="Python files with functions that expressions may call, registered with `@cascadebdt.register`. "
+        "Every command runs them: name only files that you trust.",
+        examples=[["my_functions.py"]],
     )
     samples: tuple[SampleConfig, ...] = Field(
         min_length=1,
@@ -191,10 +198,22 @@ class Config(Section):
         place = self._document.place(paths.find(self._document.content, path))
         return ConfigError(f"{place}{path}{separator}{message}")
 
+    def text(self, folder: Path) -> str:
+        """Return the text of a YAML file that says the same in another folder; comments are not kept."""
+        return writing.text(self._document.content, directory=self.directory.resolve(), folder=folder.resolve())
+
     @property
     def processes(self) -> tuple[str, ...]:
         """Processes in the order of their first sample."""
         return tuple(dict.fromkeys(sample.process for sample in self.samples))
+
+    @property
+    def data(self) -> DataSource:
+        """What stands for data: recorded ones, weighted simulation, or without either the nominal expectation."""
+        samples = [sample for sample in self.samples if sample.is_data]
+        if not samples:
+            return "asimov"
+        return "simulation" if samples[0].simulated else "real"
 
     @property
     def hash(self) -> str:
@@ -211,7 +230,14 @@ class Config(Section):
         content = self.model_dump(mode="json", by_alias=True, exclude=execution)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
-    def with_options(self, *, device: Device | None = None, unblind: str | None = None) -> Self:
-        """Return the configuration with the command line's options applied."""
+    def with_options(self, *, device: Device | None = None, unblind: str | None = None, asimov: bool = False) -> Self:
+        """Return the configuration with the command line's options applied; on Asimov data it has no data samples."""
         config = self.replace("cascade.device", device) if device else self
-        return config.replace("fit.unblind", unblind) if unblind else config
+        config = config.replace("fit.unblind", unblind) if unblind else config
+        return config.without_data() if asimov and self.data != "asimov" else config
+
+    def without_data(self) -> Self:
+        """Return the configuration without its data samples, so that the expectation stands for them."""
+        samples = self._document.content["samples"]
+        simulated = [raw for raw, sample in zip(samples, self.samples, strict=True) if not sample.is_data]
+        return self.replace("samples", simulated)

@@ -216,6 +216,12 @@ class StageConfig(_Learning):
         description="Where the stage cuts; a number is a signal efficiency.",
         examples=[0.93, {"signal_efficiency": 0.93, "validation_efficiency": 0.96}],
     )
+    train_on: Literal["all", "survivors"] = Field(
+        default="survivors",
+        description="Events on which it trains: those that pass the earlier stages, or all that are selected, as in "
+        "parallel stages. Its working point is found on those that pass in either case.",
+        examples=["all"],
+    )
 
     @model_validator(mode="after")
     def _names_are_free(self) -> Self:

@@ -42,6 +42,7 @@ def check(config: "Config") -> None:
         if reference.name not in reference.known:
             hint = did_you_mean(reference.name, reference.known)
             raise LocatedError(f"unknown {reference.what} '{reference.name}'{hint}", *reference.location)
+    _require_one_kind_of_data(config)
     _require_normalisation(config)
     simulated = _simulated(config)
     regions = config.cascade.regions
@@ -71,6 +72,19 @@ def _require_unique_names(config: "Config") -> None:
             raise LocatedError(message, "systematics", index, "name")
 
 
+def _require_one_kind_of_data(config: "Config") -> None:
+    """Require that recorded data and simulation that stands for data are not mixed."""
+    data = [(index, sample) for index, sample in enumerate(config.samples) if sample.is_data]
+    for index, sample in data[1:]:
+        if sample.simulated != data[0][1].simulated:
+            raise LocatedError(
+                f"'{data[0][1].name}' and '{sample.name}' mix recorded data and simulation that stands for data; "
+                "remove one of them",
+                "samples",
+                index,
+            )
+
+
 def _require_free_names(config: "Config") -> None:
     """Require that no systematic has the name of an uncertainty of a correction."""
     for index, systematic in enumerate(config.systematics):
@@ -82,7 +96,7 @@ def _require_free_names(config: "Config") -> None:
 
 def _require_normalisation(config: "Config") -> None:
     """Require that simulation is normalised to the luminosity, all of it or none, unless a sample says otherwise."""
-    samples = [(("samples", index), sample) for index, sample in enumerate(config.samples) if not sample.is_data]
+    samples = [(("samples", index), sample) for index, sample in enumerate(config.samples) if not sample.is_recorded]
     alternatives = [
         (("systematics", index), systematic)
         for index, systematic in enumerate(config.systematics)

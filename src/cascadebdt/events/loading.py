@@ -148,7 +148,7 @@ def _warnings(done: list[tuple[Source, list[Part]]], marks: Mapping[str, Marks])
     sentences = sorted({note for _, parts in done for part in parts for note in part.notes})
     for source, _ in done:
         found = marks[source.name]
-        share = None if source.is_data else largest_share(found)
+        share = None if source.is_recorded else largest_share(found)
         if share is not None:
             sentences.append(
                 f"sample '{source.name}': one of {len(found.rows)} selected events has {share:.1%} of the sum of all "
@@ -358,14 +358,16 @@ def require_trainable(events: Events, config: Config) -> None:
     """
     nominal = events.is_nominal
     wanted = [(f"stage '{stage.name}'", name) for stage in config.cascade.stages for name in stage.against]
+    faults = []
     for where, name in [("cascade.signal", config.cascade.signal), *wanted]:
         rows = nominal & events.of_process(name)
         total = float(events.weights[NOMINAL][rows].sum())
         if not rows.any() or total <= 0:
-            raise TrainingError(
-                f"{where}: process {name} has {int(rows.sum())} selected events with a sum of weights of {total:g}, "
-                "expected more than 0; loosen the selection or add simulation"
+            faults.append(
+                f"{where}: process {name} has {int(rows.sum())} selected events with a sum of weights of {total:g}"
             )
+    if faults:
+        raise TrainingError(f"{', '.join(faults)}, expected more than 0; loosen the selection or add simulation")
 
 
 def _read(source: Source, part: EntryRange, config: Config, reader: Reader) -> ak.Array | FileError:
@@ -385,6 +387,8 @@ def _select(source: Source, part: EntryRange, chunk: ak.Array, config: Config, n
     counted: list[Counts] = []
     (first, plan), *others = source.plans.items()
     branches = Branches(chunk, n_events=part.stop - part.start)
+    for name in plan.bits:
+        branches.require_bits(name)
     nominal, varied = plan.apply_with(dict(others), branches)
     for variation, table in {first: nominal, **{name: _varied(table) for name, table in varied.items()}}.items():
         weights = _weights(table, source, part, list(weight_factors(config)))
@@ -392,7 +396,7 @@ def _select(source: Source, part: EntryRange, chunk: ak.Array, config: Config, n
         _require_finite(table, part)
         selected.append(_events(table, weights, event_id, source, variation, names))
         counted.append(counts)
-    marks = marks_of(selected[0], event_id, is_data=source.is_data)
+    marks = marks_of(selected[0], event_id, is_data=source.is_recorded)
     flags = {
         f"{what}: branch '{name}' is true or false and used as a number, 1 or 0"
         for what, name in plan.numbers

@@ -1,7 +1,7 @@
 """What stages and regions contain: histograms of scores, and tables of yields."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,6 +19,11 @@ from cascadebdt.records import Json, Record, Table
 
 if TYPE_CHECKING:
     from cascadebdt.cascade import Scores
+
+MAIN_SHARE = 0.5
+"""Of the background of a bin, from which on a process dominates it."""
+MIN_EFFECTIVE = 5.0
+"""Effective events of a process that dominates a bin, below which its Poisson fluctuation is not Gaussian."""
 
 
 @dataclass(frozen=True)
@@ -260,3 +265,28 @@ def region_table(yields: Yields, against: Mapping[str, tuple[str, ...]], signal:
             data=round(total(histogram, DATA)[0]) if has_data else None,
         )
     return table
+
+
+def thin_bins(yields: Yields, signal: str) -> Iterator[str]:
+    """Yield which background dominates bins with few effective events, (sum w)^2 / sum w^2, a sentence per region.
+
+    Parameters
+    ----------
+    yields : region -> histogram
+    signal : name of the signal process, which is no background
+    """
+    for region, histogram in yields.items():
+        names = [name for name in histogram.axes["process"] if name not in (signal, DATA)]
+        cells: Any = histogram.view(flow=False)
+        rows = [histogram.axes["process"].index(name) for name in names]
+        cells = cells[rows, histogram.axes["variation"].index(NOMINAL)]
+        values = np.maximum(cells["value"], 0.0)
+        effective = np.divide(values**2, cells["variance"], out=np.zeros_like(values), where=cells["variance"] > 0)
+        for name, of_process, number in zip(names, values, effective, strict=True):
+            thin = (of_process > MAIN_SHARE * values.sum(axis=0)) & (number < MIN_EFFECTIVE)
+            if thin.any():
+                bins = ", ".join(map(str, np.flatnonzero(thin)))
+                yield (
+                    f"region '{region}': '{name}' dominates bins [{bins}] with as little as {number[thin].min():.1f} "
+                    "effective events; use fewer bins, or add simulation"
+                )

@@ -1,6 +1,5 @@
 """Scored events, block by block -> what the step `apply` makes; the blocks may be one, of all events."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -40,11 +39,12 @@ class Block:
         return replace(self, events=corrections.applied(self.events, self.scores)) if corrections.processes else self
 
     @property
-    def hidden(self) -> dict[str, int]:
-        """Sample -> number of its data events that were dropped while blind."""
-        rows = (self.scores.region == BLINDED) & self.events.is_nominal
-        codes, counts = np.unique(self.events.sample[rows], return_counts=True)
-        return {self.events.samples[code]: int(count) for code, count in zip(codes, counts, strict=True)}
+    def hidden(self) -> dict[str, FloatArray]:
+        """Sample -> number, sum of weights and of squared weights of its data events that were dropped while blind."""
+        rows = np.flatnonzero((self.scores.region == BLINDED) & self.events.is_nominal)
+        samples, weights = self.events.sample[rows], self.events.weights[NOMINAL][rows]
+        powers = np.stack([np.ones_like(weights), weights, weights**2])
+        return {self.events.samples[code]: powers[:, samples == code].sum(axis=1) for code in np.unique(samples)}
 
 
 class Totals:
@@ -69,7 +69,7 @@ class Totals:
         self._ends: dict[str, FloatArray] | None = None
         self._ranges: dict[str, Range] = {}
         self._cutflow: Cutflow | None = None
-        self._hidden: Counter[str] = Counter()
+        self._hidden: dict[str, FloatArray] = {}
         self._selected: dict[str, int] = {}
         self._missing: dict[str, IntArray] = {}
 
@@ -77,7 +77,8 @@ class Totals:
         """Add a block."""
         events, scores = block.events, block.scores
         self._cutflow = self._cutflow.plus(events.cutflow) if self._cutflow else events.cutflow
-        self._hidden.update(block.hidden)
+        for name, removed in block.hidden.items():
+            self._hidden[name] = self._hidden.get(name, np.zeros(3)) + removed
         for name, values in data_ranges(events, self._cascade.features).items():
             self._ranges[name] = self._ranges[name].plus(values) if name in self._ranges else values
         self._filling.add(events, scores, block.values)
@@ -130,8 +131,8 @@ class Totals:
         Otherwise the selected data less the data of the control regions would tell how many there are.
         """
         cutflow = self.cutflow
-        for sample, n_events in self._hidden.items():
-            cutflow = cutflow.without(sample, n_events)
+        for sample, removed in self._hidden.items():
+            cutflow = cutflow.without(sample, removed)
         return cutflow
 
     @property

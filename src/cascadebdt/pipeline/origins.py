@@ -5,13 +5,15 @@ depends on the stages before it with their working points, and on its own stage 
 stages after it, not the models of its own.
 """
 
+import json
+import re
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
 from cascadebdt.config import CascadeConfig, Config
 from cascadebdt.events.variations import samples_by_name
-from cascadebdt.expression import registered
+from cascadebdt.expression import load_plugins, registered
 from cascadebdt.products.keys import Origin
 
 FORMATS = {"select": 1, "train": 1, "apply": 1, "fit": 2, "report": 2}
@@ -38,7 +40,7 @@ def of_selections(config: Config, files: Files) -> dict[str, Origin]:
 
 def of_models(config: Config, files: Files) -> dict[str, Origin]:
     """Return the origin of the models of every stage, and of ``final`` where there is one."""
-    common = _parts(config, _nominal(config, files), BEFORE_TRAINING, LEARNING)
+    common = _parts(_trained(config), _nominal(config, files), BEFORE_TRAINING, LEARNING)
     shared = _cascade(config.cascade)
     origins: dict[str, Origin] = {}
     before: dict[str, Any] = {}
@@ -68,6 +70,8 @@ def of_steps(config: Config, files: Files, *, elsewhere: Mapping[str, str] | Non
     files : that it reads
     elsewhere : name -> key of what was made elsewhere, the cascade first; then there is no step ``train``
     """
+    if config.data == "asimov":  # an expectation has nothing to unblind
+        config = config.replace("fit.unblind", False)
     stages = {stage.name: stage.model_dump(mode="json") for stage in config.cascade.stages}
     final = config.cascade.final.model_dump(mode="json") if config.cascade.final else None
     control = config.cascade.control.model_dump(mode="json")
@@ -75,7 +79,7 @@ def of_steps(config: Config, files: Files, *, elsewhere: Mapping[str, str] | Non
     learnt = {name for stage in config.cascade.stages for name in stage.features}
     learnt |= set(config.cascade.final.features if config.cascade.final else ())
     trained = {
-        **_parts(config, _nominal(config, files), BEFORE_TRAINING, LEARNING),
+        **_parts(_trained(config), _nominal(config, files), BEFORE_TRAINING, LEARNING),
         "features": _spaced_once({name: text for name, text in config.features.items() if name in learnt}),
         "cascade": whole,
     }
@@ -100,7 +104,10 @@ def _parts(config: Config, files: Files, names: tuple[str, ...], packages: tuple
     for name in ("samples", "systematics", "selection"):
         if name in content:
             content[name] = {entry["name"]: {**entry, "position": k} for k, entry in enumerate(content[name])}
-    own = {name: function.digest for name, function in sorted(registered().items())}
+    load_plugins(config.plugins, config.directory)
+    text = json.dumps(config.model_dump(mode="json", by_alias=True))
+    called = [name for name in sorted(registered()) if re.search(rf"\b{name}\b", text)]
+    own = {name: registered()[name].digest for name in called}
     return {
         **_spaced_once(content),
         **({"files": files} if files else {}),
@@ -123,6 +130,12 @@ def _cascade(config: CascadeConfig) -> dict[str, Any]:
     return config.model_dump(mode="json", exclude={"device", "memory", "bdt", "control", "stages", "final"})
 
 
+def _trained(config: Config) -> Config:
+    """Return the configuration without data, which train nothing: a cascade stays when they come."""
+    return config if config.data == "asimov" else config.without_data()
+
+
 def _nominal(config: Config, files: Files) -> Files:
-    """Return the files without those of alternative samples, which train nothing."""
-    return {sample.name: files[sample.name] for sample in config.samples if sample.name in files}
+    """Return the files without those of data and of alternative samples, which train nothing."""
+    nominal = [sample.name for sample in config.samples if not sample.is_data]
+    return {name: files[name] for name in nominal if name in files}

@@ -170,6 +170,8 @@ def fit(config: Config, products: Products) -> Inferred:
 def report(config: Config, products: Products) -> Path:
     """Draw the figures and write the page; return its path.
 
+    Before there is a fit, after `train` alone or where a run stopped, it shows the figures that need none.
+
     Raises
     ------
     InputError
@@ -177,10 +179,21 @@ def report(config: Config, products: Products) -> Path:
     """
     with locked(products.directory):
         plan = _plan_of_what_was_applied(config, products)
+        if {"train", "apply"} & plan.inventory.steps.keys() and "fit" not in plan.inventory.steps:
+            return _report_without_fit(config, products, plan)
         plan.require("fit")
         path = steps.report(config, products, cascade=_cascade_that_was_applied(plan, products))
         plan.done("report", [path, *figures.paths(products)])
         return path
+
+
+def _report_without_fit(config: Config, products: Products, plan: Plan) -> Path:
+    """Show what there is; the page is no product of the plan, so that `run` draws the whole one later."""
+    is_applied = "apply" in plan.inventory.steps
+    plan.require("apply" if is_applied else "train")
+    cascade = _cascade_that_was_applied(plan, products) if is_applied else load_cascade(config, products.cascade)
+    applied = Applied.read(products) if is_applied else None
+    return steps.report_without_fit(config, products, cascade=cascade, applied=applied, missing=str(plan.fault("fit")))
 
 
 def _plan_of_what_was_applied(config: Config, products: Products) -> Plan:

@@ -1,5 +1,6 @@
 """The steps of the chain: each takes values, returns values and writes its products."""
 
+import logging
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -24,6 +25,8 @@ from cascadebdt.products.results import Applied, Inferred
 from cascadebdt.products.summary import Summary
 from cascadebdt.progress import Progress, silent
 from cascadebdt.training.kept import NOTHING, Kept
+
+logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from cascadebdt.inference import Validation
@@ -80,8 +83,12 @@ def apply(
     """
     totals, corrections = filling.fill(events, cascade, config, jobs=jobs)
     account = events if isinstance(events, Events) else events.account
+    histograms = totals.histograms
+    warnings = (*remarks(cascade, config), *contents.thin_bins(histograms.regions, config.cascade.signal))
+    for warning in warnings:
+        logger.warning("%s", warning)
     applied = Applied(
-        histograms=totals.histograms,
+        histograms=histograms,
         migrations=totals.migrations,
         cutflow=CutflowReport.of_analysis(
             totals.visible,
@@ -95,7 +102,7 @@ def apply(
             account,
             missing=totals.missing,
             used_in_training=totals.cutflow.used_in_training,
-            warnings=remarks(cascade, config),
+            warnings=warnings,
         ),
         corrections=corrections,
     )
@@ -127,14 +134,14 @@ def fit(config: Config, products: Products, applied: Applied | None = None) -> I
         groups=_groups(config, model),
     )
     answers = fit_workspace(model, asked)
+    if config.data == "asimov":  # the expectation describes itself
+        answers = replace(answers, fit=replace(answers.fit, goodness_of_fit=None))
     regions = _region_summaries(yields_of_regions, config)
     inferred = Inferred(
         answers=answers,
         treatment=everything.notes,
-        validation=_validated(everything, products),
-        summary=Summary.of(
-            config.analysis, applied.cutflow.events, regions, answers.fit, answers.limits, answers.breakdown
-        ),
+        validation=_validated(everything, config, products),
+        summary=Summary.of(config, applied.cutflow.events, regions, answers.fit, answers.limits, answers.breakdown),
         predictions=None if answers.fit.degenerate else inference.predictions(model),
     )
     products.write("workspace", model)
@@ -162,13 +169,16 @@ def _region_summaries(regions: Yields, config: Config) -> dict[str, RegionSummar
     return table
 
 
-def _validated(everything: "Workspace", products: Products) -> "Validation | None":
-    """Return what the control regions predict in the validation regions, and keep the workspace with the data there."""
+def _validated(everything: "Workspace", config: Config, products: Products) -> "Validation | None":
+    """Return what the control regions predict in the validation regions, and keep the workspace with the data there.
+
+    Without data there is nothing to compare with.
+    """
     from cascadebdt import inference
 
     products.discard("workspace_validation")
     regions = [channel["name"] for channel in everything["channels"] if is_validation(channel["name"])]
-    if not regions:
+    if not regions or config.data == "asimov":
         return None
     products.write("workspace_validation", everything)
     return inference.validate(everything.blinded(SIGNAL_REGION), regions)
@@ -197,3 +207,18 @@ def report(
         inferred=inferred or Inferred.read(products),
         signal=config.cascade.signal,
     )
+
+
+def report_without_fit(
+    config: Config, products: Products, *, cascade: Cascade, applied: Applied | None, missing: str
+) -> Path:
+    """Draw the figures that need no fit and write a page of them; return its path.
+
+    Parameters
+    ----------
+    applied : what `apply` made; None before it
+    missing : what has not been done, in words
+    """
+    from cascadebdt.report import partial
+
+    return partial.write(products, config=config, cascade=cascade, applied=applied, missing=missing)

@@ -7,8 +7,10 @@ Examples
 """
 
 from cascadebdt.plots.breakdown import breakdown
+from cascadebdt.plots.comparison import ComparedStrategy, comparison
 from cascadebdt.plots.corrections import corrections
 from cascadebdt.plots.exclusion import ExclusionPoint, exclusion
+from cascadebdt.plots.features import Elimination, feature_correlations, feature_sets, features
 from cascadebdt.plots.fitted import fitted
 from cascadebdt.plots.inference import fit
 from cascadebdt.plots.predicted import predicted
@@ -20,15 +22,23 @@ from cascadebdt.plots.ranking import ranking
 from cascadebdt.plots.style import save
 from cascadebdt.plots.toys import toy_limit
 from cascadebdt.plots.training import flow, scores
+from cascadebdt.plots.tuning import Trials, tuning
 from cascadebdt.plots.validation import validation
 from cascadebdt.plots.yields import region, regions
 
 __all__ = [
+    "ComparedStrategy",
+    "Elimination",
     "ExclusionPoint",
+    "Trials",
     "breakdown",
+    "comparison",
     "corrections",
     "correlations",
     "exclusion",
+    "feature_correlations",
+    "feature_sets",
+    "features",
     "fit",
     "fitted",
     "flow",
@@ -43,5 +53,6 @@ __all__ = [
     "scan",
     "scores",
     "toy_limit",
+    "tuning",
     "validation",
 ]

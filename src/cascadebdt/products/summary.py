@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from cascadebdt.config import Config, DataSource
 from cascadebdt.errors import FitError
 from cascadebdt.histograms.contents import RegionSummary, purity_matrix
 from cascadebdt.inference import Breakdown, FitResult, LimitResult, Limits, SignificanceResult
@@ -110,6 +111,8 @@ class Summary(Record):
     Attributes
     ----------
     analysis : its name
+    data : ``real``; ``asimov`` where there are none, so that everything is an expectation on the nominal simulation; or
+        ``simulation``, weighted, that stands for data
     events : read, selected and lost
     regions : yields, purity and data of each; the data of the signal region are None while blind
     fit, limit, significance : of the signal
@@ -125,11 +128,12 @@ class Summary(Record):
     significance: SignificanceResult
     purity_matrix: dict[str, dict[str, float]] = field(default_factory=dict)
     resources: dict[str, float] = field(default_factory=dict)
+    data: DataSource = "real"
 
     @classmethod
     def of(
         cls,
-        analysis: str,
+        config: Config,
         events: EventCounts,
         regions: dict[str, RegionSummary],
         fit: FitResult,
@@ -147,7 +151,8 @@ class Summary(Record):
         if limit is None or significance is None:
             raise FitError(str(limits.undefined))
         return cls(
-            analysis=analysis,
+            analysis=config.analysis,
+            data=config.data,
             events=events,
             regions=regions,
             fit=FitSummary.of(fit, parts),

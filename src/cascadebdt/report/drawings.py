@@ -38,6 +38,8 @@ PREFIXES = (
 )
 """Beginning of the name of a figure, its place, and the caption before the rest of the name."""
 OTHER = "other"
+DATA_TITLES = {"asimov": "Asimov data", "simulation": "Simulation as data"}
+"""What figures say of data that are no recorded ones."""
 
 
 def drawn(results: Results) -> Iterator[tuple[str, Figure]]:
@@ -64,11 +66,12 @@ def drawn(results: Results) -> Iterator[tuple[str, Figure]]:
 def of_regions(results: Results) -> Iterator[tuple[str, Figure]]:
     """Draw the regions, together and each."""
     yields, fit, signal = results.applied.histograms.regions, results.fit, results.signal
-    yield "regions", plots.regions(yields, fit, signal=signal)
-    yield "regions_before_fit", plots.regions(yields, signal=signal)
+    title = DATA_TITLES.get(results.summary.data)
+    yield "regions", plots.regions(yields, fit, signal=signal, title=title)
+    yield "regions_before_fit", plots.regions(yields, signal=signal, title=title)
     for name, histogram in yields.items():
         fitted = fit if name in fit.postfit else None  # a validation region may be left out of the validation
-        yield f"region_{name}", plots.region(histogram, name, fitted, signal=signal)
+        yield f"region_{name}", plots.region(histogram, name, fitted, signal=signal, title=title)
 
 
 def of_training(cascade: Cascade) -> Iterator[tuple[str, Figure]]:

@@ -15,11 +15,10 @@ MODES = {
 def assumed(results: Results) -> list[tuple[str, str]]:
     """Return what was assumed: titles and sentences."""
     summary, manifest, cascade = results.summary, results.manifest, results.cascade
-    has_data = any(region.data is not None for region in summary.regions.values())
     luminosity = manifest.config.get("luminosity_fb")
     systematics = manifest.config.get("systematics") or []
     rows = [
-        ("Data", ("of the control regions" if summary.fit.blind else "of all regions") if has_data else "none"),
+        ("Data", _data(summary)),
         ("Signal region", "blind" if summary.fit.blind else f"unblinded: {manifest.unblind or 'no reason given'}"),
         ("Luminosity", "" if luminosity is None else f"{luminosity:g} fb⁻¹"),
         ("Events scored", f"{MODES[cascade.mode]}; {cascade.n_folds} folds"),
@@ -27,6 +26,14 @@ def assumed(results: Results) -> list[tuple[str, str]]:
         ("Versions", f"cascadebdt {manifest.versions.get('cascadebdt', 'unknown')}, {_others(manifest.versions)}"),
     ]
     return [(title, text) for title, text in rows if text]
+
+
+def _data(summary: Summary) -> str:
+    """Return what stands for data, and where it is seen."""
+    if summary.data == "asimov":
+        return "none: the nominal expectation stands for them (Asimov)"
+    where = "of the control regions" if summary.fit.blind else "of all regions"
+    return f"weighted simulation, {where}" if summary.data == "simulation" else where
 
 
 def _others(versions: dict[str, str]) -> str:

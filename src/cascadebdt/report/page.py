@@ -18,6 +18,7 @@ from cascadebdt.report import doubts, drawings, headlines, latex
 from cascadebdt.report.doubts import Doubt, Rank
 from cascadebdt.report.results import Results
 from cascadebdt.report.sections import SECTIONS
+from cascadebdt.report.studies import StudyAnswer, answers
 from cascadebdt.report.training import percent
 
 TABLE = re.compile(r"<table.*?</table>", re.DOTALL)
@@ -35,7 +36,13 @@ def write(products: Products, *, cascade: Cascade, applied: Applied, inferred: I
     results = Results(cascade, applied, inferred)
     saved = {name: plots.save(figure, products.plots / name) for name, figure in drawings.drawn(results)}
     figures.replace(products, [path for paths in saved.values() for path in paths])
-    page = build(cascade=cascade, applied=applied, inferred=inferred, figures={n: png for n, (png, _) in saved.items()})
+    page = build(
+        cascade=cascade,
+        applied=applied,
+        inferred=inferred,
+        figures={n: png for n, (png, _) in saved.items()},
+        studies=answers(products, applied.manifest.config_hash),
+    )
     return write_text(products.report, page)
 
 
@@ -46,6 +53,7 @@ def build(
     inferred: Inferred,
     figures: Mapping[str, Path | bytes],
     warnings: Sequence[str] = (),
+    studies: tuple[StudyAnswer, ...] = (),
 ) -> str:
     """Return the page.
 
@@ -54,10 +62,14 @@ def build(
     cascade, applied, inferred : what the other steps made
     figures : PNG files or their bytes; those that `drawings` names have their place, others stand at the end
     warnings : sentences to show before those found here
+    studies : answers of studies of the same configuration
     """
-    results = Results(cascade, applied, inferred)
+    results = Results(cascade, applied, inferred, studies)
     templates = environment()
-    shared = {"figures": drawings.placed(figures), "blind": results.summary.fit.blind}
+    shared = {
+        "figures": drawings.placed(figures),
+        "blind": results.summary.fit.blind and results.summary.data != "asimov",
+    }
     shown = []
     for section in SECTIONS:
         content = section.content(results)

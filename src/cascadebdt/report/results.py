@@ -8,6 +8,7 @@ from cascadebdt.products.manifest import Manifest
 from cascadebdt.products.results import Applied, Inferred
 from cascadebdt.products.summary import Summary
 from cascadebdt.report import training
+from cascadebdt.report.studies import StudyAnswer
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,11 +18,13 @@ class Results:
     Attributes
     ----------
     cascade, applied, inferred : of `train`, `apply` and `fit`
+    studies : answers of studies of the same configuration
     """
 
     cascade: Cascade
     applied: Applied
     inferred: Inferred
+    studies: tuple[StudyAnswer, ...] = ()
 
     @property
     def summary(self) -> Summary:

@@ -94,6 +94,10 @@ def _cascade(results: Results) -> Content:
     }
 
 
+def _studies(results: Results) -> Content | None:
+    return {"studies": results.studies} if results.studies else None
+
+
 def _selection(results: Results) -> Content:
     return {"cutflow": results.applied.cutflow}
 
@@ -110,6 +114,7 @@ SECTIONS = (
     Section("corrections", "Corrections from purified data", _corrections),
     Section("systematics", "Systematics", _systematics),
     Section("cascade", "Cascade", _cascade),
+    Section("studies", "Studies", _studies),
     Section("selection", "Selection", _selection),
     Section("provenance", "Provenance", _provenance),
 )

@@ -115,7 +115,9 @@ def blind_regions(workspace: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(channel["name"] for channel in workspace["channels"] if channel["name"] not in observed)
 
 
-def build(yields: Mapping[str, "Histogram"], config: Config, *, with_validation: bool = False) -> Workspace:
+def build(
+    yields: Mapping[str, "Histogram"], config: Config, *, with_validation: bool = False, with_data: bool = True
+) -> Workspace:
     """Write yields as a HistFactory workspace; equal input gives equal bytes.
 
     The signal carries the normalisation `mu`, each process of ``config.fit.free`` a free `norm_<process>`. Systematics
@@ -123,13 +125,16 @@ def build(yields: Mapping[str, "Histogram"], config: Config, *, with_validation:
     (`normsys`) and a shape of the nominal yield (`histosys`) of the same name; one-sided ones are mirrored, lo = 1 / hi
     for the normalisation and 2 nominal - up for the shape. The statistical uncertainty of the simulated background is
     one parameter per bin, `mcstat_<region>` (Barlow-Beeston light: Conway, arXiv:1103.0354); the signal's is left out.
-    While blind, the signal region has no observation and its data are not read.
+    While blind, the signal region has no observation and its data are not read. Without data (``config.data`` is
+    ``asimov``) the observation of every other region is its background, the signal region has none, and the name of the
+    measurement says so.
 
     Parameters
     ----------
     yields : per region a histogram with axes process, variation and the observable, storage Weight
     config : of the analysis; `fit`, `regions` and `systematics` are used
     with_validation : keep the validation regions, which are not to be fitted; those without background are left out
+    with_data : whether to read data; without, no region has an observation
 
     Raises
     ------
@@ -144,9 +149,13 @@ def build(yields: Mapping[str, "Histogram"], config: Config, *, with_validation:
     chosen = {name: histogram for name, histogram in yields.items() if with_validation or not is_validation(name)}
     if not chosen:
         raise YieldError("yields: there is no region")
-    blind = (SIGNAL_REGION,) if config.fit.unblind is False and SIGNAL_REGION in chosen else ()
+    # An expectation has nothing that could be unblinded: without data the signal region stays without observation.
+    is_asimov = config.data == "asimov"
+    is_blind = (is_asimov or config.fit.unblind is False) and SIGNAL_REGION in chosen
+    hidden = (SIGNAL_REGION,) if is_blind else ()
+    blind = hidden if with_data else tuple(chosen)
     for region, histogram in chosen.items():
-        _check(region, histogram, needs_data=region not in blind)
+        _check(region, histogram, needs_data=region not in blind and not is_asimov)
     regions, bin_notes = _all_templates(chosen, config)
     fitted = {region: templates for region, templates in regions.items() if not is_validation(region)}
     _check_normalised(fitted, config)
@@ -162,7 +171,7 @@ def build(yields: Mapping[str, "Histogram"], config: Config, *, with_validation:
         for region, templates in regions.items()
     ]
     observations = [
-        {"name": region, "data": _observation(region, chosen[region], templates, config.fit.signal)}
+        {"name": region, "data": _observation(region, chosen[region], templates, config)}
         for region, templates in regions.items()
         if region not in blind
     ]
@@ -182,7 +191,8 @@ def _measurement(regions: Mapping[str, Templates], config: Config) -> dict[str, 
     parameters += [
         {"name": f"norm_{process}", "bounds": [list(NORM_BOUNDS)], "inits": [1.0]} for process in config.fit.free
     ]
-    return {"name": config.analysis, "config": {"poi": POI, "parameters": parameters}}
+    name = f"{config.analysis}_asimov" if config.data == "asimov" else config.analysis
+    return {"name": name, "config": {"poi": POI, "parameters": parameters}}
 
 
 def _merged(yields: Mapping[str, "Histogram"], config: Config) -> dict[str, tuple[float, ...]]:
@@ -319,10 +329,13 @@ def _modifiers(name: str, template: Template, up: Effect, down: Effect) -> list[
     return modifiers
 
 
-def _observation(region: str, histogram: "Histogram", templates: Templates, signal: str) -> list[float]:
-    """Return the data of a region."""
+def _observation(region: str, histogram: "Histogram", templates: Templates, config: Config) -> list[float]:
+    """Return the data of a region, its background where there are none at all."""
+    background = _background(templates, config.fit.signal)
+    if config.data == "asimov":
+        return cast("list[float]", background.tolist())
     data = content(histogram, DATA, NOMINAL)[0]
-    expected = float(_background(templates, signal).sum())
+    expected = float(background.sum())
     if lacks_data(data, expected):
         raise YieldError(
             f"region '{region}': there are no data where {expected:.4g} events are expected; "

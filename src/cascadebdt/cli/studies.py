@@ -1,0 +1,151 @@
+"""The commands of the studies: each takes the options of a step and a few of its own, and answers with tables."""
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
+
+import click
+
+from cascadebdt.cli.job import Job, Options, common
+
+if TYPE_CHECKING:
+    from cascadebdt.report.studies import StudyAnswer
+    from cascadebdt.studies.stage_trials import Objective
+    from cascadebdt.studies.tune_space import Sampler
+
+
+def tell(job: Job, answer: "StudyAnswer") -> None:
+    """Show what a study answers."""
+    for text in (*answer.paragraphs, *(f"\n{table.text()}" for table in answer.tables)):
+        job.say(text)
+
+
+@click.command("compare")
+@common
+@click.option("--strategy", "names", multiple=True, metavar="NAME", help="Compare only these [all; repeatable].")
+@click.option(
+    "--own",
+    multiple=True,
+    metavar="FILE.py:FUNCTION",
+    help="Compare a strategy of your own, too: a function from events to scores [repeatable].",
+)
+@click.option(
+    "--judge",
+    type=click.Path(path_type=Path, exists=True),
+    help="Judge on events that took no part: another configuration with its samples, or a folder with files of the "
+    "same names.",
+)
+@click.option("--variable", "variables", multiple=True, help="Tilt along this feature [all; repeatable].")
+@click.option("--tilt", type=click.FloatRange(0, 1, min_open=True), default=0.2, show_default=True, help="Size of it.")
+@click.option(
+    "--toys", type=click.IntRange(min=2), default=50, show_default=True, help="Bootstrap samples of the ratios."
+)
+def compare_command(
+    names: tuple[str, ...],
+    own: tuple[str, ...],
+    judge: Path | None,
+    variables: tuple[str, ...],
+    tilt: float,
+    toys: int,
+    **options: Unpack[Options],
+) -> None:
+    """Compare a cascade with one BDT, a multiclass BDT and others, by the same fit of the same events."""
+    from cascadebdt.report.studies import comparison
+    from cascadebdt.studies.compare_judge import Question, with_samples_of
+    from cascadebdt.studies.compare_runs import compare
+
+    job = Job.of(options)
+    question = Question(
+        strategies=names,
+        own=dict(map(_own, own)),
+        judge=with_samples_of(job.config, judge) if judge else None,
+        variables=variables,
+        tilt=tilt,
+        toys=toys,
+    )
+    result = compare(job.config, job.products, question, jobs=job.jobs, progress=job.progress)
+    tell(job, comparison(result))
+    job.say(f"\nwrote {job.products.json('compare')}")
+
+
+def _own(text: str) -> tuple[str, Callable[..., Any]]:
+    """Return the name and the function of a user's strategy."""
+    file, _, name = text.rpartition(":")
+    spec = importlib.util.spec_from_file_location(Path(file).stem, file) if file and Path(file).is_file() else None
+    if spec is None or spec.loader is None:
+        raise click.BadParameter(f"expected FILE.py:FUNCTION of a file that is there, got '{text}'", param_hint="--own")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not callable(function := getattr(module, name, None)):
+        raise click.BadParameter(f"{file} has no function '{name}'", param_hint="--own")
+    return name, function
+
+
+@click.command("rank")
+@common
+@click.option(
+    "--sets/--no-sets", default=True, show_default=True, help="Look for smaller sets of features, which trains a lot."
+)
+def rank_command(sets: bool, **options: Unpack[Options]) -> None:
+    """Say which feature works against which background, and which features a stage can do without."""
+    from cascadebdt.cli import study_tables
+    from cascadebdt.studies import rank
+
+    job = Job.of(options)
+    result = rank.study(job.config, job.products, with_proposals=sets, jobs=job.jobs, progress=job.progress)
+    job.say(study_tables.ranking(result))
+    job.say(f"wrote {job.products.json('rank')}")
+
+
+@click.command("tune")
+@common
+@click.option("--trials", type=click.IntRange(min=1), default=30, show_default=True, help="Trials of each stage.")
+@click.option(
+    "--objective",
+    type=click.Choice(["auc", "log_loss"]),
+    default="auc",
+    show_default=True,
+    help="What is best: the area under the ROC curve, or the logarithmic loss, of scores out of fold.",
+)
+@click.option(
+    "--sampler",
+    type=click.Choice(["tpe", "random", "grid"]),
+    default="tpe",
+    show_default=True,
+    help="How hyperparameters are drawn.",
+)
+@click.option(
+    "--pruning/--no-pruning", default=True, show_default=True, help="End trials early that are worse than the median."
+)
+def tune_command(
+    trials: int,
+    objective: "Objective",
+    sampler: "Sampler",
+    pruning: bool,
+    **options: Unpack[Options],
+) -> None:
+    """Tune the hyperparameters of every stage, and say how much of the gain is luck.
+
+    The same command goes on where it was interrupted. It writes OUTPUT/tuned.yaml, which `run` takes.
+    """
+    from cascadebdt.cli import study_tables
+    from cascadebdt.studies import tune
+
+    job = Job.of(options)
+    result = tune.study(
+        job.config,
+        job.products,
+        n_trials=trials,
+        objective=objective,
+        sampler=sampler,
+        pruning=pruning,
+        jobs=job.jobs,
+        progress=job.progress,
+    )
+    job.say(study_tables.tuning(result))
+    job.say(f"wrote {job.products.json('tune')} and {job.products.directory / tune.CONFIGURATION}")
+
+
+STUDIES: tuple[click.Command, ...] = (compare_command, rank_command, tune_command)
+"""What the command line has of them, in this order."""

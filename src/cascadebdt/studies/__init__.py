@@ -1,0 +1,64 @@
+"""Studies: questions asked of whole pipelines, on expected data alone.
+
+Examples
+--------
+>>> answer = cb.studies.compare(config, "results/tiny", strategies=["multiclass", "cascade"], toys=5)
+>>> answer.strategies["cascade"].bootstrap.ratio_to
+'multiclass'
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from cascadebdt.config import Config
+from cascadebdt.products import Products
+from cascadebdt.products.comparison import Comparison
+from cascadebdt.progress import Progress, silent
+from cascadebdt.studies import compare_runs
+from cascadebdt.studies.compare_judge import N_TOYS, TILT, Question
+from cascadebdt.studies.strategies import Strategy
+
+__all__ = ["Comparison", "compare"]
+
+
+def compare(
+    config: Config,
+    output: str | Path,
+    *,
+    strategies: Sequence[str] = (),
+    own: Mapping[str, Strategy] | None = None,
+    judge: Config | None = None,
+    variables: Sequence[str] = (),
+    tilt: float = TILT,
+    toys: int = N_TOYS,
+    jobs: int = 1,
+    progress: Progress = silent,
+) -> Comparison:
+    """Compare strategies: the same events, folds, features, systematics, fit and Asimov data for all.
+
+    Parameters
+    ----------
+    config : the analysis; its data are not read
+    output : folder of ``compare.json``, and of what each strategy reached, which is not computed again
+    strategies : ``one_bdt``, ``one_bdt_cuts``, ``multiclass``, ``parallel``, ``cascade``; all if not given
+    own : name -> function from events to `Scores`, see `Scores.in_regions`; it must not score an event with a model
+        that trained on it
+    judge : the analysis with other samples, which took no part in training; the events that train, out of fold, if not
+        given
+    variables : features that backgrounds are tilted along; all that something trains on if not given
+    tilt : relative change of a background at either end of a variable
+    toys : bootstrap samples of the ratios
+    jobs : threads; they do not change the result
+    progress : told of long loops
+
+    Returns
+    -------
+    What each strategy reaches
+
+    Raises
+    ------
+    CascadeBDTError
+        If the configuration, an input file or a fit is not usable.
+    """
+    question = Question(tuple(strategies), dict(own or {}), judge, tuple(variables), tilt, toys)
+    return compare_runs.compare(config, Products(Path(output)), question, jobs=jobs, progress=progress)

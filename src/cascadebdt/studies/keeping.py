@@ -1,0 +1,73 @@
+"""Studies of a trained cascade in a folder: the cascade is trained where it is not there, and a result is kept.
+
+A result that was made from the same configuration, files, versions and settings is read, not made again.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+from cascadebdt import pipeline
+from cascadebdt.cascade import Cascade
+from cascadebdt.config import Config
+from cascadebdt.events import Events
+from cascadebdt.events.loading import select
+from cascadebdt.pipeline.plan import Plan
+from cascadebdt.products import Products
+from cascadebdt.products.keys import Origin
+from cascadebdt.products.layout import Result
+from cascadebdt.products.lock import locked
+from cascadebdt.progress import Progress, silent
+
+R = TypeVar("R", bound=Result)
+
+Make = Callable[[Events, Cascade, Origin], tuple[R, Iterable[Path]]]
+"""Makes a result of selected events and the cascade trained on them, and returns what else it wrote."""
+
+
+def kept(
+    study: str,
+    kind: type[R],
+    make: Make[R],
+    config: Config,
+    products: Products,
+    *,
+    settings: Mapping[str, Any],
+    packages: tuple[str, ...] = (),
+    jobs: int = 1,
+    progress: Progress = silent,
+) -> R:
+    """Return the result of a study, from ``<study>.json`` if it can be used as it is.
+
+    Parameters
+    ----------
+    study : its name
+    kind : type of its result
+    make : the study
+    config : the analysis
+    products : where the cascade and the result go
+    settings : what the result depends on beside the trained cascade and its events, as plain content
+    packages : whose versions it depends on
+    jobs : threads
+    progress : told of long loops
+
+    Raises
+    ------
+    CascadeBDTError
+        If the configuration or an input file is not usable, a stage cannot be trained, or another process is at work
+        in the folder.
+    """
+    cascade = pipeline.train(config, products, jobs=jobs, progress=progress)
+    with locked(products.directory):
+        plan = Plan.of(config, products.directory, jobs=jobs)
+        versions = {name: version(name) for name in packages}
+        parts = {"settings": dict(settings), **({"versions": versions} if versions else {})}
+        origin = Origin(study, 1, parts, {"train": plan.steps["train"].key})
+        if plan.inventory.fault(origin) is None:
+            return products.read(kind, study, made_by=study)
+        events = select(config, nominal_only=True, jobs=jobs, progress=progress)
+        result, written = make(events, cascade, origin)
+        path = products.write(study, result)
+        plan.inventory.with_step(origin, [path, *written]).write()
+        return result
