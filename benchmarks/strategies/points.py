@@ -1,8 +1,10 @@
-"""Working points of the stages: `python benchmarks/strategies/points.py --other FOLDER [--cascade FOLDER]`.
+"""Working points of the stages, of one training.
 
-One training. The thresholds of the cascade are moved to other signal efficiencies, found on the events that trained;
-its models stay as they were trained with the configured ones. Bins are found on the same events, and all is judged on
-independent ones. There is no validation region.
+    python benchmarks/strategies/points.py --other FOLDER [--cascade FOLDER]
+
+The thresholds of a cascade are moved to other signal efficiencies, found on the events that trained; its models stay as
+they were trained with the configured ones. Bins are found on the same events, and all is judged on independent ones.
+There is no validation region.
 """
 
 import argparse

@@ -553,7 +553,7 @@ def test_values_from_memory_give_the_page_of_values_from_disk(content: dict[str,
     write_report(write_products(content, tmp_path / "disk"))
     memory = Products(tmp_path / "memory")
     parts = {"cascade": cascade_of(content), "applied": applied_of(content), "inferred": inferred_of(content)}
-    report.write(memory, signal="signal", **parts)  # type: ignore[arg-type]
+    report.write(memory, **parts)  # type: ignore[arg-type]
     assert memory.report.read_bytes() == (tmp_path / "disk" / "report.html").read_bytes()
 
 
@@ -581,7 +581,6 @@ def write_report(products: Products) -> Path:
         cascade=Cascade.load(products.cascade),
         applied=Applied.read(products),
         inferred=Inferred.read(products),
-        signal="signal",
     )
 
 

@@ -11,6 +11,7 @@ from cascadebdt.config.inputs import DATA, ENTRY, CutConfig, NtupleConfig, Objec
 from cascadebdt.config.learning import BDTConfig, ConstraintsConfig, DecorrelateConfig
 from cascadebdt.config.reading import load, parse
 from cascadebdt.config.regions import BinChoiceConfig, BinningConfig, RegionsConfig
+from cascadebdt.config.scale_factors import ScaleFactorConfig
 from cascadebdt.config.stages import ControlConfig, FinalConfig, Part, StageConfig, WorkingPointConfig
 from cascadebdt.config.systematics import (
     KinematicSystematic,
@@ -57,6 +58,7 @@ __all__ = [
     "RegionsConfig",
     "SampleConfig",
     "SampleSystematic",
+    "ScaleFactorConfig",
     "SmoothConfig",
     "StageConfig",
     "SystematicConfig",

@@ -62,6 +62,7 @@ def _require_unique_names(config: "Config") -> None:
     require_unique(samples, "samples")
     require_unique([cut.name for cut in config.selection], "selection")
     require_unique([systematic.name for systematic in config.systematics], "systematics")
+    require_unique([name for factor in config.scale_factors for name in factor.names], "scale_factors")
     require_unique(config.pass_through, "pass_through", what="feature")
     require_unique(config.fit.free, "fit", "free", what="process")
     require_unique([correction.process for correction in config.corrections], "corrections", what="process")

@@ -86,4 +86,4 @@ def _labels(config: Config, events: Events) -> Iterator[str]:
 
 
 def _of_any(events: Events, processes: tuple[str, ...]) -> BoolArray:
-    return np.any([events.of_process(process) for process in processes], axis=0)
+    return np.asarray(np.any([events.of_process(process) for process in processes], axis=0))

@@ -15,6 +15,7 @@ from cascadebdt.events import Events, StoredEvents, joined
 from cascadebdt.events.selection import Cutflow
 from cascadebdt.histograms import contents, migration, yields
 from cascadebdt.histograms.contents import Flow, Histograms
+from cascadebdt.histograms.inputs import InputFilling, Inputs, edges_of_features
 from cascadebdt.histograms.migration import Migrations, MigrationTable
 from cascadebdt.histograms.shapes import Shapes
 from cascadebdt.histograms.yields import Filling, Histogram, Yields
@@ -60,9 +61,17 @@ class Totals:
     config : the analysis
     cascade : that scores
     edges : bin edges of every region
+    inputs : filled with the features, too; None to leave them out
     """
 
-    def __init__(self, config: Config, cascade: Cascade, edges: Mapping[str, FloatArray]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        cascade: Cascade,
+        edges: Mapping[str, FloatArray],
+        *,
+        inputs: InputFilling | None = None,
+    ) -> None:
         self._config = config
         self._cascade = cascade
         self._filling = Filling(config.regions, edges)
@@ -75,6 +84,7 @@ class Totals:
         self._hidden: dict[str, FloatArray] = {}
         self._selected: dict[str, int] = {}
         self._missing: dict[str, IntArray] = {}
+        self._inputs = inputs
 
     def add(self, block: Block) -> None:
         """Add a block."""
@@ -90,6 +100,8 @@ class Totals:
         self._scores = contents.score_histograms(events, scores, onto=self._scores)
         self._ends = contents.ends(events, scores, onto=self._ends)
         self._count_missing(events)
+        if self._inputs is not None:
+            self._inputs.add(events, scores)
 
     def _count_missing(self, events: Events) -> None:
         rows = {name: np.flatnonzero(events.is_nominal & events.of_process(name)) for name in events.processes}
@@ -115,6 +127,11 @@ class Totals:
         filled = self._filling.yields()
         regions: Yields = {name: filled[name] for name in filled if name not in self._cascade.empty_regions}
         return Histograms(regions, self._scores or {}, self._shapes.histograms)
+
+    @property
+    def inputs(self) -> Inputs:
+        """Histograms of the features; none where they were left out."""
+        return Inputs({}, {}) if self._inputs is None else self._inputs.inputs
 
     @property
     def migrations(self) -> MigrationTable:
@@ -185,7 +202,7 @@ def _filled(
 ) -> tuple[Totals, Corrections]:
     edges = _Observed.of(for_bins()).edges(cascade, config)
     corrections = _learnt(blocks(), cascade, config, edges) if config.corrections else Corrections({})
-    totals = Totals(config, cascade, edges)
+    totals = Totals(config, cascade, edges, inputs=InputFilling(edges_of_features(cascade)))
     for block in blocks():
         totals.add(block.corrected(corrections))
     return totals, corrections

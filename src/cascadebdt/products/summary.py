@@ -122,6 +122,7 @@ class Summary(Record):
     """
 
     analysis: str
+    data: DataSource
     events: EventCounts
     regions: dict[str, RegionSummary]
     fit: FitSummary
@@ -130,7 +131,6 @@ class Summary(Record):
     purity_matrix: dict[str, dict[str, float]] = field(default_factory=dict)
     floors: tuple[str, ...] = ()
     resources: dict[str, float] = field(default_factory=dict)
-    data: DataSource = "real"
 
     @classmethod
     def of(

@@ -96,6 +96,10 @@ def _cascade(results: Results) -> Content:
     }
 
 
+def _inputs(results: Results) -> Content | None:
+    return {} if results.applied.inputs.regions else None
+
+
 def _studies(results: Results) -> Content | None:
     return {"studies": results.studies} if results.studies else None
 
@@ -116,6 +120,7 @@ SECTIONS = (
     Section("corrections", "Corrections from purified data", _corrections),
     Section("systematics", "Systematics", _systematics),
     Section("cascade", "Cascade", _cascade),
+    Section("inputs", "Inputs", _inputs),
     Section("studies", "Studies", _studies),
     Section("selection", "Selection", _selection),
     Section("provenance", "Provenance", _provenance),

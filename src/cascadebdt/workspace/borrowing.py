@@ -111,7 +111,7 @@ def _own_slope(own: Template, values: FloatArray, position: FloatArray) -> tuple
     spread = float(values @ np.square(position))
     if spread == 0:
         return 0.0, 0.0
-    return float((own.values - values) @ position) / spread, mean_weight(own) / spread
+    return float((own.values - values) @ position) / spread, float(mean_weight(own.values, own.variances)) / spread
 
 
 def _trend(sums: FloatArray, variances: FloatArray, of_shape: FloatArray, position: FloatArray) -> float:
