@@ -164,13 +164,13 @@ def optimise_command(
 )
 def rank_command(sets: bool, **options: Unpack[Options]) -> None:
     """Say which feature works against which background, and which features a stage can do without."""
-    from cascadebdt.cli import study_tables
-    from cascadebdt.studies import rank
+    from cascadebdt.report.studies import ranking
+    from cascadebdt.studies.rank_runs import rank
 
     job = Job.of(options)
-    result = rank.study(job.config, job.products, with_proposals=sets, jobs=job.jobs, progress=job.progress)
-    job.say(study_tables.ranking(result))
-    job.say(f"wrote {job.products.json('rank')}")
+    result = rank(job.config, job.products, with_proposals=sets, jobs=job.jobs, progress=job.progress)
+    tell(job, ranking(result))
+    job.say(f"\nwrote {job.products.json('rank')}")
 
 
 @click.command("tune")
@@ -204,11 +204,11 @@ def tune_command(
 
     The same command goes on where it was interrupted. It writes OUTPUT/tuned.yaml, which `run` takes.
     """
-    from cascadebdt.cli import study_tables
-    from cascadebdt.studies import tune
+    from cascadebdt.report.studies import tuning
+    from cascadebdt.studies.tune_runs import CONFIGURATION, tune
 
     job = Job.of(options)
-    result = tune.study(
+    result = tune(
         job.config,
         job.products,
         n_trials=trials,
@@ -218,8 +218,8 @@ def tune_command(
         jobs=job.jobs,
         progress=job.progress,
     )
-    job.say(study_tables.tuning(result))
-    job.say(f"wrote {job.products.json('tune')} and {job.products.directory / tune.CONFIGURATION}")
+    tell(job, tuning(result))
+    job.say(f"\nwrote {job.products.json('tune')} and {job.products.directory / CONFIGURATION}")
 
 
 STUDIES: tuple[click.Command, ...] = (compare_command, optimise_command, rank_command, tune_command)

@@ -37,4 +37,5 @@ def submit_command(dry_run: bool, **options: Unpack[Options]) -> None:
 def _for_every_step(options: Options) -> list[str]:
     """Return the options that every step takes over; threads are those of the slot."""
     given = {"--device": options["device"], "--unblind": options["unblind"]}
-    return [text for name, value in given.items() if value is not None for text in (name, value)]
+    texts = [text for name, value in given.items() if value is not None for text in (name, value)]
+    return [*texts, "--asimov"] if options["asimov"] else texts
