@@ -1,5 +1,7 @@
 """The surrogate: its histogram holds what direct filling gives, and its uncertainty is that of the fit."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -19,7 +21,7 @@ EDGES = [0.0, 0.2, 0.5, 0.7, 1.0]
 @pytest.fixture(scope="module", params=["stage", "sorter"])
 def binned(request: pytest.FixtureRequest) -> tuple[ToyStudy, Surrogate]:
     """A study whose bins are given, so that fine bins are the bins."""
-    regions = {"signal": {"observable": "final", "bins": EDGES}, "control": {"bins": EDGES}}
+    regions: dict[str, Any] = {"signal": {"observable": "final", "bins": EDGES}, "control": {"bins": EDGES}}
     toy = toy_study(request.param, **regions)
     return toy, Surrogate.of(toy.scores, toy.config, Grid.of(toy.scores))
 
