@@ -6,16 +6,34 @@ from typing import Unpack
 import click
 
 from cascadebdt.cli.answers import DATA_LINES, headline
-from cascadebdt.cli.job import Job, Options, common
+from cascadebdt.cli.job import Job, Options, common, for_every_step
 
 
 @click.command("run")
 @common
-def run_command(**options: Unpack[Options]) -> None:
+@click.option(
+    "--executor", type=click.Choice(["here", "dask"]), default="here", show_default=True, help="Where to run."
+)
+@click.option("--scheduler", metavar="ADDRESS", help="Of Dask, such as tcp://host:8786, for --executor dask.")
+def run_command(executor: str, scheduler: str | None, **options: Unpack[Options]) -> None:
     """Do everything: select, train, apply, fit, report."""
     from cascadebdt import pipeline
 
+    if (executor == "dask") != (scheduler is not None):
+        raise click.UsageError("--executor dask and --scheduler go together")
     job = Job.of(options)
+    if scheduler is not None:
+        from cascadebdt.scaleout import dask
+
+        dask.run(
+            job.config,
+            options["config_path"],
+            job.products,
+            scheduler=scheduler,
+            options=for_every_step(options),
+            jobs=job.jobs,
+            progress=job.progress,
+        )
     inferred = pipeline.run(job.config, job.products, jobs=job.jobs, progress=job.progress)
     job.say(headline(inferred.answers, inferred.summary.data))
     job.say(f"wrote {job.products.directory}")

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import hist
@@ -93,10 +93,12 @@ class Histograms:
     ----------
     regions : region -> histogram with axes process, variation and the observable
     scores : stage -> histogram with axes process and score
+    shapes : region -> histogram of the events that tell the shapes of backgrounds; empty if these are their own
     """
 
     regions: Yields
     scores: dict[str, Histogram]
+    shapes: Yields = field(default_factory=dict)
 
     def to_json(self) -> Json:
         """Return the histograms as the JSON of the Unified Histogram Interface."""
@@ -111,7 +113,7 @@ class Histograms:
         InputError
             If they are not histograms.
         """
-        return cls(*from_uhi(content, "regions", "scores"))
+        return cls(*from_uhi(content, "regions", "scores", "shapes"))
 
 
 def to_uhi(parts: Mapping[str, Any]) -> Json:

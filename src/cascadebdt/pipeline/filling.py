@@ -8,6 +8,7 @@ import numpy as np
 from cascadebdt.arrays import FEATURE, AnyArray, FeatureArray, FloatArray, IntArray, RegionArray
 from cascadebdt.cascade import BLINDED, Cascade, Scores
 from cascadebdt.config import DATA, NOMINAL, Config
+from cascadebdt.config.region_names import SIGNAL_REGION
 from cascadebdt.corrections import Corrections, learn, normalisation
 from cascadebdt.errors import YieldError
 from cascadebdt.events import Events, StoredEvents, joined
@@ -16,6 +17,7 @@ from cascadebdt.histograms import contents, migration, yields
 from cascadebdt.histograms.contents import Flow, Histograms
 from cascadebdt.histograms.inputs import InputFilling, Inputs, edges_of_features
 from cascadebdt.histograms.migration import Migrations, MigrationTable
+from cascadebdt.histograms.shapes import Shapes
 from cascadebdt.histograms.yields import Filling, Histogram, Yields
 from cascadebdt.training.inputs import Range, data_ranges, require_alive
 
@@ -73,6 +75,7 @@ class Totals:
         self._config = config
         self._cascade = cascade
         self._filling = Filling(config.regions, edges)
+        self._shapes = Shapes(config, cascade, edges[SIGNAL_REGION])
         self._scores: dict[str, Histogram] | None = None
         self._migrations: Migrations | None = None
         self._ends: dict[str, FloatArray] | None = None
@@ -92,6 +95,7 @@ class Totals:
         for name, values in data_ranges(events, self._cascade.features).items():
             self._ranges[name] = self._ranges[name].plus(values) if name in self._ranges else values
         self._filling.add(events, scores, block.values)
+        self._shapes.add(events, scores, block.values)
         self._migrations = migration.table(events, scores, self._config.systematics, onto=self._migrations)
         self._scores = contents.score_histograms(events, scores, onto=self._scores)
         self._ends = contents.ends(events, scores, onto=self._ends)
@@ -122,7 +126,7 @@ class Totals:
         require_alive(self._ranges, self._cascade.repetition)
         filled = self._filling.yields()
         regions: Yields = {name: filled[name] for name in filled if name not in self._cascade.empty_regions}
-        return Histograms(regions, self._scores or {})
+        return Histograms(regions, self._scores or {}, self._shapes.histograms)
 
     @property
     def inputs(self) -> Inputs:

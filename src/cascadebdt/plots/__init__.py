@@ -15,6 +15,7 @@ from cascadebdt.plots.fitted import fitted
 from cascadebdt.plots.inference import fit
 from cascadebdt.plots.inputs import inputs, separation
 from cascadebdt.plots.limits import limits
+from cascadebdt.plots.optimisation import optimisation
 from cascadebdt.plots.predicted import predicted
 from cascadebdt.plots.profiles import correlations, scan
 from cascadebdt.plots.projection import projection
@@ -47,6 +48,7 @@ __all__ = [
     "flow",
     "inputs",
     "limits",
+    "optimisation",
     "predicted",
     "projection",
     "pruning",

@@ -37,6 +37,7 @@ def _regions(results: Results) -> Content:
         "summary": summary,
         "processes": list(dict.fromkeys(name for region in summary.regions.values() for name in region.yields)),
         "signal_region": SIGNAL_REGION,
+        "effective": tables.effective_events(summary.regions),
         "edited_bins": treatment.bins,
         "merged": treatment.merged,
     }
@@ -87,6 +88,7 @@ def _cascade(results: Results) -> Content:
         "cascade": cascade,
         "used_in_training": results.summary.events.used_in_training or 0,
         "stages": [training.overview(classifier, point, cascade.signal) for classifier, point in classifiers],
+        "multiclass": training.multiclass(cascade),
         "sculpting": training.sculpting(cascade),
         "quality": [training.quality(classifier) for classifier, _ in classifiers],
         "negative_weights": [row for classifier, _ in classifiers for row in training.negative_weights(classifier)],
