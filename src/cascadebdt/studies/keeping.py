@@ -36,6 +36,7 @@ def kept(
     *,
     settings: Mapping[str, Any],
     packages: tuple[str, ...] = (),
+    nominal_only: bool = True,
     jobs: int = 1,
     progress: Progress = silent,
 ) -> R:
@@ -50,6 +51,7 @@ def kept(
     products : where the cascade and the result go
     settings : what the result depends on beside the trained cascade and its events, as plain content
     packages : whose versions it depends on
+    nominal_only : whether it needs no variations
     jobs : threads
     progress : told of long loops
 
@@ -63,11 +65,14 @@ def kept(
     with locked(products.directory):
         plan = Plan.of(config, products.directory, jobs=jobs)
         versions = {name: version(name) for name in packages}
-        parts = {"settings": dict(settings), **({"versions": versions} if versions else {})}
-        origin = Origin(study, 1, parts, {"train": plan.steps["train"].key})
+        parts: dict[str, Any] = {"settings": dict(settings), **({"versions": versions} if versions else {})}
+        step = "train" if nominal_only else "fit"  # the last one that it depends on
+        if not nominal_only:
+            parts["config_hash"] = config.hash
+        origin = Origin(study, 1, parts, {step: plan.steps[step].key})
         if plan.inventory.fault(origin) is None:
             return products.read(kind, study, made_by=study)
-        events = select(without_data(config), nominal_only=True, jobs=jobs, progress=progress)
+        events = select(without_data(config), nominal_only=nominal_only, jobs=jobs, progress=progress)
         result, written = make(events, cascade, origin)
         path = products.write(study, result)
         plan.inventory.with_step(origin, [path, *written]).write()

@@ -52,7 +52,7 @@ def tune(
     config : the analysis
     products : where the cascade, the trials and the result go
     n_trials : of each stage; the grid has `tune_space.N_GRID` at most
-    objective : area under the ROC curve, or logarithmic loss
+    objective : area under the ROC curve, logarithmic loss, or expected uncertainty of the signal strength
     sampler : how hyperparameters are drawn: by Optuna's tree-structured Parzen estimator, at random, or on a grid
     pruning : whether trials that promise little end early
     jobs : stages at a time; they do not change the result
@@ -77,6 +77,8 @@ def tune(
         trials = stage_trials.of_stages(
             chosen, cascade, config.cascade, seed=config.seed, device=device, jobs=max(1, jobs // n_stages)
         )
+        if objective == "sigma_mu":
+            trials = stage_trials.with_sensitivity(trials, events, cascade, config, jobs=jobs)
         with ThreadPoolExecutor(jobs) as pool:
             waiting = [
                 pool.submit(tune_stage.tune, one, settings, storage, f"{name} {key}") for name, one in trials.items()
@@ -95,6 +97,7 @@ def tune(
         products,
         settings=asdict(settings),
         packages=("optuna",),
+        nominal_only=objective != "sigma_mu",
         jobs=jobs,
         progress=progress,
     )
