@@ -2,9 +2,10 @@
 
 `python benchmarks/strategies/stress.py [--cascade FOLDER] [--corrections FILE] [--output FILE]`
 
-Each background in turn is tilted along one of ten variables as `cascadebdt compare` does it: 60 true worlds that no nuisance
-parameter knows. The data are the tilted expectation (mu = 0), fitted with the nominal simulation. The spurious signal
-is the fitted mu less that of the nominal world, in units of its uncertainty in the nominal world without corrections.
+Each background in turn is tilted along one of ten variables as `cascadebdt compare` does it: 60 true worlds that no
+nuisance parameter knows. The data are the tilted expectation (mu = 0), fitted with the nominal simulation. The
+spurious signal is the fitted mu less that of the nominal world, in units of its uncertainty in the nominal world
+without corrections.
 Corrections are learnt anew from the data of every world, by the code that a run uses; FILE is YAML like the part
 `corrections` of a configuration.
 """

@@ -54,11 +54,10 @@ def report(name: str, halves: Halves, scores: OpenScores, surrogate: Surrogate, 
         surrogate.sigma_mu(settings[k % n_settings])
     rate = N_TIMED / (time.process_time() - started)
     outside = int((np.abs(ratios - 1) > 0.02).sum())
+    spread = f"rms {np.std(ratios):.4f}, mean {ratios.mean():.4f}"
     print(f"{name}: {len(scores.events)} rows in {len(surrogate.cells.process)} cells")
     print(f"  sigma(mu) of the fits {real.min():.2f} to {real.max():.2f}, {of_fit:.2f} CPU seconds each")
-    print(
-        f"  surrogate over fit {ratios.min():.4f} to {ratios.max():.4f}, rms {np.std(ratios):.4f}, mean {ratios.mean():.4f}"
-    )
+    print(f"  surrogate over fit {ratios.min():.4f} to {ratios.max():.4f}, {spread}")
     print(f"  beyond 2 %: {outside} of {n_settings}; {rate:.0f} evaluations per CPU second", flush=True)
 
 

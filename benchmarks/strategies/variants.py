@@ -155,7 +155,13 @@ def main() -> None:
     models = Models(training.train(events, whole, seed=config.seed, jobs=jobs), asked.kind, events)
     judge = with_samples_of(config, options.judge) if options.judge else None
     result = cb.studies.compare(
-        config, options.output, own=variants(models), judge=judge, variables=["photon_pt", "met"], jobs=jobs
+        config,
+        options.output,
+        strategies=("multiclass", "cascade"),
+        own=variants(models),
+        judge=judge,
+        variables=("photon_pt", "met"),
+        jobs=jobs,
     )
     for table in comparison(result).tables:
         print(f"\n{table.text()}")

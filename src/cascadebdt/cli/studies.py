@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Unpack
 import click
 
 from cascadebdt.cli.job import Job, Options, common
-from cascadebdt.cli.optimise import optimise_command
 
 if TYPE_CHECKING:
+    from cascadebdt.products.optimised import Objective as OptimisedBy
     from cascadebdt.report.studies import StudyAnswer
     from cascadebdt.studies.stage_trials import Objective
     from cascadebdt.studies.tune_space import Sampler
@@ -81,6 +81,80 @@ def _own(text: str) -> tuple[str, Callable[..., Any]]:
     if not callable(function := getattr(module, name, None)):
         raise click.BadParameter(f"{file} has no function '{name}'", param_hint="--own")
     return name, function
+
+
+def _sets_of_features(
+    context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Parse ``stage=feature,feature``."""
+    return tuple(_set_of_features(text) for text in texts)
+
+
+def _set_of_features(text: str) -> tuple[str, tuple[str, ...]]:
+    stage, _, names = text.partition("=")
+    features = tuple(name.strip() for name in names.split(",") if name.strip())
+    if not stage.strip() or not features:
+        raise click.BadParameter(f"expected STAGE=FEATURE,FEATURE, got '{text}'")
+    return stage.strip(), features
+
+
+@click.command("optimise")
+@common
+@click.option(
+    "--objective",
+    type=click.Choice(["limit", "significance", "sigma_mu"]),
+    default="limit",
+    show_default=True,
+    help="What the fits of the finalists are compared by.",
+)
+@click.option(
+    "--trials", type=click.IntRange(min=1), default=3000, show_default=True, help="Settings that the surrogate judges."
+)
+@click.option(
+    "--finalists", type=click.IntRange(min=1), default=8, show_default=True, help="Settings that are fitted, at most."
+)
+@click.option(
+    "--orders",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Orders of the stages to train, by exchanging neighbours.",
+)
+@click.option(
+    "--features",
+    multiple=True,
+    callback=_sets_of_features,
+    metavar="STAGE=A,B,...",
+    help="Other features to train a stage with (repeatable).",
+)
+@click.option(
+    "--min-purity",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Share of its own background that every control region must have.",
+)
+def optimise_command(
+    objective: "OptimisedBy",
+    trials: int,
+    finalists: int,
+    orders: int,
+    features: tuple[tuple[str, tuple[str, ...]], ...],
+    min_purity: float,
+    **options: Unpack[Options],
+) -> None:
+    """Find working points, bins, order and features that measure the signal best, and write them as a configuration.
+
+    Half of the simulation is searched, the other half tells how much of the gain is luck.
+    """
+    from cascadebdt.report.studies import optimisation
+    from cascadebdt.studies.optimise import CONFIGURATION, Asked, optimise
+
+    job = Job.of(options)
+    asked = Asked(objective, trials, finalists, orders, features, min_purity)
+    result = optimise(job.config, job.products, asked, jobs=job.jobs, progress=job.progress)
+    tell(job, optimisation(result))
+    job.say(f"\nwrote {job.products.json('optimise')} and {job.products.directory / CONFIGURATION}")
 
 
 @click.command("rank")

@@ -1,8 +1,12 @@
 """What an optimisation found: ``optimise.json``."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from cascadebdt.records import Record
+
+Objective = Literal["limit", "significance", "sigma_mu"]
+"""What the fits of an optimisation are compared by."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ class Optimised(Record):
 
     Attributes
     ----------
-    objective : ``limit``, ``significance`` or ``sigma_mu``
+    objective : what the fits were compared by
     best : the configuration that is proposed
     claimed, held_out : its sensitivity on the events of the search and on those held out, each of which stand for all
     ratio : held out over claimed
@@ -102,7 +106,7 @@ class Optimised(Record):
     variants : cascades that were trained anew
     """
 
-    objective: str
+    objective: Objective
     best: Choice
     claimed: Sensitivity
     held_out: Sensitivity

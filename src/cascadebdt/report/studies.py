@@ -9,6 +9,7 @@ from typing import Self
 from cascadebdt.products import Products
 from cascadebdt.products.comparison import Comparison, StrategyResult
 from cascadebdt.products.inventory import Inventory
+from cascadebdt.products.optimised import Choice, Optimised, Sensitivity
 from cascadebdt.products.ranking import Estimate, FeatureRank, FeatureRanking, StageRank
 from cascadebdt.products.tuning import StageTuning, Tuning
 
@@ -131,6 +132,56 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
+def optimisation(result: Optimised) -> StudyAnswer:
+    """Return what an optimisation found, and what of it is kept."""
+    rows = {
+        "configured, searched": result.start_claimed,
+        "configured, held out": result.start_held_out,
+        "proposed, claimed": result.claimed,
+        "proposed, held out": result.held_out,
+        "gain, claimed": result.gain_claimed,
+        "gain, held out": result.gain_held_out,
+        "gain of the luckiest trial, claimed": result.luckiest_gain_claimed,
+        "gain of the luckiest trial, held out": result.luckiest_gain_held_out,
+    }
+    trained = [
+        f"{variant.name}: σ(μ) {variant.ratio:.3f} ± {variant.standard_error:.3f} of the best before, "
+        f"{'taken' if variant.is_taken else 'not taken'}."
+        for variant in result.variants
+    ]
+    return StudyAnswer(
+        title="Optimisation",
+        paragraphs=(
+            f"{_words(result.best)} Chosen by {result.objective} from {result.trials:,} settings on half of the "
+            "simulation, which stands for all of it; the other half judges. The halves differ by the statistics of the "
+            "simulation: compare rows of the same half, and gains.",
+            *trained,
+        ),
+        tables=(StudyTable("Expected", OPTIMISED, tuple((name, *_sensitivity(row)) for name, row in rows.items())),),
+        captions={
+            "optimise": "Settings in the order in which they were tried; fits of finalists; claimed and held-out "
+            "uncertainty of the signal strength."
+        },
+    )
+
+
+OPTIMISED = ("", "σ(μ)", "limit", "significance")
+
+
+def _words(best: Choice) -> str:
+    cuts = [f"{name} {best.efficiencies[name]:.4g}" for name in best.stages if best.thresholds[name] > 0]
+    scoring = [name for name in best.stages if best.thresholds[name] == 0]
+    return (
+        f"Proposed: signal efficiencies {', '.join(cuts) or 'of no stage'}"
+        + (f"; {', '.join(scoring)} only {'score' if len(scoring) > 1 else 'scores'}" if scoring else "")
+        + f"; at most {best.n_signal} bins of the signal region and {best.n_control} of each control region."
+    )
+
+
+def _sensitivity(found: Sensitivity) -> tuple[str, str, str]:
+    return f"{found.sigma_mu:.3f}", f"{found.limit:.3f}", f"{found.significance:.3f}"
+
+
 def ranking(result: FeatureRanking) -> StudyAnswer:
     """Return what a ranking of features says."""
     captions = {
@@ -233,6 +284,7 @@ class _Study:
 
 STUDIES = (
     _Study("compare", lambda products: comparison(products.read(Comparison, "compare", made_by="compare"))),
+    _Study("optimise", lambda products: optimisation(products.read(Optimised, "optimise", made_by="optimise"))),
     _Study("rank", lambda products: ranking(products.read(FeatureRanking, "rank", made_by="rank"))),
     _Study("tune", lambda products: tuning(products.read(Tuning, "tune", made_by="tune"))),
 )

@@ -22,11 +22,11 @@ from cascadebdt.pipeline.plan import Plan
 from cascadebdt.products import Products
 from cascadebdt.products.keys import Origin
 from cascadebdt.products.lock import locked
-from cascadebdt.products.optimised import Optimised, Variant
+from cascadebdt.products.optimised import Objective, Optimised, Variant
 from cascadebdt.progress import Progress, silent
 from cascadebdt.studies.halves import Halves
 from cascadebdt.studies.open_scores import OpenScores
-from cascadebdt.studies.optimise_choice import Fitted, Objective, finalists, fitted, judged, proposal
+from cascadebdt.studies.optimise_choice import Fitted, finalists, fitted, judged, proposal
 from cascadebdt.studies.optimise_variants import Explored, Trainer, best_training, changes, explored
 from cascadebdt.studies.written import proposed
 

@@ -2,21 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from cascadebdt.arrays import FloatArray
 from cascadebdt.config import NOMINAL
-from cascadebdt.products.optimised import Choice, Finalist, Optimised, Variant
+from cascadebdt.products.optimised import Choice, Finalist, Objective, Optimised, Variant
 from cascadebdt.progress import Progress
 from cascadebdt.studies.grid import Setting
 from cascadebdt.studies.halves import Halves
 from cascadebdt.studies.open_scores import first_rejecting
 from cascadebdt.studies.optimise_variants import Explored
 from cascadebdt.studies.search import MAX_LOSS
-
-Objective = Literal["limit", "significance", "sigma_mu"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -163,10 +163,10 @@ class Surrogate:
         source = fine[:, 0, ABSOLUTE] if region.of_signal else fine[:, 1:, ABSOLUTE].sum(axis=1)
         starts = _quantile_starts(source, n_bins)
         own = region.binning.min_effective_events_per_process
-        chosen = [slice(1, None), *(self.processes.index(name) for name in own)]
         parts = np.add.reduceat(fine[:, :, : SUMW2 + 1], starts, axis=0)
-        sums = [parts[:, one].reshape(len(starts), -1, 2).sum(axis=1).T for one in chosen]
-        return starts[merge_bins([(values, squares) for values, squares in sums], [_minimum(region), *own.values()])]
+        of_process = [parts[:, self.processes.index(name)] for name in own]
+        sums = [(part[:, SUMW], part[:, SUMW2]) for part in (parts[:, 1:].sum(axis=1), *of_process)]
+        return starts[merge_bins(sums, [_minimum(region), *own.values()])]
 
     def _uncertainty(self, merged: Sequence[FloatArray]) -> float:
         """Return the uncertainty that bins of all regions give, each (n_bins, n_processes, n_columns)."""
@@ -179,7 +179,8 @@ class Surrogate:
         jacobian = np.zeros((len(self.constraint), values.shape[1]))
         jacobian[0] = values[0]
         jacobian[self.free[self.free >= 0]] = background[self.free >= 0]
-        region_of_bin = np.repeat(np.arange(len(merged), dtype=np.int64), [len(of_region) for of_region in merged])
+        sizes: IntArray = np.array([len(of_region) for of_region in merged])
+        region_of_bin: IntArray = np.repeat(np.arange(len(merged)), sizes)
         rows = self.parameter[:, :, region_of_bin]
         used = rows >= 0
         cell = rows * values.shape[1] + np.arange(values.shape[1])
