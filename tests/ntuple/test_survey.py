@@ -10,13 +10,15 @@ import uproot
 from click.testing import CliRunner, Result
 
 from cascadebdt import config as configuration
-from cascadebdt import ntuple
+from cascadebdt import features, ntuple
 from cascadebdt.cli import main
-from cascadebdt.config import Config, document
-from cascadebdt.errors import InputError
+from cascadebdt.config import Config, ObjectConfig, document
+from cascadebdt.errors import ConfigError, InputError
 from cascadebdt.events import loading
 from cascadebdt.ntuple import roles
+from cascadebdt.ntuple.formats import _four_vectors
 from cascadebdt.ntuple.roles import Role
+from cascadebdt.ntuple.survey import TreeSurvey
 from tiny_analysis import write_ntuple
 
 DATA = Path(__file__).parents[2] / "../shared/data/root"
@@ -50,6 +52,7 @@ def check(path: Path, recognised: str, entries: int) -> None:
         ("nanoAOD_2015_CMS_Open_Data_ttbar.root", "NanoAOD", 200),
         ("nano_dy.root", "NanoAOD", 40),
         ("cmsopendata2015_ttbar_19980_NANOAOD_RNTupleImporter_rntuple_v1-0-0-1.root", "NanoAOD", 10),
+        ("Run2012BC_DoubleMuParked_Muons_1000evts_rntuple_v1-0-0-0.root", "flat ntuple", 1000),
         ("uproot-HZZ.root", "flat ntuple", 2421),
         ("uproot-Zmumu.root", "flat ntuple", 2304),
         ("uproot-empty.root", "flat ntuple", 0),
@@ -192,6 +195,14 @@ def test_nanoaod_of_data_and_simulation_have_a_configuration_that_passes_check(n
     assert set(config.objects) == {"photon", "electron"}
     result = call("check", path)
     assert result.exit_code == 0, result.output
+
+
+def test_a_branch_of_four_vectors_is_one_sentence() -> None:
+    tree = TreeSurvey("events", "TTree", 9, {"met": "float", "muonp4": "std::vector<TLorentzVector>"})
+    assert "muonp4: objects with four-momenta are not read; write px, py, pz and E as numbers." in _four_vectors(tree)
+    muon = {"muon": ObjectConfig.model_validate({"from": "muonp4"})}
+    with pytest.raises(ConfigError, match="TLorentzVector are not read, so write their px, py, pz and E as numbers"):
+        features.plan(objects=muon, selection=(), features={"n": "count(muon)"}, weights={}, branches=["muonp4"])
 
 
 @pytest.mark.parametrize(

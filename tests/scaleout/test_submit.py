@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,19 @@ def test_a_job_in_a_copy_returns_what_it_wrote_and_removed(ntuples: Path, tmp_pa
     assert (output / "made.json").read_text() == "kept"
     assert not (output / "corrections.json").exists()
     assert list((batch / "jobs").iterdir()) == []
+
+
+def test_a_copy_holds_plugins_and_without_data_none(ntuples: Path, tmp_path: Path) -> None:
+    config = write_analysis(tmp_path, ntuples)
+    (config.parent / "mine.py").write_text("")
+    config.write_text(json.dumps({**json.loads(config.read_text()), "plugins": "mine.py"}))
+    result = call("submit", config, "--output", tmp_path / "out", "--dry-run", "--asimov")
+    assert result.exit_code == 0, result.output
+    with tarfile.open(tmp_path / "out/batch/inputs.tar") as archive:
+        names = archive.getnames()
+    assert "configs/mine.py" in names
+    assert "ntuples/data.root" not in names
+    assert "--asimov" in (tmp_path / "out/batch/job.sh").read_text()
 
 
 def test_a_copy_needs_inputs_that_are_relative_to_the_configuration(ntuples: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import click
 from cascadebdt.cli.export import export_group
 from cascadebdt.cli.fit import fit_command
 from cascadebdt.cli.inspect import init_command, inspect_command
+from cascadebdt.cli.manners import completion_command, show_versions, with_examples
 from cascadebdt.cli.samples import samples_group
 from cascadebdt.cli.status import status_command
 from cascadebdt.cli.steps import (
@@ -61,7 +62,9 @@ def _cure(error: OSError) -> str:
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="cascadebdt")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=show_versions, help="Show the versions."
+)
 def main() -> None:
     """Classify events with cascading boosted decision trees, from ROOT ntuples to a fitted signal strength."""
 
@@ -78,8 +81,9 @@ for command in (
     status_command,
     init_command,
     inspect_command,
+    completion_command,
     *STUDIES,
     export_group,
     samples_group,
 ):
-    main.add_command(command)
+    main.add_command(with_examples(command))

@@ -8,7 +8,8 @@ import click
 
 from cascadebdt.cli.answers import changed, headline, projected
 from cascadebdt.cli.choices import MODELS, Choices, about_a_workspace, destination, named, question
-from cascadebdt.cli.job import Job, Options, log_to_stderr, show_progress, without_asimov
+from cascadebdt.cli.job import Job, Options, show_progress, without_asimov
+from cascadebdt.cli.messages import log_to_stderr
 from cascadebdt.progress import silent
 from cascadebdt.resources import available_cpus
 
@@ -59,7 +60,7 @@ def _fit_file(options: Options, asked: "Question", *, is_projection: bool) -> No
         raise click.UsageError("--unblind goes with a configuration; a workspace is open but for its --blind regions")
     if is_projection and not asked.regions:
         raise click.UsageError("--project goes with --regions, which it fits")
-    log_to_stderr(quiet=options["quiet"])
+    log_to_stderr(quiet=options["quiet"], verbose=options["verbose"])
     from cascadebdt.pipeline.fits import fit_file, project_file
     from cascadebdt.products import Products
 
@@ -86,7 +87,7 @@ def _fit_patches(options: Options, asked: "Question") -> None:
     """Fit a workspace with every patch of a set."""
     if asked.patch is None:
         raise click.UsageError("--all goes with --patch, the file of a patch set")
-    log_to_stderr(quiet=options["quiet"])
+    log_to_stderr(quiet=options["quiet"], verbose=options["verbose"])
     from cascadebdt.pipeline.patch_sets import Task, fit_patches
     from cascadebdt.products import Products
 

@@ -126,10 +126,11 @@ def apply_command(
 
 @click.command("report")
 @common
-def report_command(**options: Unpack[Options]) -> None:
+@click.option("--features", type=click.IntRange(min=1), help="Features to draw of every stage and region [4].")
+def report_command(features: int | None, **options: Unpack[Options]) -> None:
     """Draw the figures and write the HTML page."""
     from cascadebdt import pipeline
 
     job = Job.of(options)
-    pipeline.report(job.config, job.products)
+    pipeline.report(job.config, job.products, n_features=features)
     job.say(f"wrote {job.products.report}")

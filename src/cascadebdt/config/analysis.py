@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
@@ -16,7 +16,9 @@ from cascadebdt.config.corrections import CorrectionConfig
 from cascadebdt.config.document import Document
 from cascadebdt.config.inputs import CutConfig, NtupleConfig, ObjectConfig, SampleConfig
 from cascadebdt.config.regions import RegionsConfig
+from cascadebdt.config.scale_factors import ScaleFactorConfig
 from cascadebdt.config.systematics import PruneConfig, SystematicConfig
+from cascadebdt.config.templates import TemplatesConfig
 from cascadebdt.errors import ConfigError
 
 NOMINAL = "nominal"
@@ -92,6 +94,11 @@ class Config(Section):
         description="Physics objects by name.",
         examples=[{"photon": {"from": "Photon", "where": "pt > 35", "order": "-pt"}}],
     )
+    scale_factors: tuple[ScaleFactorConfig, ...] = Field(
+        default=(),
+        description="Numbers per event from files of correctionlib, for weights and systematics of simulation.",
+        examples=[[{"name": "muon_id", "file": "muon.json.gz", "correction": "ID", "inputs": {"pt": "muon[0].pt"}}]],
+    )
     selection: tuple[CutConfig, ...] = Field(
         default=(),
         description="Cuts in their order.",
@@ -113,6 +120,11 @@ class Config(Section):
     )
     regions: RegionsConfig = Field(
         default=RegionsConfig(), description="What regions are binned in.", examples=[{"control": {"n_bins": 5}}]
+    )
+    templates: TemplatesConfig = Field(
+        default=TemplatesConfig(),
+        description="How yields of the signal region are estimated where there are few simulated events.",
+        examples=[{"shapes": "likelihood"}],
     )
     corrections: tuple[CorrectionConfig, ...] = Field(
         default=(),
@@ -183,6 +195,11 @@ class Config(Section):
         new = type(self).of(Document(content), self.directory)
         new._document = Document(content, self._document.file, self._document.without(location))
         return new
+
+    @property
+    def content(self) -> Mapping[str, Any]:
+        """What was written: keys and values without defaults."""
+        return self._document.content
 
     def locate(self, error: ConfigError, known_as: Mapping[str, str] = {}) -> ConfigError:
         """Return an error about this configuration with the file and line of the path that its message starts with.

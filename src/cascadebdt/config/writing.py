@@ -29,7 +29,8 @@ def text(content: Mapping[str, Any], *, directory: Path, folder: Path) -> str:
         if section in content
     }
     plugins = {"plugins": [moved(name) for name in listed(content["plugins"])]} if "plugins" in content else {}
-    return document.write({**content, **sections, **plugins})
+    factors = [{**entry, "file": moved(entry["file"])} for entry in content.get("scale_factors", [])]
+    return document.write({**content, **sections, **plugins, **({"scale_factors": factors} if factors else {})})
 
 
 def _moved(entry: Mapping[str, Any], moved: Callable[[str], str]) -> dict[str, Any]:

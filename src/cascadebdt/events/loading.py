@@ -22,7 +22,7 @@ from cascadebdt.events.read_ahead import outcomes
 from cascadebdt.events.selection import Counts, Cutflow
 from cascadebdt.events.sources import Source, all_sources, sources_of, without
 from cascadebdt.events.variations import weight_factors
-from cascadebdt.features import Branches, FeatureTable
+from cascadebdt.features import FeatureTable
 from cascadebdt.ntuple import EntryRange, Reader, ranges
 from cascadebdt.progress import Progress, silent
 
@@ -386,7 +386,7 @@ def _select(source: Source, part: EntryRange, chunk: ak.Array, config: Config, n
     selected: list[Events] = []
     counted: list[Counts] = []
     (first, plan), *others = source.plans.items()
-    branches = Branches(chunk, n_events=part.stop - part.start)
+    branches = source.flat(chunk, part.stop - part.start)
     for name in plan.bits:
         branches.require_bits(name)
     nominal, varied = plan.apply_with(dict(others), branches)
@@ -411,7 +411,7 @@ def _again(config: Config, names: Names, reader: Reader) -> ledger.Again:
     def select_again(source: Source, part: EntryRange) -> tuple[ak.Array, IntArray, IdArray]:
         chunk = reader.read(part, source.branches | set(config.ntuples.event_id), exact=source.exact)
         plan = next(iter(source.plans.values()))
-        rows = plan.apply(Branches(chunk, n_events=part.stop - part.start), passing_only=True).rows
+        rows = plan.apply(source.flat(chunk, part.stop - part.start), passing_only=True).rows
         return chunk, rows, _select(source, part, chunk, config, names).marks.rows
 
     return select_again

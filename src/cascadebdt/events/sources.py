@@ -4,12 +4,15 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import awkward as ak
+
 from cascadebdt import features, ntuple
 from cascadebdt.config import NOMINAL, Config, SampleConfig, SampleSystematic, applies
 from cascadebdt.errors import BranchError, ConfigError, FileError, InputError, did_you_mean
+from cascadebdt.events.scale_factors import ScaleFactor, prepared
 from cascadebdt.events.variations import alternative_samples, shifts, weight_factors
 from cascadebdt.expression import load_plugins
-from cascadebdt.features import FeaturePlan
+from cascadebdt.features import Branches, FeaturePlan
 from cascadebdt.ntuple import NtupleFile
 
 PB_PER_FB = 1000.0
@@ -27,6 +30,7 @@ class Source:
     scale : what event weights are multiplied by, from the files in `files` alone
     weight : expression of the weight in the files, None for data or where there is none
     skipped : location -> reason, of files left out
+    scale_factors : that its plans use
     """
 
     name: str
@@ -39,16 +43,27 @@ class Source:
     cross_section_pb: float | None = None
     weight: str | None = None
     skipped: Mapping[str, str] = field(default_factory=dict)
+    scale_factors: tuple[ScaleFactor, ...] = ()
 
     @property
     def branches(self) -> frozenset[str]:
         """Branches that its plans need."""
-        return frozenset().union(*(plan.branches for plan in self.plans.values()))
+        computed = {name for factor in self.scale_factors for name in factor.config.names}
+        plans = [*self.plans.values(), *(factor.plan for factor in self.scale_factors)]
+        return frozenset().union(*(plan.branches for plan in plans)) - computed
 
     @property
     def exact(self) -> frozenset[str]:
         """Branches that weights use."""
-        return frozenset().union(*(plan.exact for plan in self.plans.values()))
+        return frozenset().union(*(plan.exact for plan in self.plans.values())) & self.branches
+
+    def flat(self, chunk: ak.Array, n_events: int) -> Branches:
+        """Return the branches of a chunk, scale factors included."""
+        branches = Branches(chunk, n_events=n_events)
+        if not self.scale_factors:
+            return branches
+        columns = [factor.columns(branches) for factor in self.scale_factors]
+        return branches.replaced({name: values for of_factor in columns for name, values in of_factor.items()})
 
 
 def all_sources(config: Config, *, nominal_only: bool) -> list[Source]:
@@ -107,6 +122,8 @@ def _source(config: Config, sample: SampleConfig | SampleSystematic, variation: 
     is_recorded = isinstance(sample, SampleConfig) and sample.is_recorded
     files, skipped = _files(config, sample, is_simulation=not is_recorded)
     branches = set.intersection(*(set(file.branches) for file in files))
+    factors = () if is_recorded else prepared(config, branches)
+    known = branches | {name for factor in factors for name in factor.config.names}
     with_factors = variation == NOMINAL and not is_data
     weights = {} if is_recorded else _weight_expressions(config, sample, with_factors=with_factors)
 
@@ -117,7 +134,7 @@ def _source(config: Config, sample: SampleConfig | SampleSystematic, variation: 
                 selection=config.selection,
                 features=config.features,
                 weights=weights,
-                branches=branches,
+                branches=known,
                 shifts=replaced,
             )
         except ConfigError as error:
@@ -127,6 +144,7 @@ def _source(config: Config, sample: SampleConfig | SampleSystematic, variation: 
 
     shifted = shifts(config, sample.process) if with_shifts and not is_data else {}
     plans = {variation: plan(variation, {}), **{name: plan(name, by) for name, by in shifted.items()}}
+    used = frozenset().union(*(of_variation.branches for of_variation in plans.values()))
     scale = _scale(config, files, sample.cross_section_pb)
     return Source(
         sample.name,
@@ -139,6 +157,7 @@ def _source(config: Config, sample: SampleConfig | SampleSystematic, variation: 
         cross_section_pb=sample.cross_section_pb,
         weight=weights.get(NOMINAL),
         skipped=skipped,
+        scale_factors=tuple(factor for factor in factors if used & set(factor.config.names)),
     )
 
 

@@ -227,12 +227,20 @@ class _Names:
             known = f"{', '.join(MOMENTUM)}, first_... and second_..."
             raise ConfigError(f"{path}: the pairs '{name}' have no field '{field}'; expected one of {known}")
 
+    def _cure_of_collection(self, collection: str) -> str:
+        """Return what to do about a collection that no branch belongs to."""
+        if collection in self.branches:
+            return (
+                "; a branch of that name is there, but no fields: objects such as TLorentzVector are not read, so "
+                "write their px, py, pz and E as numbers"
+            )
+        return did_you_mean(collection, sorted({branch.partition("_")[0] for branch in self.branches if "_" in branch}))
+
     def _check_object(self, name: str, config: ObjectConfig) -> None:
         """Check collections, mapped fields and other objects of an object."""
-        collections = {branch.partition("_")[0] for branch in self.branches if "_" in branch}
         for collection in config.from_:
             if not self.siblings(config, collection):
-                cure = did_you_mean(collection, sorted(collections))
+                cure = self._cure_of_collection(collection)
                 raise ConfigError(f"objects.{name}.from: no branch of a collection '{collection}'{cure}")
         for field, mapped in config.fields.items():
             for collection in sorted(mapped.keys() - set(config.from_)):

@@ -210,7 +210,7 @@ def _flat(files: Sequence[Survey]) -> Format:
         [weight is not None and weight in tree.branches for tree in trees],
         [False] * len(files),
         _flat_systematics(sorted(extra & set(_common(weighted or trees))), weight),
-        [*_left_out(scalars, of_files, features), *_event_notes(event_id, scalars)],
+        [*_left_out(scalars, of_files, features), *_event_notes(event_id, scalars), *_four_vectors(trees[0])],
     )
 
 
@@ -244,7 +244,7 @@ def _collections(branches: set[str]) -> dict[str, str]:
     for name in sorted(branches):
         collection, _, last = name.rpartition("_")
         own = {other.rpartition("_")[2] for other in branches if other.rpartition("_")[0] == collection}
-        if not collection.isidentifier():
+        if not collection.isidentifier() or collection.startswith("_"):
             continue
         if last == "pt" and {"eta", "phi"} <= own:
             objects[_feature_name(collection).lower()] = f"{{from: {collection}, order: -pt}}"
@@ -269,6 +269,14 @@ def _event_notes(event_id: Sequence[str], scalars: Sequence[str]) -> list[str]:
     if names and not event_id:
         return [f"{', '.join(names)} repeat, so that the entry stands for the event."]
     return []
+
+
+def _four_vectors(tree: TreeSurvey) -> list[str]:
+    """Say which branches hold objects that are not read."""
+    names = [name for name, kind in tree.branches.items() if "LorentzVector" in kind]
+    if not names:
+        return []
+    return [f"{', '.join(names)}: objects with four-momenta are not read; write px, py, pz and E as numbers."]
 
 
 def _left_out(scalars: Sequence[str], of_files: Sequence[Mapping[str, Role]], features: Sequence[str]) -> list[str]:

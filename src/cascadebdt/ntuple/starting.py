@@ -19,6 +19,7 @@ SIGNAL = re.compile(
 DATA = re.compile(r"(^|_)(data|obs|observed)|run20\d\d|(single|double)(muon|electron|eg)|egamma|jetht", re.IGNORECASE)
 RESERVED = {"data", "final", "sorter", "score", "nominal", "mu"}
 MAX_STAGES = 5
+FEW_ENTRIES = 2000
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,15 @@ def starting_configuration(*files: Survey, directory: Path | None = None, blanks
         backgrounds=backgrounds,
         luminosity_fb=blanks.luminosity_fb,
         has_data=any(sample.is_data for sample in samples),
+        fewest=_fewest(files, found),
     )
+
+
+def _fewest(files: Sequence[Survey], found: Format) -> int | None:
+    """Return the entries of the smallest file if they are hardly enough to train with; None if they are."""
+    tree = found.ntuples["tree"].strip('"')
+    entries = min(next(of.entries for of in file.trees if of.name == tree) for file in files)
+    return entries if entries < FEW_ENTRIES else None
 
 
 def _quoted(text: str) -> str:
@@ -115,11 +124,11 @@ def _samples(files: Sequence[Survey], found: Format, directory: Path | None) -> 
     """Return a sample for every file."""
     names: list[str] = []
     samples = []
+    by_weight = any(found.is_weighted)
+    all_named = all(DATA.search(file.location.rpartition("/")[2]) for file in files)  # which says nothing
     for file, is_weighted, is_normalised in zip(files, found.is_weighted, found.is_normalised, strict=True):
         stem = Path(file.location.rpartition("/")[2]).stem
-        is_data = (any(found.is_weighted) and not is_weighted) or (
-            not any(found.is_weighted) and bool(DATA.search(stem))
-        )
+        is_data = not is_weighted if by_weight else bool(DATA.search(stem)) and not all_named
         name = _free_name(stem, names, is_data=is_data)
         names.append(name)
         location = file.location if directory is None or "://" in file.location else _relative(file.location, directory)

@@ -53,8 +53,12 @@ def _survey(location: str) -> Survey:
 
 
 def _tree(tree: Any, name: str) -> TreeSurvey:
-    types = {own: str(tree[own].typename or "records") for own in own_names(tree)}
-    return TreeSurvey(name, "RNTuple" if is_rntuple(tree) else "TTree", int(tree.num_entries), types)
+    kinds = {own: str(tree[own].typename or "records") for own in own_names(tree)}
+    if not is_rntuple(tree):
+        return TreeSurvey(name, "TTree", int(tree.num_entries), kinds)
+    # Fields of records by the names that expressions may use for them, too: Photon_pt for Photon.pt.
+    types = {own.replace(".", "_"): f"{kind}[]" if "." in own else kind for own, kind in kinds.items()}
+    return TreeSurvey(name, "RNTuple", int(tree.num_entries), types)
 
 
 def peek(location: str, tree: str, names: Sequence[str], *, entries: int = N_PEEKED) -> dict[str, AnyArray]:

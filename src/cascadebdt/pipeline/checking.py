@@ -6,7 +6,7 @@ import numpy as np
 
 from cascadebdt.arrays import BoolArray
 from cascadebdt.config import NOMINAL, Config
-from cascadebdt.config.cascade import FinalConfig, StageConfig
+from cascadebdt.config.stages import FinalConfig, StageConfig
 from cascadebdt.events import Events
 from cascadebdt.expression import Field, Value, parse, walk
 from cascadebdt.ntuple import roles
@@ -86,4 +86,4 @@ def _labels(config: Config, events: Events) -> Iterator[str]:
 
 
 def _of_any(events: Events, processes: tuple[str, ...]) -> BoolArray:
-    return np.any([events.of_process(process) for process in processes], axis=0)
+    return np.asarray(np.any([events.of_process(process) for process in processes], axis=0))

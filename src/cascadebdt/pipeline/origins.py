@@ -14,9 +14,10 @@ from typing import Any
 from cascadebdt.config import CascadeConfig, Config
 from cascadebdt.events.variations import samples_by_name
 from cascadebdt.expression import load_plugins, registered
+from cascadebdt.products.inventory import sha256
 from cascadebdt.products.keys import Origin
 
-FORMATS = {"select": 1, "train": 1, "apply": 1, "fit": 2, "report": 2}
+FORMATS = {"select": 1, "train": 2, "apply": 2, "fit": 3, "report": 3}
 LEARNING = ("cascadebdt", "numpy", "xgboost")  # packages whose versions change the bits of models and scores
 FITTING = ("cascadebdt", "iminuit", "numpy", "scipy")
 # Where and how a step runs, which changes no bit of what it makes.
@@ -45,8 +46,8 @@ def of_models(config: Config, files: Files) -> dict[str, Origin]:
     origins: dict[str, Origin] = {}
     before: dict[str, Any] = {}
     used: dict[str, str] = {}
-    for stage in config.cascade.stages:
-        content = stage.model_dump(mode="json")
+    for position, stage in enumerate(config.cascade.stages):
+        content = {**stage.model_dump(mode="json"), "position": position}
         used |= _spaced_once({name: config.features[name] for name in stage.features})
         own = {name: value for name, value in content.items() if name != "working_point"}
         stages = {**before, stage.name: own}
@@ -72,7 +73,10 @@ def of_steps(config: Config, files: Files, *, elsewhere: Mapping[str, str] | Non
     """
     if config.data == "asimov":  # an expectation has nothing to unblind
         config = config.replace("fit.unblind", False)
-    stages = {stage.name: stage.model_dump(mode="json") for stage in config.cascade.stages}
+    stages = {
+        stage.name: {**stage.model_dump(mode="json"), "position": position}
+        for position, stage in enumerate(config.cascade.stages)
+    }
     final = config.cascade.final.model_dump(mode="json") if config.cascade.final else None
     control = config.cascade.control.model_dump(mode="json")
     whole = {**_cascade(config.cascade), "control": control, "stages": stages, "final": final}
@@ -84,14 +88,14 @@ def of_steps(config: Config, files: Files, *, elsewhere: Mapping[str, str] | Non
         "cascade": whole,
     }
     train = Origin("train", FORMATS["train"], trained, {})
-    read = (*BEFORE_TRAINING, "features", "pass_through", "corrections", "systematics", "regions")
+    read = (*BEFORE_TRAINING, "features", "pass_through", "corrections", "systematics", "regions", "templates")
     filled = _parts(config, files, read, LEARNING)
     if config.corrections:  # what is subtracted has the normalisations that the control regions give
         filled["free"] = list(config.fit.free)
     filled["unblind"] = config.fit.unblind or None
     before = dict(elsewhere) if elsewhere else {"train": train.key}
     apply = Origin("apply", FORMATS["apply"], filled, before)
-    asked = _parts(config, {}, ("analysis", "systematics", "regions", "fit"), FITTING)
+    asked = _parts(config, {}, ("analysis", "systematics", "regions", "templates", "fit"), FITTING)
     fit = Origin("fit", FORMATS["fit"], asked, {"apply": apply.key})
     inputs = {**before, "apply": apply.key, "fit": fit.key}
     report = Origin("report", FORMATS["report"], _parts(config, {}, (), ("cascadebdt",)), inputs)
@@ -112,8 +116,17 @@ def _parts(config: Config, files: Files, names: tuple[str, ...], packages: tuple
         **_spaced_once(content),
         **({"files": files} if files else {}),
         **({"functions": own} if own else {}),
+        **({"scale_factors": _contents(config)} if config.scale_factors else {}),
         "versions": {name: version(name) for name in packages},
     }
+
+
+def _contents(config: Config) -> dict[str, Any]:
+    """Return what scale factors are, with the hashes of their files; a missing one is refused where it is read."""
+    files = {factor.name: config.directory / factor.file for factor in config.scale_factors}
+    hashes = {name: sha256(path) if path.is_file() else None for name, path in files.items()}
+    content = config.model_dump(mode="json", include={"scale_factors"})["scale_factors"]
+    return {entry["name"]: {**entry, "sha256": hashes[entry["name"]]} for entry in content}
 
 
 def _spaced_once(content: Any) -> Any:

@@ -22,7 +22,7 @@ class Sandbox:
     ----------
     root : that holds all of them; names in a job are relative to it
     config, output : configuration and folder of the products
-    files : local input files and plugins
+    files : local input files and what lies beside them, plugins and scale factors
     links : symbolic links through which the configuration names them
     """
 
@@ -44,7 +44,7 @@ class Sandbox:
             If one is not there.
         """
         patterns = [name for sample in samples_by_name(config).values() for name in sample.files]
-        local = [*(name for name in patterns if "://" not in name), *config.plugins]
+        local = [*(name for name in patterns if "://" not in name), *_beside(config)]
         for name in local:
             if Path(name).is_absolute():
                 raise ConfigError(
@@ -73,6 +73,11 @@ class Sandbox:
                 member.type, member.linkname = tarfile.SYMTYPE, os.path.relpath(link.resolve(), link.parent)
                 archive.addfile(member)
         return path
+
+
+def _beside(config: Config) -> list[str]:
+    """Return the names of the files that a configuration reads besides those of its samples."""
+    return [*config.plugins, *(factor.file for factor in config.scale_factors)]
 
 
 def _links(paths: Iterable[Path]) -> Iterator[Path]:
