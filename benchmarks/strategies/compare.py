@@ -1,5 +1,8 @@
 """Does the cascade win? `python benchmarks/strategies/compare.py [--other FOLDER] [--output FILE]`.
 
+With `--share 0.25 --part 0` everything, training and judging, has the first quarter of the simulation alone. `--cascade
+FOLDER` keeps the training, or takes it from there.
+
 Everything is trained on the events of a configuration; the bins of all regions are found on them, too. Every strategy
 is then judged on these events and on independent ones: simulation of the same samples from another seed, files of the
 same names in another folder. All are judged on the same Asimov data set, the nominal background in every region, by
@@ -32,6 +35,7 @@ from cascadebdt.cascade import Cascade, Scores, threshold_at
 from cascadebdt.config import NOMINAL, Config, SampleConfig
 from cascadebdt.config.region_names import is_control, is_validation
 from cascadebdt.events import Events
+from cascadebdt.events.events import mix
 from cascadebdt.events.folds import fold_of
 from cascadebdt.events.loading import select
 from cascadebdt.forest.logistic import probability
@@ -98,7 +102,6 @@ def strategies(models: Models, events: Events, cuts: Mapping[str, float]) -> dic
     signal = len(backgrounds)
     shares = np.exp(classes - np.logaddexp.reduce(classes, axis=1, keepdims=True))[:, 1:]
     best = shares.argmax(axis=1)
-    by_class = np.where(classes.argmax(axis=1) == 0, signal, best)
     by_ratio = np.where(ratio >= cuts["ratio"], signal, best)
     names = (*(f"CR_{name}" for name in backgrounds), "SR")
     names_of_cuts, by_cuts = _regions_by_cuts(events, one, cuts["one"])
@@ -106,7 +109,7 @@ def strategies(models: Models, events: Events, cuts: Mapping[str, float]) -> dic
     return {
         "one_bdt": _scores(("SR",), np.zeros(len(events)), one, one),
         "one_bdt_cuts": _scores(names_of_cuts, by_cuts, one, one),
-        "multiclass": _scores(names, by_class, _logit(shares.max(axis=1)), ratio),
+        "multiclass": multiclass(everything, events),
         "multiclass_lr": _scores(names, by_ratio, _logit(shares.max(axis=1)), ratio),
         "by_stage": _by_stage(replace(cascade, sorter=None), events),
         "final_binary": models.with_parts(("binary",)).score(events, unblind=True),
@@ -115,6 +118,19 @@ def strategies(models: Models, events: Events, cuts: Mapping[str, float]) -> dic
         "final_all_three": everything.score(events, unblind=True),
         "cascade": cascade.score(events, unblind=True),
     }
+
+
+def multiclass(cascade: Cascade, events: Events) -> Scores:
+    """Return the scores of the multiclass BDT alone; an event is in the region of its most probable class."""
+    whole = cascade.discriminant
+    assert whole is not None
+    folds, rows = fold_of(events.event_id, cascade.n_folds), np.arange(len(events))
+    ratio = np.mean([part.margin(events.columns, folds, rows) for part in whole.ratios], axis=0).astype(np.float32)
+    classes = np.mean([part.model.margins(events.columns, folds, rows) for part in whole.ratios], axis=0)
+    backgrounds = whole.ratios[0].model.classes[1:]
+    shares = np.exp(classes - np.logaddexp.reduce(classes, axis=1, keepdims=True))[:, 1:]
+    region = np.where(classes.argmax(axis=1) == 0, len(backgrounds), shares.argmax(axis=1))
+    return _scores((*(f"CR_{name}" for name in backgrounds), "SR"), region, _logit(shares.max(axis=1)), ratio)
 
 
 def cuts_of(models: Models, events: Events) -> dict[str, float]:
@@ -271,16 +287,18 @@ def main() -> None:
     parser.add_argument("--other", type=Path, help="folder of independent files with the names of those trained on")
     parser.add_argument("--output", type=Path, default=Path("compare.json"))
     parser.add_argument("--toys", type=int, default=50)
+    parser.add_argument("--share", type=float, default=1.0, help="of the simulated events that are used")
+    parser.add_argument("--part", type=int, default=0, help="which of the disjoint shares")
+    parser.add_argument("--cascade", type=Path, help="folder of the training, made if it is not there")
     options = parser.parse_args()
     config, jobs = configuration.load(options.config), available_cpus()
-    asked = config.cascade.final
-    assert asked is not None
-    final = asked.model_copy(update={"kind": ("binary", "multiclass", "stages")})
-    events = {"trained": select(config, jobs=jobs)}
-    if options.other:
-        events["independent"] = select(_with_files(config, options.other), jobs=jobs)
-    whole = config.cascade.model_copy(update={"final": final})
-    models = Models(training.train(events["trained"], whole, seed=config.seed, jobs=jobs), asked.kind)
+    if options.share < 1:
+        config = config.replace("cascade.min_effective_events", config.cascade.min_effective_events * options.share)
+    sources = {"trained": config} | ({"independent": _with_files(config, options.other)} if options.other else {})
+    events = {
+        name: share_of(select(source, jobs=jobs), options.share, options.part) for name, source in sources.items()
+    }
+    models = models_of(events["trained"], config, options.cascade, jobs=jobs)
     cuts = cuts_of(models, events["trained"])
     edges: dict[str, dict[str, FloatArray]] = {}
     result: dict[str, Any] = {}
@@ -294,6 +312,29 @@ def main() -> None:
             result[sample][name] = {**vars(judgement), "bootstrap": {"ratio_to": "multiclass", **spread[name]}}
             print(_row(sample, name, judgement, spread[name]), flush=True)
     options.output.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def share_of(events: Events, share: float, part: int) -> Events:
+    """Return the data, and a share of the simulated events, by identity, with weights that stand for all."""
+    n_parts = round(1 / share)
+    # Mixed twice: folds are remainders of the identity itself.
+    chosen = events.take(events.is_data | (mix(mix(events.event_id)) % np.uint64(n_parts) == part))
+    factors = np.where(chosen.is_data, 1.0, n_parts)
+    return replace(chosen, weights={name: weight * factors for name, weight in chosen.weights.items()})
+
+
+def models_of(events: Events, config: Config, folder: Path | None, *, jobs: int) -> Models:
+    """Train a cascade whose final discriminant has all parts, or take it from a folder."""
+    asked = config.cascade.final
+    assert asked is not None
+    if folder and folder.exists():
+        return Models(Cascade.load(folder), asked.kind)
+    final = asked.model_copy(update={"kind": ("binary", "multiclass", "stages")})
+    whole = config.cascade.model_copy(update={"final": final})
+    cascade = training.train(events, whole, seed=config.seed, jobs=jobs)
+    if folder:
+        cascade.save(folder)
+    return Models(cascade, asked.kind)
 
 
 def _with_files(config: Config, folder: Path) -> Config:

@@ -55,7 +55,7 @@ def read(folder: Path, name: str) -> Any:
 
 def test_a_run_writes_every_product_of_the_contract(blind: Path) -> None:
     expected = {"manifest", "cutflow", "yields", "histograms", "workspace", "fit", "limits", "summary"}
-    expected |= {"migration", "treatment", "figures", "lint", "ranking", "scan", "breakdown", "predictions"}
+    expected |= {"migration", "treatment", "figures", "lint", "ranking", "scan", "breakdown", "predictions", "inputs"}
     assert {path.stem for path in blind.glob("*.json")} == expected
     assert {path.name for path in (blind / "cascade").iterdir()} == {"cascade.json", "zee", "wjets", "final"}
     assert {path.name for path in (blind / "cascade" / "zee").iterdir()} == {f"fold_{fold}.ubj" for fold in range(3)}
@@ -260,3 +260,11 @@ def test_import_and_help_load_no_heavy_library(arguments: list[str]) -> None:
     after = os.times()
     cpu = after.children_user + after.children_system - before.children_user - before.children_system
     assert cpu < 1.0, f"{cpu} s of CPU in {time.perf_counter() - start} s"
+
+
+def test_fits_load_nothing_that_trains() -> None:
+    code = (
+        "import sys; from cascadebdt import pipeline; pipeline.fit, pipeline.fit_file; print('xgboost' in sys.modules)"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert loaded.strip() == "False"

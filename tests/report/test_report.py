@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from cascadebdt import report
 from cascadebdt.cascade import Cascade, Classifier, Stage, WorkingPoint
+from cascadebdt.cascade.multiclass import Multiclass
 from cascadebdt.cascade.summary import TrainingSummary
 from cascadebdt.errors import InputError
 from cascadebdt.histograms.contents import Histograms
@@ -551,7 +553,7 @@ def test_values_from_memory_give_the_page_of_values_from_disk(content: dict[str,
     write_report(write_products(content, tmp_path / "disk"))
     memory = Products(tmp_path / "memory")
     parts = {"cascade": cascade_of(content), "applied": applied_of(content), "inferred": inferred_of(content)}
-    report.write(memory, signal="signal", **parts)  # type: ignore[arg-type]
+    report.write(memory, **parts)  # type: ignore[arg-type]
     assert memory.report.read_bytes() == (tmp_path / "disk" / "report.html").read_bytes()
 
 
@@ -579,7 +581,6 @@ def write_report(products: Products) -> Path:
         cascade=Cascade.load(products.cascade),
         applied=Applied.read(products),
         inferred=Inferred.read(products),
-        signal="signal",
     )
 
 
@@ -688,3 +689,26 @@ def test_the_answer_of_a_study_has_its_tables_and_figures(content: dict[str, Any
 def test_the_table_of_a_study_is_aligned_on_a_terminal() -> None:
     table = StudyTable("Reach", ("strategy", "limit"), (("one_bdt", "10.7"), ("cascade", "2.81")))
     assert table.text().splitlines() == ["Reach", "strategy  limit", "one_bdt    10.7", "cascade    2.81"]
+
+
+def test_bins_of_the_signal_region_with_a_conservative_floor_are_named(content: dict[str, Any]) -> None:
+    content["summary"]["floors"] = ["CR_zee bin 1: floor for zee", "SR bins 6, 7: floor for gammajet"]
+    (found,) = findings(content)
+    assert found == "Bins without events of a process have a conservative floor: SR bins 6, 7: floor for gammajet."
+
+
+def test_effective_events_of_every_process_and_region_are_on_the_page(content: dict[str, Any]) -> None:
+    content["summary"]["regions"]["CR_zee"]["yields"]["zee"] = [1300.0, 13.0]
+    assert "<td>10,000</td>" in build(content)
+
+
+def test_the_sorter_has_a_row_per_class(content: dict[str, Any]) -> None:
+    summary = {
+        "auc": {"zee": 0.91, "wjets": 0.875},
+        "effective_events": {"zee": 5400.4, "wjets": 321.0},
+        "best_iterations": [7, 12],
+    }
+    sorter = Multiclass("sorter", ("zee", "wjets"), ("met", "m_lg"), (), summary)
+    page = build(content, cascade=replace(cascade_of(content), sorter=sorter))
+    assert '<td>sorter</td><td class="text">wjets</td><td>0.8750</td><td>321</td>' in page
+    assert "Multiclass BDTs" not in build(content)

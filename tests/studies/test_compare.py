@@ -160,6 +160,8 @@ def test_a_strategy_of_ones_own_takes_part(folder: Path, tmp_path: Path) -> None
     strategies = json.loads((tmp_path / "results" / "compare.json").read_text())["strategies"]
     assert set(strategies) == {"multiclass", "two_cuts"}
     assert strategies["two_cuts"]["bootstrap"]["mean"] > 1
+    kept = {path.name.rpartition("_")[0] for path in (tmp_path / "results" / ".compare").iterdir()}
+    assert kept == {"multiclass", "two_cuts"}
 
 
 @pytest.mark.parametrize("own", ["nowhere.py:function", "function"])
@@ -194,6 +196,26 @@ def test_events_of_other_files_judge(folder: Path, tmp_path: Path, answer: dict[
     # Equal cross sections, but fewer events: the statistics of simulation are worse.
     ours, theirs = (one["strategies"]["multiclass"] for one in (answer, found))
     assert theirs["sigma_mu"] / theirs["sigma_mu_no_mcstat"] > ours["sigma_mu"] / ours["sigma_mu_no_mcstat"]
+
+
+def test_files_that_train_do_not_judge(folder: Path, ntuples: Path, tmp_path: Path) -> None:
+    result = compare(folder / "config.yaml", tmp_path, "--judge", str(ntuples))
+    assert result.exit_code == 2
+    assert "which trains; judge on other files" in result.output
+
+
+def test_a_strategy_that_cannot_be_fitted_is_named(folder: Path, tmp_path: Path) -> None:
+    code = tmp_path / "mine.py"
+    code.write_text(
+        "import numpy as np\nimport cascadebdt as cb\n"
+        "def nowhere(events):\n"
+        "    return cb.Scores.in_regions({}, final=np.full(len(events), np.nan))\n"
+    )
+    result = compare(
+        folder / "config.yaml", tmp_path / "results", "--strategy", "multiclass", "--own", f"{code}:nowhere"
+    )
+    assert result.exit_code == 2
+    assert "strategy 'nowhere': region 'SR': the observable 'final' has no value" in result.output
 
 
 def test_a_holdout_judges_its_fold(ntuples: Path, tmp_path: Path, answer: dict[str, Any]) -> None:

@@ -15,9 +15,13 @@ from cascadebdt.cascade import Cascade
 from cascadebdt.cli import main
 from cascadebdt.config import Config
 from cascadebdt.events import Events
-from cascadebdt.studies import rank, stage_trials
-from cascadebdt.studies.rank import FeatureRanking
+from cascadebdt.products import Products
+from cascadebdt.products.inventory import Inventory
+from cascadebdt.products.ranking import FeatureRanking
+from cascadebdt.report.studies import answers
+from cascadebdt.studies import stage_trials
 from cascadebdt.studies.rank_importance import Scored, permutation, shap
+from cascadebdt.studies.rank_stages import rank_stages
 from cascadebdt.training.boosting import resolve_device
 from cascadebdt.training.quality import roc_auc
 from tiny_analysis import tiny_config, toy_cascade, toy_events
@@ -62,7 +66,7 @@ def test_the_command_writes_the_ranking_its_figures_and_a_table(ranked: tuple[Pa
     names = {path.name for path in (folder / "plots").iterdir()}
     figures = ("rank_features", "rank_sets", "rank_correlations_zee", "rank_correlations_wjets")
     assert names >= {f"{name}.{suffix}" for name in figures for suffix in ("png", "pdf")}
-    assert "stage wjets" in said
+    assert "Stage wjets" in said
     assert "features suffice" in said
 
 
@@ -87,12 +91,40 @@ def test_a_feature_that_a_stage_does_not_read_has_no_importance_there(ranked: tu
     assert features["second_pt"]["split"] is not None
 
 
+def test_the_report_shows_the_ranking_while_it_is_of_the_cascade_that_is_there(ranked: tuple[Path, str]) -> None:
+    products = Products(ranked[0])
+    (shown,) = answers(products, "another configuration with the same cascade")
+    assert shown.title == "Ranking of features"
+    assert len(shown.tables) == 2
+    assert len(shown.pictures) == 4
+    inventory = Inventory.read(products.directory)
+    trained = replace(inventory.steps["train"], format=99)
+    replace(inventory, steps={**inventory.steps, "train": trained}).write()
+    assert answers(products, "another configuration with the same cascade") == ()
+    inventory.write()
+
+
 def test_a_second_call_reads_what_is_there(ranked: tuple[Path, str], config_path: Path) -> None:
     folder, said = ranked
     before = (folder / "rank.json").stat().st_mtime_ns
     result = call("rank", config_path, "--output", folder)
     assert result.stdout == said
     assert (folder / "rank.json").stat().st_mtime_ns == before
+
+
+def test_a_ranking_that_was_interrupted_takes_the_proposals_that_were_made(
+    ranked: tuple[Path, str], config_path: Path
+) -> None:
+    folder = ranked[0]
+    before = read(folder)
+    (folder / "rank.json").unlink()
+    kept, made = sorted((folder / ".rank").glob("*.json"))
+    made.unlink()
+    when = kept.stat().st_mtime_ns
+    assert call("rank", config_path, "--output", folder, "--quiet").exit_code == 0
+    assert read(folder) == before
+    assert kept.stat().st_mtime_ns == when
+    assert made.is_file()
 
 
 def test_another_setting_makes_it_again(ranked: tuple[Path, str], config_path: Path) -> None:
@@ -209,5 +241,5 @@ def test_the_importance_of_a_stump_is_what_theory_says(stump: Scored) -> None:
 
 def test_the_ranking_does_not_depend_on_the_number_of_jobs(toy: tuple[Events, Cascade], tiny: Config) -> None:
     config = tiny.model_copy(update={"cascade": toy_cascade()})
-    alone, together = (rank.rank(*toy, config, jobs=jobs).to_json() for jobs in (1, 2))
+    alone, together = (rank_stages(*toy, config, jobs=jobs).to_json() for jobs in (1, 2))
     assert alone == together

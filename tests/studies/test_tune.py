@@ -13,9 +13,10 @@ from cascadebdt import config as configuration
 from cascadebdt import training
 from cascadebdt.cli import main
 from cascadebdt.config import BDTConfig
+from cascadebdt.products.tuning import StageTuning
 from cascadebdt.studies import stage_trials, tune_space, tune_stage
 from cascadebdt.studies.stage_trials import StageTrials
-from cascadebdt.studies.tune_stage import Settings, StageTuning
+from cascadebdt.studies.tune_stage import Settings
 from tiny_analysis import tiny_config, toy_cascade, toy_events
 
 SETTINGS = Settings(n_trials=4, objective="auc", sampler="tpe", pruning=False, seed=1)

@@ -151,11 +151,17 @@ def test_a_binary_bdt_takes_no_normalisations(events: Events) -> None:
         train(events).with_normalisations({"zee": 2.0})
 
 
-def test_permuted_labels_leave_no_part_anything_to_learn(events: Events) -> None:
+def test_permuted_labels_leave_no_stage_and_no_part_anything_to_learn(events: Events) -> None:
     simulated = events.take(~events.is_data)
     order = np.random.default_rng(1).permutation(len(simulated))
     shuffled = replace(simulated, columns={name: column[order] for name, column in simulated.columns.items()})
-    found = train(shuffled, kind=["binary", "multiclass", "stages"], train_on="all").score(shuffled, unblind=True)
+    model = train(shuffled, kind=["binary", "multiclass", "stages"], train_on="all")
+    for stage in model.stages:
+        summary = stage.classifier.summary
+        assert summary.auc is not None
+        assert summary.auc_uncertainty is not None
+        assert abs(summary.auc - 0.5) < 4 * summary.auc_uncertainty < 0.1
+    found = model.score(shuffled, unblind=True)
     assert found.final_margin is not None
     kept = ~np.isnan(found.final_margin)
     auc = roc_auc(

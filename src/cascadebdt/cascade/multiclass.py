@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xgboost as xgb
 
 from cascadebdt.arrays import FEATURE, AnyArray, FeatureArray, IntArray
 from cascadebdt.forest.columns import feature_matrix
 from cascadebdt.forest.reference import BLOCK
+
+if TYPE_CHECKING:
+    import xgboost as xgb
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Multiclass:
     name: str
     classes: tuple[str, ...]
     features: tuple[str, ...]
-    boosters: tuple[xgb.Booster, ...]
+    boosters: "tuple[xgb.Booster, ...]"
     summary: Mapping[str, Any] = field(default_factory=dict)
 
     def margins(self, columns: Mapping[str, AnyArray], folds: IntArray, rows: IntArray) -> FeatureArray:

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-
-import xgboost as xgb
+from typing import TYPE_CHECKING
 
 from cascadebdt.cascade.summary import TrainingSummary
 from cascadebdt.cascade.working_point import WorkingPoint
 from cascadebdt.errors import InputError
 from cascadebdt.forest.engines import Member
+
+if TYPE_CHECKING:
+    import xgboost as xgb
 
 SORTER = "sorter"  # name of the BDT that sorts rejected events, and of the folder of its models
 FINAL = "final"  # name of the final discriminant, in messages and as a folder of models
@@ -31,7 +33,7 @@ class Classifier:
     name: str
     against: tuple[str, ...]
     features: tuple[str, ...]
-    boosters: tuple[xgb.Booster, ...]
+    boosters: "tuple[xgb.Booster, ...]"
     summary: TrainingSummary = field(default_factory=TrainingSummary)
 
     @property

@@ -5,10 +5,9 @@ import json
 import math
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xgboost as xgb
 
 from cascadebdt.atomic import write_bytes, write_text
 from cascadebdt.cascade.discriminant import Discriminant, LikelihoodRatio, StageRatio
@@ -18,6 +17,9 @@ from cascadebdt.cascade.summary import TrainingSummary
 from cascadebdt.cascade.working_point import WorkingPoint
 from cascadebdt.errors import InputError
 from cascadebdt.records import read_json
+
+if TYPE_CHECKING:
+    import xgboost as xgb
 
 FORMAT = 4
 FILE_NAME = "cascade.json"
@@ -157,7 +159,7 @@ def load_discriminant(entry: Mapping[str, Any], own: Classifier | None, director
     )
 
 
-def _save_models(boosters: Sequence[xgb.Booster], name: str, directory: Path) -> list[dict[str, str]]:
+def _save_models(boosters: "Sequence[xgb.Booster]", name: str, directory: Path) -> list[dict[str, str]]:
     """Write one file per booster and return their entries."""
     entries = []
     for fold, booster in enumerate(boosters):
@@ -167,8 +169,10 @@ def _save_models(boosters: Sequence[xgb.Booster], name: str, directory: Path) ->
     return entries
 
 
-def _load_models(entry: Mapping[str, Any], directory: Path) -> tuple[xgb.Booster, ...]:
+def _load_models(entry: Mapping[str, Any], directory: Path) -> "tuple[xgb.Booster, ...]":
     """Read the boosters of an entry."""
+    import xgboost as xgb  # it loads pandas and scikit-learn, for which a fit need not wait
+
     boosters = []
     for model in entry["models"]:
         path = directory / model["file"]

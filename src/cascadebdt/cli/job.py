@@ -113,6 +113,13 @@ class Job:
             click.echo(text)
 
 
+def for_every_step(options: Options) -> list[str]:
+    """Return the options that every step takes over; threads are those of the machine."""
+    given = {"--device": options["device"], "--unblind": options["unblind"]}
+    texts = [text for name, value in given.items() if value is not None for text in (name, value)]
+    return [*texts, "--asimov"] if options["asimov"] else texts
+
+
 def show_progress(items: Sequence[T], description: str, /) -> Iterable[T]:
     """Show a progress bar with the remaining time on a terminal, a line in a while elsewhere."""
     from tqdm import tqdm

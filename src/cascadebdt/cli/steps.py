@@ -6,16 +6,34 @@ from typing import Unpack
 import click
 
 from cascadebdt.cli.answers import DATA_LINES, headline
-from cascadebdt.cli.job import Job, Options, common
+from cascadebdt.cli.job import Job, Options, common, for_every_step
 
 
 @click.command("run")
 @common
-def run_command(**options: Unpack[Options]) -> None:
+@click.option(
+    "--executor", type=click.Choice(["here", "dask"]), default="here", show_default=True, help="Where to run."
+)
+@click.option("--scheduler", metavar="ADDRESS", help="Of Dask, such as tcp://host:8786, for --executor dask.")
+def run_command(executor: str, scheduler: str | None, **options: Unpack[Options]) -> None:
     """Do everything: select, train, apply, fit, report."""
     from cascadebdt import pipeline
 
+    if (executor == "dask") != (scheduler is not None):
+        raise click.UsageError("--executor dask and --scheduler go together")
     job = Job.of(options)
+    if scheduler is not None:
+        from cascadebdt.scaleout import dask
+
+        dask.run(
+            job.config,
+            options["config_path"],
+            job.products,
+            scheduler=scheduler,
+            options=for_every_step(options),
+            jobs=job.jobs,
+            progress=job.progress,
+        )
     inferred = pipeline.run(job.config, job.products, jobs=job.jobs, progress=job.progress)
     job.say(headline(inferred.answers, inferred.summary.data))
     job.say(f"wrote {job.products.directory}")
@@ -108,10 +126,11 @@ def apply_command(
 
 @click.command("report")
 @common
-def report_command(**options: Unpack[Options]) -> None:
+@click.option("--features", type=click.IntRange(min=1), help="Features to draw of every stage and region [4].")
+def report_command(features: int | None, **options: Unpack[Options]) -> None:
     """Draw the figures and write the HTML page."""
     from cascadebdt import pipeline
 
     job = Job.of(options)
-    pipeline.report(job.config, job.products)
+    pipeline.report(job.config, job.products, n_features=features)
     job.say(f"wrote {job.products.report}")

@@ -10,6 +10,7 @@ import click
 from cascadebdt.cli.job import Job, Options, common
 
 if TYPE_CHECKING:
+    from cascadebdt.products.optimised import Objective as OptimisedBy
     from cascadebdt.report.studies import StudyAnswer
     from cascadebdt.studies.stage_trials import Objective
     from cascadebdt.studies.tune_space import Sampler
@@ -82,6 +83,80 @@ def _own(text: str) -> tuple[str, Callable[..., Any]]:
     return name, function
 
 
+def _sets_of_features(
+    context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Parse ``stage=feature,feature``."""
+    return tuple(_set_of_features(text) for text in texts)
+
+
+def _set_of_features(text: str) -> tuple[str, tuple[str, ...]]:
+    stage, _, names = text.partition("=")
+    features = tuple(name.strip() for name in names.split(",") if name.strip())
+    if not stage.strip() or not features:
+        raise click.BadParameter(f"expected STAGE=FEATURE,FEATURE, got '{text}'")
+    return stage.strip(), features
+
+
+@click.command("optimise")
+@common
+@click.option(
+    "--objective",
+    type=click.Choice(["limit", "significance", "sigma_mu"]),
+    default="limit",
+    show_default=True,
+    help="What the fits of the finalists are compared by.",
+)
+@click.option(
+    "--trials", type=click.IntRange(min=1), default=3000, show_default=True, help="Settings that the surrogate judges."
+)
+@click.option(
+    "--finalists", type=click.IntRange(min=1), default=8, show_default=True, help="Settings that are fitted, at most."
+)
+@click.option(
+    "--orders",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Orders of the stages to train, by exchanging neighbours.",
+)
+@click.option(
+    "--features",
+    multiple=True,
+    callback=_sets_of_features,
+    metavar="STAGE=A,B,...",
+    help="Other features to train a stage with (repeatable).",
+)
+@click.option(
+    "--min-purity",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Share of its own background that every control region must have.",
+)
+def optimise_command(
+    objective: "OptimisedBy",
+    trials: int,
+    finalists: int,
+    orders: int,
+    features: tuple[tuple[str, tuple[str, ...]], ...],
+    min_purity: float,
+    **options: Unpack[Options],
+) -> None:
+    """Find working points, bins, order and features that measure the signal best, and write them as a configuration.
+
+    Half of the simulation is searched, the other half tells how much of the gain is luck.
+    """
+    from cascadebdt.report.studies import optimisation
+    from cascadebdt.studies.optimise import CONFIGURATION, Asked, optimise
+
+    job = Job.of(options)
+    asked = Asked(objective, trials, finalists, orders, features, min_purity)
+    result = optimise(job.config, job.products, asked, jobs=job.jobs, progress=job.progress)
+    tell(job, optimisation(result))
+    job.say(f"\nwrote {job.products.json('optimise')} and {job.products.directory / CONFIGURATION}")
+
+
 @click.command("rank")
 @common
 @click.option(
@@ -89,13 +164,13 @@ def _own(text: str) -> tuple[str, Callable[..., Any]]:
 )
 def rank_command(sets: bool, **options: Unpack[Options]) -> None:
     """Say which feature works against which background, and which features a stage can do without."""
-    from cascadebdt.cli import study_tables
-    from cascadebdt.studies import rank
+    from cascadebdt.report.studies import ranking
+    from cascadebdt.studies.rank_runs import rank
 
     job = Job.of(options)
-    result = rank.study(job.config, job.products, with_proposals=sets, jobs=job.jobs, progress=job.progress)
-    job.say(study_tables.ranking(result))
-    job.say(f"wrote {job.products.json('rank')}")
+    result = rank(job.config, job.products, with_proposals=sets, jobs=job.jobs, progress=job.progress)
+    tell(job, ranking(result))
+    job.say(f"\nwrote {job.products.json('rank')}")
 
 
 @click.command("tune")
@@ -129,11 +204,11 @@ def tune_command(
 
     The same command goes on where it was interrupted. It writes OUTPUT/tuned.yaml, which `run` takes.
     """
-    from cascadebdt.cli import study_tables
-    from cascadebdt.studies import tune
+    from cascadebdt.report.studies import tuning
+    from cascadebdt.studies.tune_runs import CONFIGURATION, tune
 
     job = Job.of(options)
-    result = tune.study(
+    result = tune(
         job.config,
         job.products,
         n_trials=trials,
@@ -143,9 +218,9 @@ def tune_command(
         jobs=job.jobs,
         progress=job.progress,
     )
-    job.say(study_tables.tuning(result))
-    job.say(f"wrote {job.products.json('tune')} and {job.products.directory / tune.CONFIGURATION}")
+    tell(job, tuning(result))
+    job.say(f"\nwrote {job.products.json('tune')} and {job.products.directory / CONFIGURATION}")
 
 
-STUDIES: tuple[click.Command, ...] = (compare_command, rank_command, tune_command)
+STUDIES: tuple[click.Command, ...] = (compare_command, optimise_command, rank_command, tune_command)
 """What the command line has of them, in this order."""

@@ -4,7 +4,7 @@ from typing import Unpack
 
 import click
 
-from cascadebdt.cli.job import Job, Options, common
+from cascadebdt.cli.job import Job, Options, common, for_every_step
 
 
 @click.command("submit")
@@ -22,7 +22,7 @@ def submit_command(dry_run: bool, **options: Unpack[Options]) -> None:
         job.config,
         options["config_path"],
         job.products,
-        options=_for_every_step(options),
+        options=for_every_step(options),
         only_write=dry_run,
         jobs=job.jobs,
     )
@@ -32,10 +32,3 @@ def submit_command(dry_run: bool, **options: Unpack[Options]) -> None:
         job.say(f"submitted job {submission.cluster}; follow it: cascadebdt status {job.products.directory}")
     elif left:
         job.say(f"wrote {submission.layout.directory}; submit it there: condor_submit_dag -force analysis.dag")
-
-
-def _for_every_step(options: Options) -> list[str]:
-    """Return the options that every step takes over; threads are those of the slot."""
-    given = {"--device": options["device"], "--unblind": options["unblind"]}
-    texts = [text for name, value in given.items() if value is not None for text in (name, value)]
-    return [*texts, "--asimov"] if options["asimov"] else texts

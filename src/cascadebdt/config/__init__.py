@@ -5,27 +5,14 @@ with the field they belong to, and every message starts with the file, the line 
 """
 
 from cascadebdt.config.analysis import NOMINAL, Config, DataSource, FitConfig
-from cascadebdt.config.cascade import (
-    BDTConfig,
-    CascadeConfig,
-    ClassBalance,
-    ConstraintsConfig,
-    ControlConfig,
-    DecorrelateConfig,
-    Device,
-    FinalConfig,
-    Memory,
-    Mode,
-    NegativeWeights,
-    Part,
-    StageConfig,
-    WorkingPointConfig,
-)
+from cascadebdt.config.cascade import CascadeConfig, ClassBalance, Device, Memory, Mode, NegativeWeights
 from cascadebdt.config.corrections import CorrectionConfig
 from cascadebdt.config.inputs import DATA, ENTRY, CutConfig, NtupleConfig, ObjectConfig, SampleConfig
+from cascadebdt.config.learning import BDTConfig, ConstraintsConfig, DecorrelateConfig
 from cascadebdt.config.reading import load, parse
 from cascadebdt.config.regions import BinChoiceConfig, BinningConfig, RegionsConfig
 from cascadebdt.config.scale_factors import ScaleFactorConfig
+from cascadebdt.config.stages import ControlConfig, FinalConfig, Part, StageConfig, WorkingPointConfig
 from cascadebdt.config.systematics import (
     KinematicSystematic,
     NormalisationSystematic,
@@ -38,6 +25,7 @@ from cascadebdt.config.systematics import (
     parameter,
     sides,
 )
+from cascadebdt.config.templates import TemplatesConfig
 
 __all__ = [
     "DATA",
@@ -74,6 +62,7 @@ __all__ = [
     "SmoothConfig",
     "StageConfig",
     "SystematicConfig",
+    "TemplatesConfig",
     "WeightSystematic",
     "WorkingPointConfig",
     "applies",

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
@@ -18,6 +18,7 @@ from cascadebdt.config.inputs import CutConfig, NtupleConfig, ObjectConfig, Samp
 from cascadebdt.config.regions import RegionsConfig
 from cascadebdt.config.scale_factors import ScaleFactorConfig
 from cascadebdt.config.systematics import PruneConfig, SystematicConfig
+from cascadebdt.config.templates import TemplatesConfig
 from cascadebdt.errors import ConfigError
 
 NOMINAL = "nominal"
@@ -120,6 +121,11 @@ class Config(Section):
     regions: RegionsConfig = Field(
         default=RegionsConfig(), description="What regions are binned in.", examples=[{"control": {"n_bins": 5}}]
     )
+    templates: TemplatesConfig = Field(
+        default=TemplatesConfig(),
+        description="How yields of the signal region are estimated where there are few simulated events.",
+        examples=[{"shapes": "likelihood"}],
+    )
     corrections: tuple[CorrectionConfig, ...] = Field(
         default=(),
         description="Weights of simulated processes learnt from data of their control regions.",
@@ -189,6 +195,11 @@ class Config(Section):
         new = type(self).of(Document(content), self.directory)
         new._document = Document(content, self._document.file, self._document.without(location))
         return new
+
+    @property
+    def content(self) -> Mapping[str, Any]:
+        """What was written: keys and values without defaults."""
+        return self._document.content
 
     def locate(self, error: ConfigError, known_as: Mapping[str, str] = {}) -> ConfigError:
         """Return an error about this configuration with the file and line of the path that its message starts with.

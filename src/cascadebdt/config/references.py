@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cascadebdt.config.base import LocatedError, Location, require_unique
-from cascadebdt.config.cascade import FinalConfig, StageConfig
 from cascadebdt.config.inputs import DATA, SampleConfig
-from cascadebdt.config.region_names import is_control
+from cascadebdt.config.region_names import SIGNAL_REGION, is_control
 from cascadebdt.config.regions import BinningConfig
+from cascadebdt.config.stages import FinalConfig, StageConfig
 from cascadebdt.config.systematics import SampleSystematic, require_distinct
 from cascadebdt.errors import did_you_mean
 
@@ -47,6 +47,8 @@ def check(config: "Config") -> None:
     simulated = _simulated(config)
     regions = config.cascade.regions
     taken = {"mu", *(f"norm_{name}" for name in simulated), *(f"mcstat_{name}" for name in regions)}
+    for kind in ("mcstat", "shape"):  # of templates with a borrowed shape
+        taken |= {f"{kind}_{SIGNAL_REGION}_{name}" for name in simulated}
     _require_free_names(config)
     require_distinct(config.systematics, simulated, regions, taken)
     if config.fit.signal != config.cascade.signal:

@@ -10,14 +10,16 @@ import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-import xgboost as xgb
 
 from cascadebdt.arrays import AnyArray, FeatureArray, FloatArray
 from cascadebdt.corrections.purified import Purified
 from cascadebdt.records import Record
+
+if TYPE_CHECKING:
+    import xgboost as xgb
 
 MAX_TREES = 200
 PATIENCE = 10
@@ -60,7 +62,9 @@ class Boosted(Record):
         return replace(self, constant=self.constant + constant)
 
     @cached_property
-    def _booster(self) -> xgb.Booster:
+    def _booster(self) -> "xgb.Booster":
+        import xgboost as xgb  # it loads pandas and scikit-learn, for which a fit need not wait
+
         return xgb.Booster(model_file=bytearray(base64.b64decode(self.model)))
 
 
@@ -74,6 +78,8 @@ def fit(sample: Purified, stop: Purified, *, prior: float, seed: int) -> Boosted
     prior : expected size of the logarithm of the ratio in a leaf
     seed : of XGBoost
     """
+    import xgboost as xgb  # it loads pandas and scikit-learn, for which a fit need not wait
+
     trained, stopped = _Joined.of(sample), _Joined.of(stop)
     losses: dict[str, dict[str, list[float]]] = {}
     booster = xgb.train(
@@ -97,7 +103,7 @@ def fit(sample: Purified, stop: Purified, *, prior: float, seed: int) -> Boosted
 class _Joined:
     """Simulation, data and others as one matrix; `weights` are those of the simulation, `pull` is minus the others'."""
 
-    matrix: xgb.DMatrix
+    matrix: "xgb.DMatrix"
     weights: FloatArray
     pull: FloatArray
 
@@ -125,5 +131,7 @@ class _Joined:
         return self.loss(np.zeros(len(self.weights)))
 
 
-def _matrix(variables: tuple[str, ...], columns: Mapping[str, FeatureArray]) -> xgb.DMatrix:
+def _matrix(variables: tuple[str, ...], columns: Mapping[str, FeatureArray]) -> "xgb.DMatrix":
+    import xgboost as xgb  # it loads pandas and scikit-learn, for which a fit need not wait
+
     return xgb.DMatrix(np.stack([columns[name] for name in variables], axis=1).astype(np.float32))

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import xgboost as xgb
 
 from cascadebdt.arrays import EVENT_ID, FEATURE, REGION, AnyArray, FeatureArray, IdArray, RegionArray
 from cascadebdt.events.folds import fold_of
@@ -13,6 +12,9 @@ from cascadebdt.forest.borders import RegionBorders
 from cascadebdt.forest.reference import out_of_fold
 from cascadebdt.forest.tables import Tables
 from cascadebdt.forest.target import Target
+
+if TYPE_CHECKING:
+    import xgboost as xgb
 
 CACHE_LINE = 64  # bytes; also the widest register
 
@@ -23,7 +25,7 @@ class Member:
 
     name: str
     features: tuple[str, ...]
-    boosters: tuple[xgb.Booster, ...]
+    boosters: "tuple[xgb.Booster, ...]"
 
 
 @dataclass(frozen=True, eq=False)

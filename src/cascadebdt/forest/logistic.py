@@ -6,11 +6,14 @@ XGBoost, as a model without trees, because the exponential function of another l
 """
 
 import functools
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xgboost as xgb
 
 from cascadebdt.arrays import FEATURE, FeatureArray, IntArray
+
+if TYPE_CHECKING:
+    import xgboost as xgb
 
 STEPS = 4096  # margins evaluated at once in the search, which then takes three rounds
 RANK_OF_INFINITY = int(np.float32(np.inf).view(np.int32))
@@ -65,7 +68,9 @@ def _logistic(margins: FeatureArray) -> FeatureArray:
 
 
 @functools.lru_cache(maxsize=1024)
-def _without_trees(base_score: float) -> xgb.Booster:
+def _without_trees(base_score: float) -> "xgb.Booster":
     """Return a model without trees: it predicts the logistic function of the margin it starts from."""
+    import xgboost as xgb  # it loads pandas and scikit-learn, for which a fit need not wait
+
     parameters = {"objective": "binary:logistic", "base_score": base_score, "nthread": 1}
     return xgb.train(parameters, xgb.DMatrix(np.zeros((2, 1), FEATURE), label=np.array([0.0, 1.0])), 0)

@@ -1,18 +1,21 @@
 """XGBoost's own predictions, every event by the booster of its fold: the reference of the compiled kernels."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xgboost as xgb
 
 from cascadebdt.arrays import FEATURE, AnyArray, BoolArray, FeatureArray, IntArray
 from cascadebdt.forest.columns import feature_matrix
+
+if TYPE_CHECKING:
+    import xgboost as xgb
 
 BLOCK = 1 << 18  # events whose features are side by side at a time
 
 
 def out_of_fold(
-    boosters: Sequence[xgb.Booster],
+    boosters: "Sequence[xgb.Booster]",
     columns: Mapping[str, AnyArray],
     features: Sequence[str],
     folds: IntArray,

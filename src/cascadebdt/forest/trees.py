@@ -1,14 +1,16 @@
 """The trees of an XGBoost booster as flat arrays, and as complete trees of equal depth."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xgboost as xgb
 
 from cascadebdt.arrays import AnyArray, BoolArray, FeatureArray, IntArray
 from cascadebdt.forest import logistic, ubjson
 from cascadebdt.forest.target import MAX_DEPTH
+
+if TYPE_CHECKING:
+    import xgboost as xgb
 
 
 class UnsupportedModelError(Exception):
@@ -59,7 +61,7 @@ class Trees:
         return np.concatenate(levels[:-1], axis=1), levels[-1]
 
 
-def read(booster: xgb.Booster) -> Trees:
+def read(booster: "xgb.Booster") -> Trees:
     """Return the trees of a booster.
 
     Raises

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import hist
@@ -93,15 +93,16 @@ class Histograms:
     ----------
     regions : region -> histogram with axes process, variation and the observable
     scores : stage -> histogram with axes process and score
+    shapes : region -> histogram of the events that tell the shapes of backgrounds; empty if these are their own
     """
 
     regions: Yields
     scores: dict[str, Histogram]
+    shapes: Yields = field(default_factory=dict)
 
     def to_json(self) -> Json:
         """Return the histograms as the JSON of the Unified Histogram Interface."""
-        content: Json = json.loads(json.dumps(vars(self), default=uhi.io.json.default))
-        return content
+        return to_uhi(vars(self))
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
@@ -112,15 +113,28 @@ class Histograms:
         InputError
             If they are not histograms.
         """
-        try:
-            arrays = json.loads(json.dumps(content), object_hook=uhi.io.json.object_hook)
-            regions, scores = (
-                {name: hist.Hist(histogram) for name, histogram in arrays[part].items()}
-                for part in ("regions", "scores")
-            )
-        except (LookupError, TypeError, ValueError, AttributeError) as error:  # of the libraries that build them
-            raise InputError(f"not histograms ({error!r})") from None
-        return cls(regions, scores)
+        return cls(*from_uhi(content, "regions", "scores", "shapes"))
+
+
+def to_uhi(parts: Mapping[str, Any]) -> Json:
+    """Return parts of named histograms as the JSON of the Unified Histogram Interface."""
+    content: Json = json.loads(json.dumps(parts, default=uhi.io.json.default))
+    return content
+
+
+def from_uhi(content: Mapping[str, Any], *parts: str) -> list[dict[str, Histogram]]:
+    """Return the named histograms of every part that `to_uhi` wrote.
+
+    Raises
+    ------
+    InputError
+        If they are not histograms.
+    """
+    try:
+        arrays = json.loads(json.dumps(content), object_hook=uhi.io.json.object_hook)
+        return [{name: hist.Hist(histogram) for name, histogram in arrays[part].items()} for part in parts]
+    except (LookupError, TypeError, ValueError, AttributeError) as error:  # of the libraries that build them
+        raise InputError(f"not histograms ({error!r})") from None
 
 
 def score_histograms(

@@ -28,7 +28,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import uproot
 
 from cascadebdt.arrays import FloatArray
 from cascadebdt.errors import InputError
@@ -125,6 +124,8 @@ class Templates:
         return name
 
     def _file(self, line: Line) -> Any:
+        import uproot  # it loads slowly, and a workspace needs none
+
         path = line.path.parent / line.words[3]
         if path not in self._files:
             try:

@@ -29,7 +29,6 @@ from typing import Any
 
 import hist
 import numpy as np
-import uproot
 
 from cascadebdt.arrays import FloatArray
 from cascadebdt.atomic import draft, write_text
@@ -161,6 +160,8 @@ def _systematics(processes: Sequence[_Process], *, shapes: bool) -> list[str]:
 
 def _write_shapes(path: Path, observations: Sequence[Json], processes: Sequence[_Process]) -> None:
     """Write data, templates and their variations; the file appears when it is complete."""
+    import uproot  # it loads slowly, and a workspace needs none
+
     regions = {process.region for process in processes}
     with draft(path) as unfinished, uproot.recreate(unfinished) as file:
         for item in observations:

@@ -1,12 +1,38 @@
-"""The steps in order: select, train, apply, fit, report; each takes and returns values and writes its products."""
+"""The steps in order: select, train, apply, fit, report; each takes and returns values and writes its products.
 
-from cascadebdt.pipeline.fits import Question, fit_file, fit_workspace
-from cascadebdt.pipeline.nodes import Node, nodes, note_inputs
-from cascadebdt.pipeline.runs import apply, apply_files, fit, report, run, train
-from cascadebdt.pipeline.single import select_part, train_model
-from cascadebdt.pipeline.status import status
-from cascadebdt.pipeline.stream import Request
+Each name loads when it is first used: a fit needs neither ROOT files nor XGBoost, which take longer to load than it.
+"""
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cascadebdt.pipeline.fits import Question, fit_file, fit_workspace
+    from cascadebdt.pipeline.later import fit, report
+    from cascadebdt.pipeline.nodes import Node, nodes, note_inputs
+    from cascadebdt.pipeline.runs import apply, apply_files, run, train
+    from cascadebdt.pipeline.single import select_part, train_model
+    from cascadebdt.pipeline.status import status
+    from cascadebdt.pipeline.stream import Request
+
+_HOME = {
+    "Node": "nodes",
+    "Question": "fits",
+    "Request": "stream",
+    "apply": "runs",
+    "apply_files": "runs",
+    "fit": "later",
+    "fit_file": "fits",
+    "fit_workspace": "fits",
+    "nodes": "nodes",
+    "note_inputs": "nodes",
+    "report": "later",
+    "run": "runs",
+    "select_part": "single",
+    "status": "status",
+    "train": "runs",
+    "train_model": "single",
+}
 __all__ = [
     "Node",
     "Question",
@@ -25,3 +51,9 @@ __all__ = [
     "train",
     "train_model",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'cascadebdt.pipeline' has no attribute '{name}'")
+    return getattr(importlib.import_module(f"cascadebdt.pipeline.{_HOME[name]}"), name)

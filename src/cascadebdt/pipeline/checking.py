@@ -6,7 +6,7 @@ import numpy as np
 
 from cascadebdt.arrays import BoolArray
 from cascadebdt.config import NOMINAL, Config
-from cascadebdt.config.cascade import FinalConfig, StageConfig
+from cascadebdt.config.stages import FinalConfig, StageConfig
 from cascadebdt.events import Events
 from cascadebdt.expression import Field, Value, parse, walk
 from cascadebdt.ntuple import roles

@@ -8,13 +8,16 @@ import numpy as np
 from cascadebdt.arrays import FEATURE, AnyArray, FeatureArray, FloatArray, IntArray, RegionArray
 from cascadebdt.cascade import BLINDED, Cascade, Scores
 from cascadebdt.config import DATA, NOMINAL, Config
+from cascadebdt.config.region_names import SIGNAL_REGION
 from cascadebdt.corrections import Corrections, learn, normalisation
 from cascadebdt.errors import YieldError
 from cascadebdt.events import Events, StoredEvents, joined
 from cascadebdt.events.selection import Cutflow
 from cascadebdt.histograms import contents, migration, yields
 from cascadebdt.histograms.contents import Flow, Histograms
+from cascadebdt.histograms.inputs import InputFilling, Inputs, edges_of_features
 from cascadebdt.histograms.migration import Migrations, MigrationTable
+from cascadebdt.histograms.shapes import Shapes
 from cascadebdt.histograms.yields import Filling, Histogram, Yields
 from cascadebdt.training.inputs import Range, data_ranges, require_alive
 
@@ -58,12 +61,21 @@ class Totals:
     config : the analysis
     cascade : that scores
     edges : bin edges of every region
+    inputs : filled with the features, too; None to leave them out
     """
 
-    def __init__(self, config: Config, cascade: Cascade, edges: Mapping[str, FloatArray]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        cascade: Cascade,
+        edges: Mapping[str, FloatArray],
+        *,
+        inputs: InputFilling | None = None,
+    ) -> None:
         self._config = config
         self._cascade = cascade
         self._filling = Filling(config.regions, edges)
+        self._shapes = Shapes(config, cascade, edges[SIGNAL_REGION])
         self._scores: dict[str, Histogram] | None = None
         self._migrations: Migrations | None = None
         self._ends: dict[str, FloatArray] | None = None
@@ -72,6 +84,7 @@ class Totals:
         self._hidden: dict[str, FloatArray] = {}
         self._selected: dict[str, int] = {}
         self._missing: dict[str, IntArray] = {}
+        self._inputs = inputs
 
     def add(self, block: Block) -> None:
         """Add a block."""
@@ -82,10 +95,13 @@ class Totals:
         for name, values in data_ranges(events, self._cascade.features).items():
             self._ranges[name] = self._ranges[name].plus(values) if name in self._ranges else values
         self._filling.add(events, scores, block.values)
+        self._shapes.add(events, scores, block.values)
         self._migrations = migration.table(events, scores, self._config.systematics, onto=self._migrations)
         self._scores = contents.score_histograms(events, scores, onto=self._scores)
         self._ends = contents.ends(events, scores, onto=self._ends)
         self._count_missing(events)
+        if self._inputs is not None:
+            self._inputs.add(events, scores)
 
     def _count_missing(self, events: Events) -> None:
         rows = {name: np.flatnonzero(events.is_nominal & events.of_process(name)) for name in events.processes}
@@ -110,7 +126,12 @@ class Totals:
         require_alive(self._ranges, self._cascade.repetition)
         filled = self._filling.yields()
         regions: Yields = {name: filled[name] for name in filled if name not in self._cascade.empty_regions}
-        return Histograms(regions, self._scores or {})
+        return Histograms(regions, self._scores or {}, self._shapes.histograms)
+
+    @property
+    def inputs(self) -> Inputs:
+        """Histograms of the features; none where they were left out."""
+        return Inputs({}, {}) if self._inputs is None else self._inputs.inputs
 
     @property
     def migrations(self) -> MigrationTable:
@@ -181,7 +202,7 @@ def _filled(
 ) -> tuple[Totals, Corrections]:
     edges = _Observed.of(for_bins()).edges(cascade, config)
     corrections = _learnt(blocks(), cascade, config, edges) if config.corrections else Corrections({})
-    totals = Totals(config, cascade, edges)
+    totals = Totals(config, cascade, edges, inputs=InputFilling(edges_of_features(cascade)))
     for block in blocks():
         totals.add(block.corrected(corrections))
     return totals, corrections

@@ -17,7 +17,7 @@ from cascadebdt.expression import load_plugins, registered
 from cascadebdt.products.inventory import sha256
 from cascadebdt.products.keys import Origin
 
-FORMATS = {"select": 1, "train": 1, "apply": 1, "fit": 3, "report": 2}
+FORMATS = {"select": 1, "train": 2, "apply": 2, "fit": 3, "report": 3}
 LEARNING = ("cascadebdt", "numpy", "xgboost")  # packages whose versions change the bits of models and scores
 FITTING = ("cascadebdt", "iminuit", "numpy", "scipy")
 # Where and how a step runs, which changes no bit of what it makes.
@@ -46,8 +46,8 @@ def of_models(config: Config, files: Files) -> dict[str, Origin]:
     origins: dict[str, Origin] = {}
     before: dict[str, Any] = {}
     used: dict[str, str] = {}
-    for stage in config.cascade.stages:
-        content = stage.model_dump(mode="json")
+    for position, stage in enumerate(config.cascade.stages):
+        content = {**stage.model_dump(mode="json"), "position": position}
         used |= _spaced_once({name: config.features[name] for name in stage.features})
         own = {name: value for name, value in content.items() if name != "working_point"}
         stages = {**before, stage.name: own}
@@ -73,7 +73,10 @@ def of_steps(config: Config, files: Files, *, elsewhere: Mapping[str, str] | Non
     """
     if config.data == "asimov":  # an expectation has nothing to unblind
         config = config.replace("fit.unblind", False)
-    stages = {stage.name: stage.model_dump(mode="json") for stage in config.cascade.stages}
+    stages = {
+        stage.name: {**stage.model_dump(mode="json"), "position": position}
+        for position, stage in enumerate(config.cascade.stages)
+    }
     final = config.cascade.final.model_dump(mode="json") if config.cascade.final else None
     control = config.cascade.control.model_dump(mode="json")
     whole = {**_cascade(config.cascade), "control": control, "stages": stages, "final": final}
@@ -85,14 +88,14 @@ def of_steps(config: Config, files: Files, *, elsewhere: Mapping[str, str] | Non
         "cascade": whole,
     }
     train = Origin("train", FORMATS["train"], trained, {})
-    read = (*BEFORE_TRAINING, "features", "pass_through", "corrections", "systematics", "regions")
+    read = (*BEFORE_TRAINING, "features", "pass_through", "corrections", "systematics", "regions", "templates")
     filled = _parts(config, files, read, LEARNING)
     if config.corrections:  # what is subtracted has the normalisations that the control regions give
         filled["free"] = list(config.fit.free)
     filled["unblind"] = config.fit.unblind or None
     before = dict(elsewhere) if elsewhere else {"train": train.key}
     apply = Origin("apply", FORMATS["apply"], filled, before)
-    asked = _parts(config, {}, ("analysis", "systematics", "regions", "fit"), FITTING)
+    asked = _parts(config, {}, ("analysis", "systematics", "regions", "templates", "fit"), FITTING)
     fit = Origin("fit", FORMATS["fit"], asked, {"apply": apply.key})
     inputs = {**before, "apply": apply.key, "fit": fit.key}
     report = Origin("report", FORMATS["report"], _parts(config, {}, (), ("cascadebdt",)), inputs)

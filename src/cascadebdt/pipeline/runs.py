@@ -10,13 +10,14 @@ from cascadebdt.cascade import Cascade
 from cascadebdt.config import Config
 from cascadebdt.errors import InputError
 from cascadebdt.events import Events, StoredEvents
-from cascadebdt.pipeline import steps, stream
+from cascadebdt.pipeline import answers, steps, stream
+from cascadebdt.pipeline.later import cascade_key
 from cascadebdt.pipeline.plan import STEPS, Plan
 from cascadebdt.pipeline.provenance import load_cascade
 from cascadebdt.pipeline.selected import Selection, kept_parts, selected
 from cascadebdt.pipeline.stream import Request
 from cascadebdt.products import Products, figures
-from cascadebdt.products.inventory import Inventory, sha256
+from cascadebdt.products.inventory import Inventory
 from cascadebdt.products.keys import Origin, digest
 from cascadebdt.products.lock import locked
 from cascadebdt.products.models import KeptModels
@@ -65,9 +66,9 @@ def run(config: Config, products: Products, *, jobs: int = 1, progress: Progress
                 plan, cascade = _train(config, products, plan, events, jobs=jobs, progress=progress)
                 plan, applied = _apply(config, products, plan, events.all, cascade, jobs=jobs)
         if plan.fault("fit"):
-            inferred = steps.fit(config, products, applied)
+            inferred = answers.fit(config, products, applied)
             plan = plan.done("fit", products.of_fit())
-        report_path = steps.report(config, products, cascade=cascade, applied=applied, inferred=inferred)
+        report_path = answers.report(config, products, cascade=cascade, applied=applied, inferred=inferred)
         plan = plan.done("report", [report_path, *figures.paths(products)])
         if inferred is None:
             return Inferred.read(products)
@@ -105,7 +106,7 @@ def apply(
     """
     folder = cascade or products.cascade
     with locked(products.directory):
-        elsewhere = {"cascade": _cascade_key(folder)} if cascade else None
+        elsewhere = {"cascade": cascade_key(folder)} if cascade else None
         plan = Plan.of(config, products.directory, elsewhere=elsewhere, jobs=jobs)
         if cascade is None:
             plan.require("train")
@@ -139,7 +140,7 @@ def apply_files(
     with locked(target.directory):
         model = load_cascade(config, folder)
         chosen = {sample.name: sample.files for sample in stream.requested(config, request)}
-        elsewhere = {"cascade": _cascade_key(folder)}
+        elsewhere = {"cascade": cascade_key(folder)}
         plan = Plan.of(config, target.directory, elsewhere=elsewhere, files=chosen, jobs=jobs)
         if reference := _reference(request.reference, plan.steps["apply"], elsewhere["cascade"]):
             apply = replace(plan.steps["apply"], inputs={**elsewhere, "reference": reference})
@@ -149,56 +150,6 @@ def apply_files(
         scores = [target.scores(name) for name in chosen if target.scores(name).is_file()]
         plan.done("apply", [*target.of_apply(), *scores], about=manifest.to_json())
         return filled
-
-
-def fit(config: Config, products: Products) -> Inferred:
-    """Fit the filled regions.
-
-    Raises
-    ------
-    InputError
-        If the regions were not filled with this configuration, or a product is damaged.
-    """
-    with locked(products.directory):
-        plan = _plan_of_what_was_applied(config, products)
-        plan.require("apply")
-        inferred = steps.fit(config, products)
-        plan.done("fit", products.of_fit())
-        return inferred
-
-
-def report(config: Config, products: Products) -> Path:
-    """Draw the figures and write the page; return its path.
-
-    Before there is a fit, after `train` alone or where a run stopped, it shows the figures that need none.
-
-    Raises
-    ------
-    InputError
-        If the products of the other steps do not belong to this configuration, or are damaged.
-    """
-    with locked(products.directory):
-        plan = _plan_of_what_was_applied(config, products)
-        if {"train", "apply"} & plan.inventory.steps.keys() and "fit" not in plan.inventory.steps:
-            return _report_without_fit(config, products, plan)
-        plan.require("fit")
-        path = steps.report(config, products, cascade=_cascade_that_was_applied(plan, products))
-        plan.done("report", [path, *figures.paths(products)])
-        return path
-
-
-def _report_without_fit(config: Config, products: Products, plan: Plan) -> Path:
-    """Show what there is; the page is no product of the plan, so that `run` draws the whole one later."""
-    is_applied = "apply" in plan.inventory.steps
-    plan.require("apply" if is_applied else "train")
-    cascade = _cascade_that_was_applied(plan, products) if is_applied else load_cascade(config, products.cascade)
-    applied = Applied.read(products) if is_applied else None
-    return steps.report_without_fit(config, products, cascade=cascade, applied=applied, missing=str(plan.fault("fit")))
-
-
-def _plan_of_what_was_applied(config: Config, products: Products) -> Plan:
-    """Return the plan with the cascade that was applied, which may have been trained elsewhere."""
-    return Plan.of(config, products.directory, elsewhere=Inventory.read(products.directory).elsewhere)
 
 
 def _reference(folder: Path, wanted: Origin, cascade: str) -> str | None:
@@ -232,14 +183,6 @@ def _reference(folder: Path, wanted: Origin, cascade: str) -> str | None:
 def _common(origin: Origin) -> Origin:
     parts = {name: part for name, part in origin.parts.items() if name not in ("files", "unblind")}
     return replace(origin, parts=parts, inputs={})
-
-
-def _cascade_that_was_applied(plan: Plan, products: Products) -> Cascade:
-    folder = Path(plan.inventory.about.get("cascade") or products.cascade)
-    expected = plan.steps["apply"].inputs.get("cascade")
-    if expected not in (None, _cascade_key(folder)):
-        raise InputError(f"{folder / 'cascade.json'}: another cascade than was applied; do it with 'cascadebdt apply'")
-    return Cascade.load(folder)
 
 
 def _train(
@@ -277,10 +220,3 @@ def _apply(
     plan = plan.done("apply", products.of_apply(), about=manifest.to_json())
     kept_parts(config, products, plan).forget()
     return plan, applied
-
-
-def _cascade_key(folder: Path) -> str:
-    try:
-        return sha256(folder / "cascade.json")
-    except OSError as error:
-        raise InputError(f"{folder / 'cascade.json'}: not a saved cascade: {error.strerror}") from error

@@ -13,6 +13,8 @@ from cascadebdt.plots.exclusion import ExclusionPoint, exclusion
 from cascadebdt.plots.features import Elimination, feature_correlations, feature_sets, features
 from cascadebdt.plots.fitted import fitted
 from cascadebdt.plots.inference import fit
+from cascadebdt.plots.inputs import inputs, separation
+from cascadebdt.plots.optimisation import optimisation
 from cascadebdt.plots.predicted import predicted
 from cascadebdt.plots.profiles import correlations, scan
 from cascadebdt.plots.projection import projection
@@ -42,6 +44,8 @@ __all__ = [
     "fit",
     "fitted",
     "flow",
+    "inputs",
+    "optimisation",
     "predicted",
     "projection",
     "purity",
@@ -52,6 +56,7 @@ __all__ = [
     "save",
     "scan",
     "scores",
+    "separation",
     "toy_limit",
     "tuning",
     "validation",

@@ -66,7 +66,7 @@ class Products:
 
     def of_apply(self) -> list[Path]:
         """Return the products of filling the regions that are there."""
-        return self._present("cutflow", "yields", "migration", "histograms", "corrections")
+        return self._present("cutflow", "yields", "migration", "histograms", "inputs", "corrections")
 
     def of_fit(self) -> list[Path]:
         """Return the products of the fit that are there."""

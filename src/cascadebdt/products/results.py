@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from cascadebdt.corrections import Corrections
 from cascadebdt.errors import InputError
 from cascadebdt.histograms.contents import Histograms, YieldTable
+from cascadebdt.histograms.inputs import Inputs
 from cascadebdt.histograms.migration import MigrationTable
 from cascadebdt.inference import Breakdown, FitResult, Limits, Lint, Predictions, Ranking, Scan, ToyAnswers, Validation
 from cascadebdt.products.cutflow import CutflowReport, CutflowTable
@@ -50,14 +51,17 @@ class Applied(Filled):
     histograms, migrations, manifest : as for `Filled`
     cutflow : what the cuts and the stages left
     corrections : weights of simulated processes that were learnt from data, and are in the histograms
+    inputs : histograms of the features
     """
 
     cutflow: CutflowReport
     corrections: Corrections = field(default_factory=lambda: Corrections({}))
+    inputs: Inputs = field(default_factory=lambda: Inputs({}, {}))
 
     def write(self, products: Products) -> None:
         """Write the products of `apply`, and remove the corrections that an earlier one made."""
         super().write(products)
+        products.write("inputs", self.inputs)
         if self.corrections.processes:
             products.write("corrections", self.corrections)
         else:
@@ -78,6 +82,7 @@ class Applied(Filled):
             products.read(CutflowReport, "cutflow", made_by="apply"),
             _manifest(products),
             read_corrections(products),
+            products.read(Inputs, "inputs", made_by="apply") if products.has("inputs") else Inputs({}, {}),
         )
 
 

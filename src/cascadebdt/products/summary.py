@@ -117,6 +117,7 @@ class Summary(Record):
     regions : yields, purity and data of each; the data of the signal region are None while blind
     fit, limit, significance : of the signal
     purity_matrix : region -> process -> its share in the prediction
+    floors : bins of processes without events, which have a conservative floor, such as ``SR bin 7: floor for zee``
     resources : seconds, megabytes and events per second; empty until the run ends
     """
 
@@ -128,6 +129,7 @@ class Summary(Record):
     limit: LimitSummary
     significance: SignificanceResult
     purity_matrix: dict[str, dict[str, float]] = field(default_factory=dict)
+    floors: tuple[str, ...] = ()
     resources: dict[str, float] = field(default_factory=dict)
 
     @classmethod
@@ -139,6 +141,8 @@ class Summary(Record):
         fit: FitResult,
         limits: Limits,
         parts: Breakdown,
+        *,
+        floors: tuple[str, ...] = (),
     ) -> "Summary":
         """Summarise what the steps made.
 
@@ -159,4 +163,5 @@ class Summary(Record):
             limit=LimitSummary.of(limit),
             significance=significance,
             purity_matrix=purity_matrix(regions),
+            floors=floors,
         )

@@ -58,6 +58,10 @@ def _of_files(cutflow: CutflowReport) -> Iterator[Doubt]:
 def _of_yields(summary: Summary) -> Iterator[Doubt]:
     if summary.events.lost:
         yield Doubt(Rank.GRAVE, f"{summary.events.lost:,} events were lost while reading the input files.")
+    floors = [floor for floor in summary.floors if floor.startswith(f"{SIGNAL_REGION} ")]
+    if floors:
+        text = f"Bins without events of a process have a conservative floor: {'; '.join(floors)}."
+        yield Doubt(Rank.NOTABLE, text)
     for name, region in summary.regions.items():
         if name != SIGNAL_REGION and region.purity is not None and region.purity < MAX_PURITY_OF_WARNING:
             text = f"Region {name}: only {percent(region.purity)} of it are the processes it is made for."

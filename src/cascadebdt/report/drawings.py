@@ -1,6 +1,7 @@
 """The figures of a page, and where they stand."""
 
 import base64
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -9,7 +10,9 @@ from matplotlib.figure import Figure
 from cascadebdt import plots
 from cascadebdt.cascade import Cascade
 from cascadebdt.histograms.contents import purity_matrix
+from cascadebdt.histograms.inputs import Inputs
 from cascadebdt.histograms.yields import Histogram
+from cascadebdt.plots.inputs import most_important, regions_to_show
 from cascadebdt.report import training
 from cascadebdt.report.results import Results
 
@@ -31,6 +34,8 @@ PLACES: Mapping[str, tuple[str, str]] = {
 """Name of a figure -> its place on the page, and its caption."""
 PREFIXES = (
     ("region_", "regions", "Region"),
+    ("inputs_", "inputs", "The most important features, before the fit, in region"),
+    ("separation_", "separation", "The most important features of what reaches stage"),
     ("scores_", "scores", "Scores of stage"),
     ("quality_", "quality", "Training of stage"),
     ("contour_", "profiles", "68 % and 95 % contours of"),
@@ -42,8 +47,8 @@ DATA_TITLES = {"asimov": "Asimov data", "simulation": "Simulation as data"}
 """What figures say of data that are no recorded ones."""
 
 
-def drawn(results: Results) -> Iterator[tuple[str, Figure]]:
-    """Draw every figure, one at a time."""
+def drawn(results: Results, *, n_features: int) -> Iterator[tuple[str, Figure]]:
+    """Draw every figure, one at a time; of features only so many of a stage and of a region."""
     applied, inferred = results.applied, results.inferred
     yield from of_regions(results)
     for process, correction in applied.corrections.processes.items():
@@ -58,6 +63,7 @@ def drawn(results: Results) -> Iterator[tuple[str, Figure]]:
         parts=answers.breakdown,
         contours=answers.contours.scans,
     )
+    yield from of_inputs(results.cascade, applied.inputs, n_features)
     yield "flow", plots.flow(applied.cutflow.cascade, signal=results.signal)
     yield from of_training(results.cascade)
     yield from of_scores(results.cascade, applied.histograms.scores, results.signal)
@@ -72,6 +78,24 @@ def of_regions(results: Results) -> Iterator[tuple[str, Figure]]:
     for name, histogram in yields.items():
         fitted = fit if name in fit.postfit else None  # a validation region may be left out of the validation
         yield f"region_{name}", plots.region(histogram, name, fitted, signal=signal, title=title)
+
+
+def of_inputs(cascade: Cascade, filled: Inputs, n_shown: int) -> Iterator[tuple[str, Figure]]:
+    """Draw the most important features: at every stage, and in the regions that have data, in all if none has."""
+    if not filled.regions:
+        return
+    everywhere: Counter[str] = Counter()
+    for classifier in (stage.classifier for stage in cascade.stages):
+        everywhere.update(classifier.summary.importance or {})
+        shown = most_important(classifier.summary.importance or {}, filled, n_shown)
+        if shown:
+            figure = plots.separation(
+                filled, classifier.name, signal=cascade.signal, against=classifier.against, features=shown
+            )
+            yield f"separation_{classifier.name}", figure
+    for region in regions_to_show(filled) if everywhere else ():
+        shown = most_important(everywhere, filled, n_shown)
+        yield f"inputs_{region}", plots.inputs(filled, region, signal=cascade.signal, features=shown)
 
 
 def of_training(cascade: Cascade) -> Iterator[tuple[str, Figure]]:

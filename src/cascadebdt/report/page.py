@@ -1,7 +1,9 @@
 """The page as a whole: what it tells first, its sections, and their tables in LaTeX."""
 
+import gc
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -21,20 +23,25 @@ from cascadebdt.report.sections import SECTIONS
 from cascadebdt.report.studies import StudyAnswer, answers
 from cascadebdt.report.training import percent
 
+N_FEATURES = 4
 TABLE = re.compile(r"<table.*?</table>", re.DOTALL)
 
 
-def write(products: Products, *, cascade: Cascade, applied: Applied, inferred: Inferred, signal: str) -> Path:
+def write(
+    products: Products, *, cascade: Cascade, applied: Applied, inferred: Inferred, n_features: int = N_FEATURES
+) -> Path:
     """Draw every figure and write the page; return its path.
 
     Parameters
     ----------
     products : where figures and page go
     cascade, applied, inferred : what the other steps made
-    signal : name of the signal process
+    n_features : features drawn of every stage and region, the most important first
     """
     results = Results(cascade, applied, inferred)
-    saved = {name: plots.save(figure, products.plots / name) for name, figure in drawings.drawn(results)}
+    with _uncollected():
+        drawn = drawings.drawn(results, n_features=n_features)
+        saved = {name: plots.save(figure, products.plots / name) for name, figure in drawn}
     figures.replace(products, [path for paths in saved.values() for path in paths])
     page = build(
         cascade=cascade,
@@ -111,6 +118,18 @@ def environment() -> Environment:
 def findings(*, cascade: Cascade, cutflow: CutflowReport, inferred: Inferred) -> list[str]:
     """List what a reader should know before believing the result, the gravest first."""
     return [doubt.text for doubt in doubts.findings(cascade=cascade, cutflow=cutflow, inferred=inferred)]
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Leave garbage for a while: to look for it among the artists of figures is a sixth of the time to draw them."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _warnings(results: Results, more: Sequence[str]) -> list[Doubt]:

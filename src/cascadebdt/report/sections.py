@@ -37,6 +37,7 @@ def _regions(results: Results) -> Content:
         "summary": summary,
         "processes": list(dict.fromkeys(name for region in summary.regions.values() for name in region.yields)),
         "signal_region": SIGNAL_REGION,
+        "effective": tables.effective_events(summary.regions),
         "edited_bins": treatment.bins,
         "merged": treatment.merged,
     }
@@ -87,11 +88,16 @@ def _cascade(results: Results) -> Content:
         "cascade": cascade,
         "used_in_training": results.summary.events.used_in_training or 0,
         "stages": [training.overview(classifier, point, cascade.signal) for classifier, point in classifiers],
+        "multiclass": training.multiclass(cascade),
         "sculpting": training.sculpting(cascade),
         "quality": [training.quality(classifier) for classifier, _ in classifiers],
         "negative_weights": [row for classifier, _ in classifiers for row in training.negative_weights(classifier)],
         "effective_events": {classifier.name: training.effective_events(classifier) for classifier, _ in classifiers},
     }
+
+
+def _inputs(results: Results) -> Content | None:
+    return {} if results.applied.inputs.regions else None
 
 
 def _studies(results: Results) -> Content | None:
@@ -114,6 +120,7 @@ SECTIONS = (
     Section("corrections", "Corrections from purified data", _corrections),
     Section("systematics", "Systematics", _systematics),
     Section("cascade", "Cascade", _cascade),
+    Section("inputs", "Inputs", _inputs),
     Section("studies", "Studies", _studies),
     Section("selection", "Selection", _selection),
     Section("provenance", "Provenance", _provenance),

@@ -159,6 +159,42 @@ def sculpting(cascade: Cascade) -> list[tuple[str, Sculpting]]:
     return [(stage, sculpted) for stage, sculpted in rows if sculpted is not None]
 
 
+@dataclass(frozen=True)
+class ClassRow:
+    """A row of the table of multiclass BDTs: a class of the sorter or of the final discriminant.
+
+    Attributes
+    ----------
+    auc : of its probability out of fold, against all other classes
+    effective_events : that trained it
+    """
+
+    model: str
+    name: str
+    auc: str
+    effective_events: float
+    best_iterations: str
+    features: tuple[str, ...]
+
+
+def multiclass(cascade: Cascade) -> list[ClassRow]:
+    """Return a row per class of the sorter and of the multiclass BDTs of the final discriminant."""
+    ratios = cascade.discriminant.ratios if cascade.discriminant else ()
+    models = [*([cascade.sorter] if cascade.sorter else []), *(ratio.model for ratio in ratios)]
+    return [
+        ClassRow(
+            model=model.name,
+            name=name,
+            auc=decimals(model.summary["auc"][name], 4),
+            effective_events=model.summary["effective_events"][name],
+            best_iterations=span(model.summary["best_iterations"]),
+            features=model.features,
+        )
+        for model in models
+        for name in model.classes
+    ]
+
+
 def effective_events(classifier: Classifier) -> str:
     """Write how many effective events each class has."""
     numbers = classifier.summary.effective_events or {}

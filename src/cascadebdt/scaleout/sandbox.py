@@ -20,7 +20,7 @@ class Sandbox:
     ----------
     root : that holds all of them; names in a job are relative to it
     config, output : configuration and folder of the products, absolute
-    files : local input files, absolute
+    files : local input files and what lies beside them, plugins and scale factors, absolute
     """
 
     root: Path
@@ -46,12 +46,12 @@ class Sandbox:
         for name in local:
             if Path(name).is_absolute():
                 raise ConfigError(
-                    f"'{name}' is not relative to the configuration, so that jobs would not find their copies "
+                    f"{path}: '{name}' is not relative to the configuration, so that jobs would not find their copies "
                     "of it; name it relative to the configuration, use URLs, or set batch.shared_file_system"
                 )
         named = [config.directory / name for name in local if name.endswith(".txt") or name in beside]
-        found = [name for name in ntuple.find(patterns, directory=config.directory) if "://" not in name]
-        files = tuple(Path(os.path.abspath(name)) for name in dict.fromkeys([*map(str, named), *found]))
+        inputs = [name for name in ntuple.find(patterns, directory=config.directory) if "://" not in name]
+        files = tuple(Path(os.path.abspath(name)) for name in dict.fromkeys([*map(str, named), *inputs]))
         own = Path(os.path.abspath(path)), Path(os.path.abspath(output))
         return cls(Path(os.path.commonpath([own[0].parent, own[1], *files])), *own, files)
 

@@ -13,12 +13,16 @@ from pathlib import Path
 from cascadebdt.config import Config
 from cascadebdt.products import Products
 from cascadebdt.products.comparison import Comparison
+from cascadebdt.products.ranking import FeatureRanking
+from cascadebdt.products.tuning import Tuning
 from cascadebdt.progress import Progress, silent
-from cascadebdt.studies import compare_runs
+from cascadebdt.studies import compare_runs, rank_runs, tune_runs
 from cascadebdt.studies.compare_judge import N_TOYS, TILT, Question
+from cascadebdt.studies.stage_trials import Objective
 from cascadebdt.studies.strategies import Strategy
+from cascadebdt.studies.tune_space import Sampler
 
-__all__ = ["Comparison", "compare"]
+__all__ = ["Comparison", "FeatureRanking", "Tuning", "compare", "rank", "tune"]
 
 
 def compare(
@@ -62,3 +66,65 @@ def compare(
     """
     question = Question(tuple(strategies), dict(own or {}), judge, tuple(variables), tilt, toys)
     return compare_runs.compare(config, Products(Path(output)), question, jobs=jobs, progress=progress)
+
+
+def rank(
+    config: Config, output: str | Path, *, proposals: bool = True, jobs: int = 1, progress: Progress = silent
+) -> FeatureRanking:
+    """Return which feature works against which background, and which features a stage can do without.
+
+    Parameters
+    ----------
+    config : the analysis; its data are not read
+    output : folder of ``rank.json`` and of the trained cascade, which is trained if it is not there
+    proposals : whether to look for smaller sets of features, which trains each stage many times
+    jobs : stages at a time; they do not change the result
+    progress : told of long loops
+
+    Raises
+    ------
+    CascadeBDTError
+        If the configuration, an input file or a stage is not usable.
+    """
+    return rank_runs.rank(config, Products(Path(output)), with_proposals=proposals, jobs=jobs, progress=progress)
+
+
+def tune(
+    config: Config,
+    output: str | Path,
+    *,
+    trials: int = tune_runs.N_TRIALS,
+    objective: Objective = "auc",
+    sampler: Sampler = "tpe",
+    pruning: bool = True,
+    jobs: int = 1,
+    progress: Progress = silent,
+) -> Tuning:
+    """Tune the hyperparameters of every stage with Optuna, and say how much of the gain is luck.
+
+    Parameters
+    ----------
+    config : the analysis; its data are not read
+    output : folder of ``tune.json``, ``tuned.yaml``, the trials and the trained cascade
+    trials : of each stage
+    objective : what is best of scores out of fold
+    sampler : how hyperparameters are drawn
+    pruning : whether trials end early that are worse than the median
+    jobs : stages at a time; they do not change the result
+    progress : told of long loops
+
+    Raises
+    ------
+    CascadeBDTError
+        If the configuration, an input file or a stage is not usable, or if Optuna is not installed.
+    """
+    return tune_runs.tune(
+        config,
+        Products(Path(output)),
+        n_trials=trials,
+        objective=objective,
+        sampler=sampler,
+        pruning=pruning,
+        jobs=jobs,
+        progress=progress,
+    )

@@ -15,7 +15,7 @@ import numpy as np
 from cascadebdt import config as configuration
 from cascadebdt.cascade import holdout
 from cascadebdt.config import Config, SampleConfig, SampleSystematic
-from cascadebdt.errors import InputError, did_you_mean
+from cascadebdt.errors import FitError, InputError, TrainingError, YieldError, did_you_mean
 from cascadebdt.events import Events
 from cascadebdt.events.loading import require_trainable, select
 from cascadebdt.products.comparison import Comparison, Ratio, Spurious, StrategyResult
@@ -135,11 +135,20 @@ class Bench:
         return cls(Learning(events, config, jobs), known, judged)
 
     def judge(self, name: str, question: Question) -> Judged:
-        """Train a strategy and judge it."""
+        """Train a strategy and judge it.
+
+        Raises
+        ------
+        TrainingError, YieldError, FitError
+            If it cannot be trained or fitted; the message names it.
+        """
         is_own = name in question.own
-        prepared = own(question.own[name], self.learning) if is_own else BUILT_IN[name](self.learning)
-        start = time.perf_counter()
-        judged = self._judged(prepared, question)
+        try:
+            prepared = own(question.own[name], self.learning) if is_own else BUILT_IN[name](self.learning)
+            start = time.perf_counter()
+            judged = self._judged(prepared, question)
+        except (TrainingError, YieldError, FitError) as error:
+            raise type(error)(f"strategy '{name}': {error}") from error
         wall_s = prepared.training_s + time.perf_counter() - start
         return replace(judged, result=replace(judged.result, wall_s=wall_s))
 

@@ -1,6 +1,7 @@
 """A comparison in a folder: strategies that were judged before are not judged again, and what is written at the end."""
 
 import inspect
+import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -22,6 +23,8 @@ from cascadebdt.progress import Progress, silent
 from cascadebdt.studies.compare_judge import Bench, Judged, Question, comparison
 from cascadebdt.studies.strategies import Strategy
 
+logger = logging.getLogger(__name__)
+
 FOLDER = ".compare"
 FORMAT = 1
 
@@ -39,6 +42,8 @@ def compare(
     CascadeBDTError
         If the configuration, an input file or a fit is not usable, or another process is at work in the folder.
     """
+    if config.corrections:
+        logger.warning("corrections are left out: they are learnt from data, which no comparison reads")
     simulated = without_data(config)
     question = replace(question, judge=question.judge and without_data(question.judge))
     with locked(products.directory):
@@ -84,11 +89,24 @@ def without_data(config: Config) -> Config:
 
 def _origin(config: Config, products: Products, question: Question, *, jobs: int) -> Origin:
     """Return what every strategy's answer is made from: all that a fit depends on, and what is asked."""
-    inputs = {"fit": Plan.of(config, products.directory, jobs=jobs).steps["fit"].key}
+    plan = Plan.of(config, products.directory, jobs=jobs)
+    inputs = {"fit": plan.steps["fit"].key}
     if question.judge:
-        inputs["judge"] = Plan.of(question.judge, products.directory, jobs=jobs).steps["fit"].key
+        other = Plan.of(question.judge, products.directory, jobs=jobs)
+        _require_others(plan, other)
+        inputs["judge"] = other.steps["fit"].key
     asked = {"variables": list(question.tilts(config)), "tilt": question.tilt, "toys": question.toys}
     return Origin("compare", FORMAT, asked, inputs)
+
+
+def _require_others(training: Plan, judging: Plan) -> None:
+    """Require that no file that trains judges, whatever its name."""
+    known = {found.identity: location for location, found in training.inventory.inputs.items()}
+    for location, found in judging.inventory.inputs.items():
+        if found.identity in known:
+            raise InputError(
+                f"compare: {location} has the content of {known[found.identity]}, which trains; judge on other files"
+            )
 
 
 def _key(name: str, question: Question, origin: Origin) -> str | None:

@@ -19,6 +19,7 @@ from cascadebdt.products.keys import Origin
 from cascadebdt.products.layout import Result
 from cascadebdt.products.lock import locked
 from cascadebdt.progress import Progress, silent
+from cascadebdt.studies.compare_runs import without_data
 
 R = TypeVar("R", bound=Result)
 
@@ -38,7 +39,7 @@ def kept(
     jobs: int = 1,
     progress: Progress = silent,
 ) -> R:
-    """Return the result of a study, from ``<study>.json`` if it can be used as it is.
+    """Return the result of a study, from ``<study>.json`` if it can be used as it is; a report that is there shows it.
 
     Parameters
     ----------
@@ -66,8 +67,10 @@ def kept(
         origin = Origin(study, 1, parts, {"train": plan.steps["train"].key})
         if plan.inventory.fault(origin) is None:
             return products.read(kind, study, made_by=study)
-        events = select(config, nominal_only=True, jobs=jobs, progress=progress)
+        events = select(without_data(config), nominal_only=True, jobs=jobs, progress=progress)
         result, written = make(events, cascade, origin)
         path = products.write(study, result)
         plan.inventory.with_step(origin, [path, *written]).write()
-        return result
+    if products.report.is_file() and plan.fault("fit") is None:
+        pipeline.report(config, products)
+    return result

@@ -12,7 +12,8 @@ from cascadebdt.config import NOMINAL
 from cascadebdt.events import Events
 from cascadebdt.forest.columns import feature_matrix
 from cascadebdt.forest.reference import out_of_fold
-from cascadebdt.studies.stage_trials import Estimate, Merit, merit
+from cascadebdt.products.ranking import Estimate
+from cascadebdt.studies.stage_trials import Merit, merit
 
 N_SHAP = 1000  # events of each class, whose contributions are computed
 

@@ -3,42 +3,14 @@
 A sum of weights below zero counts as zero, as the yield that it stands for cannot be negative.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from cascadebdt.arrays import BoolArray, FeatureArray, FloatArray
-from cascadebdt.records import Record
+from cascadebdt.products.ranking import Area, Split
 from cascadebdt.training.decorrelation import SpectatorBins
 from cascadebdt.training.quality import Curve
 
 N_BINS = 40  # of equally many events, for the separation; it depends on the binning
-
-
-@dataclass(frozen=True)
-class Split(Record):
-    """A split of events in two nodes: values below a cut, and the others.
-
-    Attributes
-    ----------
-    at : the cut; NaN if the split is between events with a value and those without
-    missing : the node of the events without a value
-    impurity : mean Gini impurity of the nodes, weighted by their sums of weights
-    gain : impurity before the split less that after it
-    """
-
-    at: float
-    missing: str
-    impurity: float
-    gain: float
-
-
-@dataclass(frozen=True)
-class Area(Record):
-    """The area under the ROC curve of a feature, above 1/2 if the signal has the larger values, and its uncertainty."""
-
-    auc: float
-    uncertainty: float
 
 
 def gini(signal: FloatArray | float, background: FloatArray | float) -> FloatArray:

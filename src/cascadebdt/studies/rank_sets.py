@@ -5,49 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cascadebdt.records import Record
+from cascadebdt.products.ranking import Estimate, Proposal, Step
 from cascadebdt.studies.rank_importance import Scored, permutation
-from cascadebdt.studies.stage_trials import CHOOSING, Estimate, Merit, StageTrials
+from cascadebdt.studies.stage_trials import CHOOSING, Merit, StageTrials
 from cascadebdt.training.fitting import Trained
 from cascadebdt.training.problem import Problem
 
 HOPELESS = 3.0  # standard errors of the loss at which elimination ends
-
-
-@dataclass(frozen=True)
-class Step(Record):
-    """A set of features in the elimination.
-
-    Attributes
-    ----------
-    left_out : the feature that the set before it had; None for the first, which has all
-    n_features : how many are left
-    auc : in the folds that choose
-    change : of the area to that of all features, on the same events
-    """
-
-    left_out: str | None
-    n_features: int
-    auc: Estimate
-    change: Estimate
-
-
-@dataclass(frozen=True)
-class Proposal(Record):
-    """The smallest set of features whose area is within one standard error of the best set's.
-
-    Attributes
-    ----------
-    features : of the set
-    steps : of the elimination
-    claimed : change of the area to that of all features, in the folds that chose the set
-    held_out : the same in a fold that took no part
-    """
-
-    features: tuple[str, ...]
-    steps: tuple[Step, ...]
-    claimed: Estimate
-    held_out: Estimate
 
 
 @dataclass(frozen=True, eq=False)

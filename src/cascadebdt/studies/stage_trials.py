@@ -16,7 +16,7 @@ from cascadebdt.cascade import Cascade, Stage
 from cascadebdt.config import CascadeConfig, StageConfig
 from cascadebdt.events import Events, in_order
 from cascadebdt.events.folds import fold_of
-from cascadebdt.records import Record
+from cascadebdt.products.ranking import Estimate
 from cascadebdt.training import fitting
 from cascadebdt.training.boosting import Runtime
 from cascadebdt.training.context import Context
@@ -33,14 +33,6 @@ N_FOLDS = 5
 HELD_OUT = 0
 CHOOSING = tuple(fold for fold in range(N_FOLDS) if fold != HELD_OUT)
 SMALLEST_PROBABILITY = 1e-7  # of the class of an event, in the logarithmic loss
-
-
-@dataclass(frozen=True)
-class Estimate(Record):
-    """A number and its statistical uncertainty."""
-
-    value: float
-    uncertainty: float
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,14 +4,15 @@ import json
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cascadebdt.errors import InputError
-from cascadebdt.records import Record
+from cascadebdt.products.ranking import Estimate
+from cascadebdt.products.tuning import StageTuning, TrialRecord
 from cascadebdt.studies import tune_space
-from cascadebdt.studies.stage_trials import CHOOSING, Estimate, Merit, Objective, StageTrials
+from cascadebdt.studies.stage_trials import CHOOSING, Merit, Objective, StageTrials
 from cascadebdt.studies.tune_space import Sampler, Values
 from cascadebdt.training.fitting import Trained
 from cascadebdt.training.problem import Problem
@@ -43,41 +44,6 @@ class Settings:
     sampler: Sampler
     pruning: bool
     seed: int
-
-
-@dataclass(frozen=True)
-class TrialRecord(Record):
-    """A trial; `merit` is that of all folds that choose, or of those that were trained before it was given up."""
-
-    values: dict[str, Any]
-    merit: float
-    is_pruned: bool
-
-
-@dataclass(frozen=True)
-class StageTuning(Record):
-    """What tuning a stage gives.
-
-    Attributes
-    ----------
-    hyperparameters : proposed; those of the configuration unless the best trial is more than one standard error better
-    is_changed : whether they differ from the configuration's
-    default : merit of the configuration's hyperparameters in the folds that choose
-    best : merit of the best trial there
-    claimed : its gain over the configuration's there
-    held_out : the same gain in a fold that took no part in the choice
-    optimism : how much of the gain claimed is luck: its difference to the other
-    trials : all of them
-    """
-
-    hyperparameters: dict[str, Any]
-    is_changed: bool
-    default: Estimate
-    best: Estimate
-    claimed: Estimate
-    held_out: Estimate
-    optimism: Estimate
-    trials: tuple[TrialRecord, ...]
 
 
 def tune(trials: StageTrials, settings: Settings, storage: "optuna.storages.BaseStorage", name: str) -> StageTuning:

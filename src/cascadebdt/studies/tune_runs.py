@@ -6,7 +6,7 @@ over the configured hyperparameters is on events that nothing was chosen on.
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -18,40 +18,25 @@ from cascadebdt.config import Config
 from cascadebdt.events import Events
 from cascadebdt.products import Products
 from cascadebdt.products.keys import Origin, digest
+from cascadebdt.products.tuning import StageTuning, Tuning
 from cascadebdt.progress import Progress, silent
-from cascadebdt.records import Record
 from cascadebdt.studies import stage_trials, tune_space, tune_stage
 from cascadebdt.studies.keeping import kept
 from cascadebdt.studies.stage_trials import Objective
 from cascadebdt.studies.tune_space import Sampler
-from cascadebdt.studies.tune_stage import Settings, StageTuning
+from cascadebdt.studies.tune_stage import Settings
 from cascadebdt.training.boosting import resolve_device
 
 STORAGE = "tune.journal"
 CONFIGURATION = "tuned.yaml"
+N_TRIALS = 30  # of each stage, unless asked for others
 
 
-@dataclass(frozen=True)
-class Tuning(Record):
-    """What tuning gives for every stage that was trained: ``tune.json``.
-
-    Attributes
-    ----------
-    objective : what the merits of trials are
-    sampler : how hyperparameters were drawn
-    stages : stage -> result
-    """
-
-    objective: str
-    sampler: str
-    stages: dict[str, StageTuning]
-
-
-def study(
+def tune(
     config: Config,
     products: Products,
     *,
-    n_trials: int = 30,
+    n_trials: int = N_TRIALS,
     objective: Objective = "auc",
     sampler: Sampler = "tpe",
     pruning: bool = True,
