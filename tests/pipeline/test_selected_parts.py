@@ -76,7 +76,7 @@ def test_a_part_is_used_unless_it_is_damaged(write_config: Write, tmp_path: Path
     def yield_of_zee() -> float:
         done("apply", config, "--output", output)
         yields = json.loads((output / "yields.json").read_text())
-        return sum(region["zee"]["nominal"][0] for region in yields.values())
+        return float(sum(region["zee"]["nominal"][0] for region in yields.values()))
 
     def select_zee() -> list[Path]:
         done("select", config, "--output", output, "--sample", "zee")
