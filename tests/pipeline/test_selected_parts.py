@@ -91,9 +91,9 @@ def test_a_part_is_used_unless_it_is_damaged(write_config: Write, tmp_path: Path
         np.savez(altered, **{**arrays, "nominal/weights/nominal": 2 * arrays["nominal/weights/nominal"]})
         path.write_bytes(hashlib.sha256(altered.getvalue()).digest() + altered.getvalue())
     assert yield_of_zee() == pytest.approx(2 * expected)
-    for damage in (lambda content: content[:-100], lambda content: content[:5000] + b"?" + content[5001:]):
+    for kept in (slice(0, -100), slice(1, None)):
         for path in select_zee():
-            path.write_bytes(damage(path.read_bytes()))
+            path.write_bytes(path.read_bytes()[kept])
         assert yield_of_zee() == expected
 
 
