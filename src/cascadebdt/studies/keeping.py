@@ -6,7 +6,7 @@ A result that was made from the same configuration, files, versions and settings
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from cascadebdt import pipeline
 from cascadebdt.cascade import Cascade
@@ -37,7 +37,7 @@ def kept(
     *,
     settings: Mapping[str, Any],
     packages: tuple[str, ...] = (),
-    nominal_only: bool = True,
+    events_of: Literal["train", "apply"] = "train",
     jobs: int = 1,
     progress: Progress = silent,
 ) -> R:
@@ -52,7 +52,7 @@ def kept(
     products : where the cascade and the result go
     settings : what the result depends on beside the trained cascade and its events, as plain content
     packages : whose versions it depends on
-    nominal_only : whether it needs no variations
+    events_of : the step whose events it takes: nominal ones of training, or all variations of ``apply``
     jobs : threads
     progress : told of long loops
 
@@ -69,13 +69,12 @@ def kept(
         plan = Plan.of(config, products.directory, jobs=jobs)
         versions = {name: version(name) for name in packages}
         parts: dict[str, Any] = {"settings": dict(settings), **({"versions": versions} if versions else {})}
-        step = "train" if nominal_only else "fit"  # the last one that it depends on
-        if not nominal_only:
-            parts["config_hash"] = config.hash
-        origin = Origin(study, 1, parts, {step: plan.steps[step].key})
+        parts |= {"config_hash": config.hash} if events_of == "apply" else {}
+        origin = Origin(study, 1, parts, {events_of: plan.steps[events_of].key})
         if plan.inventory.fault(origin) is None:
             return products.read(kind, study, made_by=study)
-        events = select(without_data(config), nominal_only=nominal_only, jobs=jobs, progress=progress)
+        is_nominal = events_of == "train"
+        events = select(without_data(config), nominal_only=is_nominal, jobs=jobs, progress=progress)
         result, written = make(events, cascade, origin)
         path = products.write(study, result)
         plan.inventory.with_step(origin, [path, *written]).write()

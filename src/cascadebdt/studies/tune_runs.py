@@ -97,7 +97,7 @@ def tune(
         products,
         settings=asdict(settings),
         packages=("optuna",),
-        nominal_only=objective != "sigma_mu",
+        events_of="apply" if objective == "sigma_mu" else "train",
         jobs=jobs,
         progress=progress,
     )
