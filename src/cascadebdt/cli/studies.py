@@ -193,10 +193,11 @@ def rank_command(sets: bool, **options: Unpack[Options]) -> None:
 @click.option("--trials", type=click.IntRange(min=1), default=30, show_default=True, help="Trials of each stage.")
 @click.option(
     "--objective",
-    type=click.Choice(["auc", "log_loss"]),
+    type=click.Choice(["auc", "log_loss", "sigma_mu"]),
     default="auc",
     show_default=True,
-    help="What is best: the area under the ROC curve, or the logarithmic loss, of scores out of fold.",
+    help="What is best: the area under the ROC curve, the logarithmic loss, or the expected uncertainty of the signal "
+    "strength, of scores out of fold.",
 )
 @click.option(
     "--sampler",

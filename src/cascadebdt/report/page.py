@@ -77,6 +77,7 @@ def build(
     templates = environment()
     shared = {
         "figures": drawings.placed(figures),
+        "is_asimov": results.summary.data == "asimov",
         "blind": results.summary.fit.blind and results.summary.data != "asimov",
     }
     shown = []

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 from cascadebdt import pipeline
 from cascadebdt.cascade import Cascade
 from cascadebdt.config import Config
+from cascadebdt.errors import InputError
 from cascadebdt.events import Events
 from cascadebdt.events.loading import select
 from cascadebdt.pipeline.plan import Plan
@@ -62,6 +63,8 @@ def kept(
         in the folder.
     """
     cascade = pipeline.train(config, products, jobs=jobs, progress=progress)
+    if not any(stage.classifier.is_trained for stage in cascade.stages):
+        raise InputError(f"{study}: no stage has enough events to be trained; add simulation")
     with locked(products.directory):
         plan = Plan.of(config, products.directory, jobs=jobs)
         versions = {name: version(name) for name in packages}
