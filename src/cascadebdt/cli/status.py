@@ -20,7 +20,7 @@ def status_command(folder: Path, config_path: Path | None) -> None:
         click.echo(f"DAG      {scaleout.dag_status(layout)}")
         for job in scaleout.job_statuses(layout):
             click.echo(f"{job.state:8s} {job.name}{f': {job.reason}' if job.reason else ''}")
-        config_path = config_path or Path(layout.read_plan().config)
+        config_path = config_path or Path(layout.read().config)
     if is_submitted and not Inventory.read(folder).steps:
         return
     for line in status(folder, config_path):
