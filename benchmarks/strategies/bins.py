@@ -9,7 +9,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from judging import judge
+from compare import ROOT, edges_of, judge
 
 from cascadebdt import config as configuration
 from cascadebdt import training
@@ -19,9 +19,6 @@ from cascadebdt.events.loading import select
 from cascadebdt.resources import available_cpus
 from cascadebdt.studies.compare_judge import with_samples_of
 from cascadebdt.studies.compare_runs import without_data
-from cascadebdt.studies.evaluation import Placed
-
-ROOT = Path(__file__).parents[2]
 
 CHOICES = {
     "quantiles, 12": {},
@@ -56,9 +53,9 @@ def main() -> None:
     for name, change in CHOICES.items():
         regions = RegionsConfig.model_validate({**config.regions.model_dump(), "signal": {**signal, **change}})
         chosen = config.model_copy(update={"regions": regions})
-        edges = Placed.of(events[0], scores[0], regions).edges()
+        edges = edges_of(name, scores[0], events[0], chosen)
         found = [judge(of, one, chosen, edges) for of, one in zip(scores, events, strict=True)]
-        numbers = " | ".join(f"{value:.2f}" for one in found for value in (one.limit[2], one.sigma_mu))
+        numbers = " | ".join(f"{value:.2f}" for one in found for value in (one.limit, one.sigma_mu))
         print(f"| {name} | {len(edges['SR']) - 1} | {numbers} |", flush=True)
 
 

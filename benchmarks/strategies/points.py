@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from compare import ROOT, _with_files, edges_of, judge, models_of
+from compare import ROOT, edges_of, judge, models_of
 
 from cascadebdt import config as configuration
 from cascadebdt.cascade import Cascade, WorkingPoint, threshold_at
@@ -21,6 +21,7 @@ from cascadebdt.config import NOMINAL
 from cascadebdt.events import Events
 from cascadebdt.events.loading import select
 from cascadebdt.resources import available_cpus
+from cascadebdt.studies.compare_judge import with_samples_of
 
 CONFIGURED = {"zee": 0.99, "gammajet": 0.99, "ttbar": 0.99, "wjets": 0.99, "zgamma": 0.80, "wgamma": 1.0}
 CHOICES = {
@@ -56,7 +57,7 @@ def main() -> None:
     options = parser.parse_args()
     logging.disable(logging.WARNING)
     config, jobs = configuration.load(options.config), available_cpus()
-    trained, judged = (select(one, jobs=jobs) for one in (config, _with_files(config, options.other)))
+    trained, judged = (select(one, jobs=jobs) for one in (config, with_samples_of(config, options.other)))
     cascade = models_of(trained, config, options.cascade, jobs=jobs).configured()
     for name, efficiencies in CHOICES.items():
         moved = at(cascade, trained, efficiencies)

@@ -8,7 +8,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from judging import judge
+from compare import ROOT, edges_of, judge
 
 from cascadebdt import config as configuration
 from cascadebdt import training
@@ -16,9 +16,6 @@ from cascadebdt.events.loading import select
 from cascadebdt.resources import available_cpus
 from cascadebdt.studies.compare_judge import with_samples_of
 from cascadebdt.studies.compare_runs import without_data
-from cascadebdt.studies.evaluation import Placed
-
-ROOT = Path(__file__).parents[2]
 
 
 def main() -> None:
@@ -39,9 +36,9 @@ def main() -> None:
         events = [select(of, jobs=jobs) for of in (one, with_samples_of(one, options.other))]
         cascade = training.train(events[0], one.cascade, seed=one.seed, jobs=jobs)
         scores = [cascade.score(of, jobs=jobs) for of in events]
-        edges = Placed.of(events[0], scores[0], one.regions).edges()
+        edges = edges_of(name, scores[0], events[0], one)
         found = [judge(of, one_of, one, edges) for of, one_of in zip(scores, events, strict=True)]
-        numbers = " | ".join(f"{value:.2f}" for judged in found for value in (judged.limit[2], judged.sigma_mu))
+        numbers = " | ".join(f"{value:.2f}" for judged in found for value in (judged.limit, judged.sigma_mu))
         errors = " ".join(f"{error:.3f}" for error in found[1].normalisation.values())
         print(f"| {name} | {numbers} | {errors} |", flush=True)
 

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from compare import ROOT, _asimov, _with_files, edges_of, models_of, multiclass, share_of
+from compare import ROOT, edges_of, models_of, multiclass, share_of
 
 from cascadebdt import config as configuration
 from cascadebdt import inference, workspace
@@ -28,6 +28,8 @@ from cascadebdt.histograms import yields
 from cascadebdt.histograms.shapes import Shapes
 from cascadebdt.histograms.yields import Yields
 from cascadebdt.resources import available_cpus
+from cascadebdt.studies import evaluation
+from cascadebdt.studies.compare_judge import with_samples_of
 from cascadebdt.workspace import Workspace
 
 SHAPES = ("own", "selection", "likelihood")
@@ -63,7 +65,7 @@ def observing(model: Workspace, truth: Yields, signal: str) -> Workspace:
 
 def judgement(built: Workspace, true: Yields, signal: str) -> dict[str, float]:
     """Return limit and sigma(mu) on the nominal background, and the bias on the true one."""
-    asimov, seen = _asimov(built), inference.fit(observing(built, true, signal)).mu
+    asimov, seen = evaluation.asimov(built), inference.fit(observing(built, true, signal)).mu
     return {
         "limit": inference.limit(asimov).expected[2],
         "sigma_mu": inference.fit(asimov).mu[1],
@@ -85,7 +87,7 @@ def main() -> None:
     config, jobs = configuration.load(options.config), available_cpus()
     if options.share < 1:
         config = config.replace("cascade.min_effective_events", config.cascade.min_effective_events * options.share)
-    whole = select(_with_files(config, options.other), jobs=jobs)
+    whole = select(with_samples_of(config, options.other), jobs=jobs)
     trained, judged = (share_of(events, options.share, options.part) for events in (select(config, jobs=jobs), whole))
     models = models_of(trained, config, options.cascade, jobs=jobs)
     cascade = models.configured()

@@ -9,6 +9,7 @@ import hist
 import numpy as np
 import pytest
 import uproot
+from scipy.stats import poisson
 
 from cascadebdt import inference
 from cascadebdt.errors import InputError
@@ -300,10 +301,31 @@ def test_bins_with_few_simulated_events_have_a_parameter_per_process(shapes: Pat
     assert found["mcstat_SR_B_shapesys", "shapesys"] == pytest.approx([0.0, 1.0])  # 4 events
 
 
+def test_a_flat_factor_and_a_truncated_gaussian_have_the_likelihood_of_combine(tmp_path: Path) -> None:
+    target = objective(read_card(card(tmp_path, "a lnU - 1.5 1.5\nb trG 0.3 - -\n")))
+    assert dict(zip(target.likelihood.names, target.likelihood.lower, strict=True)) == {
+        "a": 1 / 1.5,
+        "b": 0.0,
+        "r": -20,
+    }
+
+    def combine(r: float, flat: float, normal: float) -> float:
+        rate = 4 * r * (1 + 0.3 * normal) + (10 + 3) * 1.5**flat
+        return float(-2 * poisson.logpmf(12, rate) + normal**2)
+
+    points = [(1.0, 0.0, 0.0), (0.5, -1.0, 2.0), (2.0, 0.7, -1.5)]
+    ours = [value(target, {"r": r, "a": 1.5**flat, "b": 1 + 0.3 * normal}) for r, flat, normal in points]
+    theirs = [combine(*place) for place in points]
+    assert np.diff(ours) == pytest.approx(np.diff(theirs), abs=1e-9)
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ("a lnU - 1.5 -\n", "line 10: 'lnU', a flat prior of a logarithm, has no counterpart in HistFactory"),
+        ("a lnU - 1.5 2\n", "line 10: the sizes 1.5, 2 of one lnU have no counterpart in HistFactory"),
+        ("a lnU - 0.5 -\n", "line 10: expected a lnU above 1, got 0.5"),
+        ("a trG - -0.1 -\n", "line 10: expected a trG above 0, got -0.1"),
+        ("a unif - 1.5 -\n", "line 10: 'unif', a flat prior, has no counterpart in HistFactory"),
         ("a lnN - 1.5\n", "line 10: expected 3 columns, got 2"),
         ("a lnN - x -\n", "line 10: expected a number as factor of a lnN, got 'x'"),
         ("a lnN - -1.5 -\n", "line 10: expected a positive factor"),

@@ -157,7 +157,7 @@ RESULTS: list[Result] = [
         warnings=("sample 'zee': one event has half of the weight",),
     ),
     Figures({"flow.png": "ab12"}),
-    Summary("tiny", "real", COUNTS, {"SR": REGION}, FitSummary.of(FIT, PARTS), LimitSummary.of(LIMIT), SIGNIFICANCE),
+    Summary("tiny", COUNTS, {"SR": REGION}, FitSummary.of(FIT, PARTS), LimitSummary.of(LIMIT), SIGNIFICANCE),
     TrainingSummary(untrained="process zee has 3 events"),
     TrainingSummary(
         auc=0.9,

@@ -544,7 +544,7 @@ def test_the_page_is_written_from_the_products_alone(content: dict[str, Any], tm
     drawn = {path.name for path in products.plots.iterdir()}
     names = ["regions", "regions_before_fit", "region_CR_zee", "region_SR", "purity", "fit", "flow"]
     names += [f"{what}_{stage}" for what in ("scores", "quality") for stage in ("zee", "final")]
-    names += ["ranking", "breakdown", "correlations", "scan"]
+    names += ["ranking", "breakdown", "correlations", "scan", "limits", "pruning"]
     assert drawn == {f"{name}.{suffix}" for name in names for suffix in ("png", "pdf")}
     assert page.count("<img ") == len(names)
 

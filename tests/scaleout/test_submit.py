@@ -11,7 +11,7 @@ import pytest
 
 from cascadebdt import scaleout
 from cascadebdt.scaleout import Layout
-from cascadebdt.scaleout.layout import NodeRecord, Plan
+from cascadebdt.scaleout.layout import NodeRecord, Submitted
 from scaleout.folders import call, write_analysis, write_config
 
 HELD = """\
@@ -91,6 +91,8 @@ def test_a_job_in_a_copy_returns_what_it_wrote_and_removed(ntuples: Path, tmp_pa
         file.write("cat out/kept.json > out/made.json; rm out/corrections.json; exit 75\n")
     step.chmod(0o755)
     config = write_analysis(tmp_path, ntuples, python=str(step))
+    (tmp_path / "ntuples").rename(tmp_path / "elsewhere")  # which the configuration names by a link
+    (tmp_path / "ntuples").symlink_to(tmp_path / "elsewhere")
     output, work = tmp_path / "out", tmp_path / "work"
     assert call("submit", config, "--output", output, "--dry-run").exit_code == 0
     for name in ("kept", "corrections"):
@@ -150,7 +152,7 @@ def submitted(tmp_path: Path) -> Layout:
     """A submission of one node, of which the jobs have said nothing so far."""
     layout = Layout.of_products(tmp_path)
     layout.jobs.mkdir(parents=True)
-    layout.write_plan(Plan("tiny.yaml", (NodeRecord("apply", "apply", ("apply",), "key", (), is_done=False),)))
+    layout.write(Submitted("tiny.yaml", (NodeRecord("apply", "apply", ("apply",), "key", (), is_done=False),)))
     return layout
 
 

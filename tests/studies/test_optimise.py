@@ -13,7 +13,9 @@ from cascadebdt import config as configuration
 from cascadebdt.cli import main
 from cascadebdt.config.document import read
 from cascadebdt.forest.logistic import probability
+from cascadebdt.products import Products
 from cascadebdt.progress import silent
+from cascadebdt.report.studies import answers
 from cascadebdt.studies.halves import Halves
 from cascadebdt.studies.optimise_choice import finalists, judged, proposal
 from cascadebdt.studies.optimise_variants import explored
@@ -39,7 +41,7 @@ def folder(ntuples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def optimise(folder: Path) -> Result:
-    options = ("--output", folder / "out", "--jobs", 1, "--quiet", "--trials", 150, "--finalists", 2, "--orders", 1)
+    options = ("--output", folder / "out", "--jobs", 1, "--trials", 150, "--finalists", 2, "--orders", 1)
     return call("optimise", folder / "config.yaml", *options)
 
 
@@ -99,14 +101,24 @@ def test_another_order_trains_its_stages_and_is_told(folder: Path, content: dict
 
 
 def test_the_same_question_is_answered_from_the_folder(folder: Path) -> None:
+    """And told again: what is proposed, and what of the gain is kept."""
     before = (folder / "out" / "optimise.json").stat().st_mtime_ns
     result = optimise(folder)
     assert result.exit_code == 0, result.output
     assert (folder / "out" / "optimise.json").stat().st_mtime_ns == before
+    for text in ("Proposed: signal efficiencies", "gain, claimed", "gain, held out", "optimised.yaml"):
+        assert text in result.output
+    assert "symmetrised" not in result.output
 
 
 def test_the_figure_is_drawn(folder: Path) -> None:
     assert (folder / "out" / "plots" / "optimise.png").stat().st_size > 10_000
+
+
+def test_the_report_tells_it(folder: Path) -> None:
+    (answer,) = answers(Products(folder / "out"), configuration.load(folder / "config.yaml").hash)
+    assert answer.title == "Optimisation"
+    assert len(answer.pictures) == 1
 
 
 @pytest.mark.parametrize(

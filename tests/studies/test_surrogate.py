@@ -1,5 +1,8 @@
 """The surrogate: its histogram holds what direct filling gives, and its uncertainty is that of the fit."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,6 +13,7 @@ from cascadebdt.studies.cells import SUMW, SUMW2, VARIED
 from cascadebdt.studies.grid import Grid, Setting
 from cascadebdt.studies.halves import Halves
 from cascadebdt.studies.surrogate import Surrogate
+from cascadebdt.workspace.templates import content
 from studies.toy_study import ToyStudy, toy_study
 
 EDGES = [0.0, 0.2, 0.5, 0.7, 1.0]
@@ -18,7 +22,7 @@ EDGES = [0.0, 0.2, 0.5, 0.7, 1.0]
 @pytest.fixture(scope="module", params=["stage", "sorter"])
 def binned(request: pytest.FixtureRequest) -> tuple[ToyStudy, Surrogate]:
     """A study whose bins are given, so that fine bins are the bins."""
-    regions = {"signal": {"observable": "final", "bins": EDGES}, "control": {"bins": EDGES}}
+    regions: dict[str, Any] = {"signal": {"observable": "final", "bins": EDGES}, "control": {"bins": EDGES}}
     toy = toy_study(request.param, **regions)
     return toy, Surrogate.of(toy.scores, toy.config, Grid.of(toy.scores))
 
@@ -37,11 +41,12 @@ def test_sums_of_cells_are_those_of_direct_filling_for_any_thresholds(
     for region in surrogate.regions:
         histogram = placed.fill(placed.edges())[region.name]
         for p, process in enumerate(surrogate.processes):
-            nominal, up, down = (histogram[process, name, :] for name in ("nominal", "pileup_up", "pileup_down"))
+            names = ("nominal", "pileup_up", "pileup_down")
+            (nominal, squares), (up, _), (down, _) = (content(histogram, process, name) for name in names)
             of_process = sums[region.bins, p]
-            np.testing.assert_allclose(of_process[:, SUMW], nominal.values(), atol=1e-9)
-            np.testing.assert_allclose(of_process[:, SUMW2], nominal.variances(), atol=1e-9)
-            np.testing.assert_allclose(of_process[:, VARIED], (up.values() - down.values()) / 2, atol=1e-9)
+            np.testing.assert_allclose(of_process[:, SUMW], nominal, atol=1e-9)
+            np.testing.assert_allclose(of_process[:, SUMW2], squares, atol=1e-9)
+            np.testing.assert_allclose(of_process[:, VARIED], (up - down) / 2, atol=1e-9)
 
 
 def test_the_histogram_is_sparse(binned: tuple[ToyStudy, Surrogate]) -> None:
@@ -65,7 +70,7 @@ def fitted(halves: Halves, setting: Setting) -> float:
 
 def test_the_uncertainty_is_that_of_the_fit_for_random_settings(halves: Halves) -> None:
     random = np.random.default_rng(5)
-    ratios = []
+    ratios: list[float] = []
     while len(ratios) < 6:
         levels = tuple(int(random.integers(len(stage.points))) for stage in halves.surrogate.grid.stages)
         setting = Setting(levels, int(random.choice([3, 5, 8])), int(random.choice([1, 3])))
@@ -97,3 +102,10 @@ def test_the_halves_share_no_event_and_have_all(halves: Halves) -> None:
     assert not set(searched.event_id) & set(held_out.event_id)
     assert len(searched) + len(held_out) == len(halves.whole.events)
     assert abs(len(searched) - len(held_out)) < 5 * np.sqrt(len(halves.whole.events))
+
+
+def test_fewer_bins_are_not_simpler_but_fewer_cuts_are(halves: Halves) -> None:
+    start = halves.start
+    assert halves.complexity(replace(start, n_signal=2)) == halves.complexity(start) + 1
+    if halves.whole.sorted_to is not None:
+        assert halves.complexity(start.with_level(0, 0)) == halves.complexity(start) - 1

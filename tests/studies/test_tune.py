@@ -17,6 +17,7 @@ from cascadebdt.products.tuning import StageTuning
 from cascadebdt.studies import stage_trials, tune_space, tune_stage
 from cascadebdt.studies.stage_trials import StageTrials
 from cascadebdt.studies.tune_stage import Settings
+from studies.toy_study import toy_study
 from tiny_analysis import tiny_config, toy_cascade, toy_events
 
 SETTINGS = Settings(n_trials=4, objective="auc", sampler="tpe", pruning=False, seed=1)
@@ -87,6 +88,25 @@ def test_more_trials_go_on_with_those_that_are_there(tuned: tuple[Path, str], co
     after = read(folder)["stages"]["zee"]["trials"]
     assert len(after) == 4
     assert after[:3] == before
+
+
+def test_an_objective_that_does_not_exist_is_one_sentence(tuned: tuple[Path, str], config_path: Path) -> None:
+    # The trees of this configuration learn next to nothing, so that there are no bins with enough events.
+    result = call("tune", config_path, "--output", tuned[0], "--trials", 1, "--objective", "sigma_mu")
+    assert result.exit_code == 2
+    assert "'sigma_mu' does not exist with the configured hyperparameters" in result.stderr
+
+
+def test_the_uncertainty_of_the_signal_strength_can_be_the_objective(tmp_path: Path) -> None:
+    toy = toy_study("stage", n_events=4000)
+    simulation = stage_trials.unseen_simulation(toy.scores.events, toy.cascade)
+    trials = stage_trials.of_stages(simulation, toy.cascade, toy.config.cascade, seed=1, device="cpu")
+    judged = stage_trials.with_sensitivity(trials, toy.scores.events, toy.cascade, toy.config)["wjets"]
+    settings = replace(SETTINGS, n_trials=2, objective="sigma_mu")
+    result = tune_stage.tune(judged, settings, tune_stage.storage_at(tmp_path / "journal"), "wjets")
+    assert result.default.value < 0
+    assert 0 < result.claimed.uncertainty < result.default.uncertainty  # the same events judge both
+    assert result.best.value == max(trial.merit for trial in result.trials)
 
 
 def test_a_damaged_file_of_trials_is_one_sentence(tuned: tuple[Path, str], config_path: Path, tmp_path: Path) -> None:

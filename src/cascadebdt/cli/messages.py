@@ -37,7 +37,8 @@ class Repeats(logging.Filter):
         """Return whether a record is shown."""
         counted = getattr(record, "counted", None)
         if counted is not None:
-            self.sums[counted] += record.args[0] if isinstance(record.args, tuple) and record.args else 1
+            first = next(iter(record.args), 1) if isinstance(record.args, tuple) else 1
+            self.sums[counted] += first if isinstance(first, int) else 1
             return self.verbose
         if self.verbose or record.levelno < logging.WARNING:
             return self.verbose or not record.name.startswith(DETAILS)

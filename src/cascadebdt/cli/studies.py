@@ -1,7 +1,9 @@
 """The commands of the studies: each takes the options of a step and a few of its own, and answers with tables."""
 
 import importlib.util
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -83,6 +85,18 @@ def _own(text: str) -> tuple[str, Callable[..., Any]]:
     return name, function
 
 
+@contextmanager
+def _silent_models() -> Iterator[None]:
+    """Do not tell what is done to the bins of every model that a search fits; `run` tells it of the one that counts."""
+    logger = logging.getLogger("cascadebdt.workspace")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
 def _sets_of_features(
     context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]
 ) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -148,11 +162,12 @@ def optimise_command(
     Half of the simulation is searched, the other half tells how much of the gain is luck.
     """
     from cascadebdt.report.studies import optimisation
-    from cascadebdt.studies.optimise import CONFIGURATION, Asked, optimise
+    from cascadebdt.studies.optimise_runs import CONFIGURATION, Asked, optimise
 
     job = Job.of(options)
     asked = Asked(objective, trials, finalists, orders, features, min_purity)
-    result = optimise(job.config, job.products, asked, jobs=job.jobs, progress=job.progress)
+    with _silent_models():
+        result = optimise(job.config, job.products, asked, jobs=job.jobs, progress=job.progress)
     tell(job, optimisation(result))
     job.say(f"\nwrote {job.products.json('optimise')} and {job.products.directory / CONFIGURATION}")
 
@@ -178,10 +193,11 @@ def rank_command(sets: bool, **options: Unpack[Options]) -> None:
 @click.option("--trials", type=click.IntRange(min=1), default=30, show_default=True, help="Trials of each stage.")
 @click.option(
     "--objective",
-    type=click.Choice(["auc", "log_loss"]),
+    type=click.Choice(["auc", "log_loss", "sigma_mu"]),
     default="auc",
     show_default=True,
-    help="What is best: the area under the ROC curve, or the logarithmic loss, of scores out of fold.",
+    help="What is best: the area under the ROC curve, the logarithmic loss, or the expected uncertainty of the signal "
+    "strength, of scores out of fold.",
 )
 @click.option(
     "--sampler",

@@ -28,7 +28,8 @@ def text(content: Mapping[str, Any], *, directory: Path, folder: Path) -> str:
         for section in ("samples", "systematics")
         if section in content
     }
-    plugins = {"plugins": [moved(name) for name in listed(content["plugins"])]} if "plugins" in content else {}
+    names: Any = listed(content.get("plugins", []))
+    plugins = {"plugins": [moved(name) for name in names]} if names else {}
     factors = [{**entry, "file": moved(entry["file"])} for entry in content.get("scale_factors", [])]
     return document.write({**content, **sections, **plugins, **({"scale_factors": factors} if factors else {})})
 

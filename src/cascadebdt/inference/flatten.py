@@ -150,8 +150,8 @@ class _Collected:
             polynomial=_polynomial(up, down),
             first_shift=np.array(self._first["shift"], dtype=np.int64),
             shift_owner=shifts[:, 0].astype(np.int64),
-            shift_up=np.ascontiguousarray(shifts[:, 1]),
-            shift_down=np.ascontiguousarray(shifts[:, 2]),
+            shift_half=0.5 * (shifts[:, 1] + shifts[:, 2]),
+            shift_bend=0.0625 * (shifts[:, 1] - shifts[:, 2]),
             floor=np.full(len(self._first["cell"]) - 1, EMPTY),
             **_constraints(self._config),
         )

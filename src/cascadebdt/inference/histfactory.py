@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cascadebdt.arrays import BoolArray, FloatArray, IntArray
+from cascadebdt.arrays import FloatArray, IntArray
 from cascadebdt.kernels.jit import kernel
 
 SERIES_RADIUS = 0.1
@@ -40,8 +40,8 @@ class Cells(NamedTuple):
     owner : (n_parameters + n_log_normal,) the parameter that a factor depends on
     up, down : (n_log_normal,) values of a log-normal factor at +1 and -1
     polynomial : (n_log_normal, 6) coefficients of alpha to alpha^6 of a log-normal factor inside (-1, 1)
-    first_shift, shift_owner, shift_up, shift_down : (n_cells + 1,) and the shifts of each cell: parameter, value at +1
-        minus nominal, nominal minus value at -1
+    first_shift, shift_owner, shift_half, shift_bend : (n_cells + 1,) and the shifts of each cell: parameter, half of
+        the difference of the values at +1 and -1, and 1/16 of their sum less twice the nominal
     normal, center, width : the parameters with Gaussian constraints, where in the auxiliary data their center is, width
     poisson, observed, scale : the parameters with Poisson constraints, where in the auxiliary data their count is, the
         expected count per unit of the parameter
@@ -58,8 +58,8 @@ class Cells(NamedTuple):
     polynomial: FloatArray
     first_shift: IntArray
     shift_owner: IntArray
-    shift_up: FloatArray
-    shift_down: FloatArray
+    shift_half: FloatArray
+    shift_bend: FloatArray
     normal: IntArray
     center: IntArray
     width: FloatArray
@@ -95,32 +95,37 @@ def factor_values(theta: FloatArray, model: Cells) -> FloatArray:
 
 
 @kernel
-def shift_values(theta: FloatArray, model: Cells) -> FloatArray:
-    """Return (n_shifts, 3): every shift's value, first and second derivative."""
-    values = np.empty((len(model.shift_owner), 3))
-    for j in range(len(model.shift_owner)):
-        alpha, up, down = theta[model.shift_owner[j]], model.shift_up[j], model.shift_down[j]
-        if alpha > 1.0:
-            values[j, 0], values[j, 1], values[j, 2] = up * alpha, up, 0.0
-        elif alpha < -1.0:
-            values[j, 0], values[j, 1], values[j, 2] = down * alpha, down, 0.0
+def bends(theta: FloatArray) -> FloatArray:
+    """Return (n_parameters, 3): what multiplies `shift_bend` in each shift, with its first and second derivative.
+
+    A shift is ``alpha * shift_half + bend(alpha) * shift_bend``: straight lines beyond +1 and -1, and between them the
+    polynomial that continues both with two derivatives.
+    """
+    values = np.empty((len(theta), 3))
+    for i in range(len(theta)):
+        alpha = theta[i]
+        if abs(alpha) > 1.0:
+            slope = 8.0 if alpha > 0.0 else -8.0
+            values[i, 0], values[i, 1], values[i, 2] = slope * alpha, slope, 0.0
         else:
-            half, curved, square = 0.5 * (up + down), 0.0625 * (up - down), alpha * alpha
-            values[j, 0] = alpha * half + curved * square * (15.0 + square * (3.0 * square - 10.0))
-            values[j, 1] = half + curved * alpha * (30.0 + square * (18.0 * square - 40.0))
-            values[j, 2] = curved * (30.0 + square * (90.0 * square - 120.0))
+            square = alpha * alpha
+            values[i, 0] = square * (15.0 + square * (3.0 * square - 10.0))
+            values[i, 1] = alpha * (30.0 + square * (18.0 * square - 40.0))
+            values[i, 2] = 30.0 + square * (90.0 * square - 120.0)
     return values
 
 
 @kernel
-def shifted_rates(shifts: FloatArray, model: Cells) -> FloatArray:
+def shifted_rates(theta: FloatArray, bend: FloatArray, model: Cells) -> FloatArray:
     """Return the (n_cells,) rates before factors."""
-    found = model.nominal.copy()
-    first = model.first_shift
-    for cell in range(len(found)):
+    shifted = model.nominal.copy()
+    first, owner = model.first_shift, model.shift_owner
+    for cell in range(len(shifted)):
+        total = 0.0
         for j in range(first[cell], first[cell + 1]):
-            found[cell] += shifts[j, 0]
-    return found
+            total += theta[owner[j]] * model.shift_half[j] + bend[owner[j], 0] * model.shift_bend[j]
+        shifted[cell] += total
+    return shifted
 
 
 @kernel
@@ -144,7 +149,7 @@ def products(factors: FloatArray, model: Cells) -> tuple[FloatArray, FloatArray]
 def rates(theta: FloatArray, model: Cells) -> FloatArray:
     """Return the (n_cells,) rates."""
     whole, _ = products(factor_values(theta, model), model)
-    return whole * shifted_rates(shift_values(theta, model), model)
+    return whole * shifted_rates(theta, bends(theta), model)
 
 
 @kernel
@@ -234,9 +239,9 @@ def value_and_gradient(
     data : (n_bins + n_auxiliary,) events and auxiliary data
     weights : (n_bins,) how often each bin counts
     """
-    factors, shifts = factor_values(theta, model), shift_values(theta, model)
+    factors, bend = factor_values(theta, model), bends(theta)
     whole, others = products(factors, model)
-    shifted = shifted_rates(shifts, model)
+    shifted = shifted_rates(theta, bend, model)
     value, gradient, _ = constraints(theta, data, len(weights), model)
     of_bins, slopes, _ = poisson_slopes(whole * shifted, data, weights, model)
     first_cell, first_factor, first_shift = model.first_cell, model.first_factor, model.first_shift
@@ -244,8 +249,11 @@ def value_and_gradient(
     for b in range(len(weights)):
         slope = slopes[b]
         for cell in range(first_cell[b], first_cell[b + 1]):
+            scaled = slope * whole[cell]
             for j in range(first_shift[cell], first_shift[cell + 1]):
-                gradient[shift_owner[j]] += slope * shifts[j, 1] * whole[cell]
+                gradient[shift_owner[j]] += scaled * (
+                    model.shift_half[j] + bend[shift_owner[j], 1] * model.shift_bend[j]
+                )
             for j in range(first_factor[cell], first_factor[cell + 1]):
                 gradient[owner[index[j]]] += slope * shifted[cell] * others[j] * factors[index[j], 1]
     return value + of_bins, gradient
@@ -254,16 +262,17 @@ def value_and_gradient(
 @kernel
 def jacobian(theta: FloatArray, model: Cells) -> FloatArray:
     """Return the derivatives of the bins' total rates, (n_bins, n_parameters)."""
-    factors, shifts = factor_values(theta, model), shift_values(theta, model)
+    factors, bend = factor_values(theta, model), bends(theta)
     whole, others = products(factors, model)
-    shifted = shifted_rates(shifts, model)
+    shifted = shifted_rates(theta, bend, model)
     first_cell, first_factor, first_shift = model.first_cell, model.first_factor, model.first_shift
     index, owner, shift_owner = model.factors, model.owner, model.shift_owner
     derivatives = np.zeros((len(first_cell) - 1, len(theta)))
     for b in range(len(derivatives)):
         for cell in range(first_cell[b], first_cell[b + 1]):
             for j in range(first_shift[cell], first_shift[cell + 1]):
-                derivatives[b, shift_owner[j]] += shifts[j, 1] * whole[cell]
+                change = model.shift_half[j] + bend[shift_owner[j], 1] * model.shift_bend[j]
+                derivatives[b, shift_owner[j]] += change * whole[cell]
             for j in range(first_factor[cell], first_factor[cell + 1]):
                 derivatives[b, owner[index[j]]] += shifted[cell] * others[j] * factors[index[j], 1]
     return derivatives
@@ -278,28 +287,23 @@ def hessian(theta: FloatArray, data: FloatArray, weights: FloatArray, model: Cel
     theta, data, weights, model : as for `value_and_gradient`
     linear : leave out the second derivatives of the rates
     """
-    factors, shifts = factor_values(theta, model), shift_values(theta, model)
+    factors, bend = factor_values(theta, model), bends(theta)
     whole, others = products(factors, model)
-    shifted = shifted_rates(shifts, model)
+    shifted = shifted_rates(theta, bend, model)
     value, _, diagonal = constraints(theta, data, len(weights), model)
     of_bins, slopes, curvatures = poisson_slopes(whole * shifted, data, weights, model)
     # Each pair of parameters is added to one of its two elements, whichever comes first, and the halves in the end.
     halves = np.full((len(theta), len(theta)), 0.0 if value + of_bins == value + of_bins else math.nan)
-    row, is_touched = np.zeros(len(theta)), np.zeros(len(theta), np.bool_)
-    touched = np.empty(len(theta), np.int64)
+    row = np.zeros(len(theta))
     for b in range(len(weights)):
         if weights[b] == 0.0:
             continue
-        n_touched = 0
+        row[:] = 0.0
         for cell in range(model.first_cell[b], model.first_cell[b + 1]):
-            n_touched = add_slopes(
-                cell, factors, shifts, whole[cell], others, shifted[cell], model, row, touched, is_touched, n_touched
-            )
+            add_slopes(cell, factors, bend, whole[cell], others, shifted[cell], model, row)
             if not linear:
-                add_curvatures(cell, slopes[b], factors, shifts, whole[cell], others, shifted[cell], model, halves)
-        add_squares(row, np.sort(touched[:n_touched]), curvatures[b], halves)
-        for i in touched[:n_touched]:
-            row[i], is_touched[i] = 0.0, False
+                add_curvatures(cell, slopes[b], factors, bend, whole[cell], others, shifted[cell], model, halves)
+        add_squares(row, curvatures[b], halves)
     for i in range(len(theta)):
         halves[i, i] += diagonal[i]
         for k in range(i):
@@ -312,35 +316,34 @@ def hessian(theta: FloatArray, data: FloatArray, weights: FloatArray, model: Cel
 def add_slopes(
     cell: int,
     factors: FloatArray,
-    shifts: FloatArray,
+    bend: FloatArray,
     whole: float,
     others: FloatArray,
     shifted: float,
     model: Cells,
     row: FloatArray,
-    touched: IntArray,
-    is_touched: BoolArray,
-    n_touched: int,
-) -> int:
-    """Add the derivatives of a cell's rate to the row of its bin; note which elements are not zero, return how many."""
+) -> None:
+    """Add the derivatives of a cell's rate to the row of its bin."""
     for j in range(model.first_shift[cell], model.first_shift[cell + 1]):
         i = model.shift_owner[j]
-        row[i] += shifts[j, 1] * whole
-        if not is_touched[i]:
-            is_touched[i], touched[n_touched] = True, i
-            n_touched += 1
+        row[i] += (model.shift_half[j] + bend[i, 1] * model.shift_bend[j]) * whole
     for j in range(model.first_factor[cell], model.first_factor[cell + 1]):
-        i = model.owner[model.factors[j]]
-        row[i] += shifted * others[j] * factors[model.factors[j], 1]
-        if not is_touched[i]:
-            is_touched[i], touched[n_touched] = True, i
-            n_touched += 1
-    return n_touched
+        row[model.owner[model.factors[j]]] += shifted * others[j] * factors[model.factors[j], 1]
 
 
 @kernel
-def add_squares(row: FloatArray, touched: IntArray, scale: float, halves: FloatArray) -> None:
-    """Add ``scale * outer(row, row)``, of whose elements only some, in ascending order, are not zero."""
+def add_squares(row: FloatArray, scale: float, halves: FloatArray) -> None:
+    """Add ``scale * outer(row, row)``, whose elements may be zero for the most part."""
+    touched = np.flatnonzero(row)
+    if len(touched) == 0:
+        return
+    end = touched[-1] + 1
+    if 2 * len(touched) > end - touched[0]:  # few zeros between: whole rows, which become vector instructions
+        for i in touched:
+            sums, others, scaled = halves[i, i:end], row[i:end], scale * row[i]
+            for k in range(len(sums)):
+                sums[k] += scaled * others[k]
+        return
     for j in range(len(touched)):
         i, scaled = touched[j], scale * row[touched[j]]
         for k in range(j, len(touched)):
@@ -352,7 +355,7 @@ def add_curvatures(
     cell: int,
     slope: float,
     factors: FloatArray,
-    shifts: FloatArray,
+    bend: FloatArray,
     whole: float,
     others: FloatArray,
     shifted: float,
@@ -360,21 +363,26 @@ def add_curvatures(
     halves: FloatArray,
 ) -> None:
     """Add the second derivatives of a cell's rate, times the slope of its bin."""
-    index, owner, shift_owner = model.factors, model.owner, model.shift_owner
+    index, owner = model.factors, model.owner
     begin, end = model.first_factor[cell], model.first_factor[cell + 1]
     first_shift, last_shift = model.first_shift[cell], model.first_shift[cell + 1]
-    for j in range(first_shift, last_shift):
-        halves[shift_owner[j], shift_owner[j]] += slope * shifts[j, 2] * whole
+    shift_owner, changes = model.shift_owner[first_shift:last_shift], np.empty(last_shift - first_shift)
+    for j in range(len(changes)):
+        i, curved = shift_owner[j], model.shift_bend[first_shift + j]
+        changes[j] = model.shift_half[first_shift + j] + bend[i, 1] * curved
+        halves[i, i] += slope * bend[i, 2] * curved * whole
     for k in range(begin, end):
         i, first = owner[index[k]], slope * factors[index[k], 1]
         halves[i, i] += slope * shifted * others[k] * factors[index[k], 2]
-        for j in range(first_shift, last_shift):
-            # a parameter that both shifts and scales the cell adds its mixed derivative twice
-            halves[i, shift_owner[j]] += (2.0 if shift_owner[j] == i else 1.0) * first * others[k] * shifts[j, 1]
+        line = halves[i]
+        for j in range(len(changes)):
+            line[shift_owner[j]] += first * others[k] * changes[j]
+            if shift_owner[j] == i:  # a parameter that both shifts and scales the cell adds its mixed derivative twice
+                line[i] += first * others[k] * changes[j]
         for j in range(begin, k):
             product = without(factors, index, begin, end, others[k], k, j)
             twice = 2.0 if owner[index[j]] == i else 1.0
-            halves[i, owner[index[j]]] += twice * shifted * first * factors[index[j], 1] * product
+            line[owner[index[j]]] += twice * shifted * first * factors[index[j], 1] * product
 
 
 @kernel

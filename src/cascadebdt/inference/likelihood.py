@@ -97,7 +97,7 @@ class Likelihood:
     def fillable(self) -> BoolArray:
         """(n_bins,) whether any process can contribute to a bin."""
         cells = self.cells
-        shifts = np.abs(cells.shift_up) + np.abs(cells.shift_down)
+        shifts = np.abs(cells.shift_half) + np.abs(cells.shift_bend)
         shifted = np.add.reduceat(np.append(shifts, 0.0), cells.first_shift[:-1]) * (np.diff(cells.first_shift) > 0)
         return np.asarray(np.add.reduceat(np.abs(cells.nominal) + shifted, cells.first_cell[:-1]) > 0)
 

@@ -13,8 +13,8 @@ from cascadebdt.inference.search import Valley
 ALIKE = 0.25
 """Difference in -2 ln L of two points of a profile, one of which is searched for other minima for both."""
 
-ON_THE_WAY = 1.0
-"""The same between points whose values are no results; see `Profile.is_settled`."""
+ON_THE_WAY = 4.0
+"""The same between points whose values are no results: two standard deviations; see `Profile.is_settled`."""
 
 NEVER = 1e6
 """Stands for infinity in a root search."""
@@ -43,7 +43,7 @@ class Profile:
         others = [Minimum(theta, objective.value(theta)) for theta in best.modes]
         self._branches = [{float(found.theta[parameter]): found} for found in (best, *others)]
         self._points: dict[float, float] = {}
-        self._searched: dict[float, float] = {}
+        self._searched = {float(best.theta[parameter]): best.deviance}
 
     def __call__(self, value: float) -> float:
         """Return the increase of -2 ln L, +inf where the likelihood is impossible.

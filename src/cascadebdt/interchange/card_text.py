@@ -19,16 +19,15 @@ from cascadebdt.errors import InputError
 
 logger = logging.getLogger(__name__)
 
+POI = "r"
 DATA = "data_obs"
 COUNTING = "FAKE"
 SIZES = ("imax", "jmax", "kmax")
-WITH_COLUMNS = ("lnN", "gmN", "shape", "shape?", "shapeN", "shapeN2")
+WITH_COLUMNS = ("lnN", "lnU", "trG", "gmN", "shape", "shape?", "shapeN", "shapeN2")
 """Kinds of systematics that have one entry per column."""
 
 NOT_EXPRESSIBLE = {
-    "lnU": "a flat prior of a logarithm",
     "shapeU": "a flat prior of a shape",
-    "trG": "a truncated Gaussian",
     "unif": "a flat prior",
     "dFD": "a double Fermi-Dirac function",
     "dFD2": "a double Fermi-Dirac function",

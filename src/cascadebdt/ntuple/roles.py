@@ -39,14 +39,15 @@ NOMINAL_WEIGHTS = (  # the most telling first
     ),
     *("genweight", "mcweight", "wmc", "mcw", "weightmc", "mceventweight", "mcsf", "wgt", "wt", "scale1fb"),
 )
-WEIGHT = re.compile(
-    r"weight|wgt|(^|_)(w|wt|sf|xs|xsec|crosssection|cross_section|norm|scale1fb|kfactor|genfiltereff|lumi)(_|$)",
+WEIGHT = re.compile(  # a `w` alone may be a W boson
+    r"weight|wgt|(^|_)(sf|xs|xsec|crosssection|cross_section|scale1fb|kfactor|genfiltereff|lumi)(_|$)|"
+    r"^w_(mc|gen|nom|nominal|total|pu|pileup|lumi|sf|b?tag\w*|trig\w*|id|iso|reco)(_|$)|^wt_|_wt$",
     re.IGNORECASE,
 )
 TRUTH = re.compile(
     r"truth|pdg_?id|(^|_)(true|gen|mc|lhe|htxs|label|labels|target|y_true|class|dsid|process|sample|"
     r"is_?(signal|sig|bkg|background|data|mc|real|fake))(_|\d|$)|^mc[A-Z]|^MC|^(Gen|LHE|HTXS|is[A-Z]\w*(Sig|Bkg|MC|Data))|"
-    r"^(sample|process)_?(id|name|type|number)|channel_?number",
+    r"^(sample|process)_?(id|name|type|number)|channel_?number|^gen[A-Z]|^(hadron|parton)Flavour",
 )
 SIDE = re.compile(r"_*(up|down|1up|1down)$", re.IGNORECASE)
 SENTINELS = (-99.0, -999.0, -9999.0, -99999.0, -999999.0)

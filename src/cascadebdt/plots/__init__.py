@@ -14,6 +14,7 @@ from cascadebdt.plots.features import Elimination, feature_correlations, feature
 from cascadebdt.plots.fitted import fitted
 from cascadebdt.plots.inference import fit
 from cascadebdt.plots.inputs import inputs, separation
+from cascadebdt.plots.limits import limits
 from cascadebdt.plots.optimisation import optimisation
 from cascadebdt.plots.predicted import predicted
 from cascadebdt.plots.profiles import correlations, scan
@@ -22,6 +23,7 @@ from cascadebdt.plots.purity import purity
 from cascadebdt.plots.quality import quality
 from cascadebdt.plots.ranking import ranking
 from cascadebdt.plots.style import save
+from cascadebdt.plots.systematics import pruning, systematics
 from cascadebdt.plots.toys import toy_limit
 from cascadebdt.plots.training import flow, scores
 from cascadebdt.plots.tuning import Trials, tuning
@@ -45,9 +47,11 @@ __all__ = [
     "fitted",
     "flow",
     "inputs",
+    "limits",
     "optimisation",
     "predicted",
     "projection",
+    "pruning",
     "purity",
     "quality",
     "ranking",
@@ -57,6 +61,7 @@ __all__ = [
     "scan",
     "scores",
     "separation",
+    "systematics",
     "toy_limit",
     "tuning",
     "validation",

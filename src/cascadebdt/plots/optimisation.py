@@ -57,7 +57,7 @@ def _finalists(ax: Axes, finalists: Sequence[tuple[int, float]], best: float, co
     """Draw the fitted uncertainty of the finalists against their complexity."""
     ax.plot(*np.array(finalists).T, "o", color=FINALIST, markersize=5, label="finalists")
     ax.plot([complexity], [best], "o", color=BEST, markersize=9, fillstyle="none", label="proposed")
-    ax.set_xlabel("Stages that cut + bins")
+    ax.set_xlabel("Stages that cut + changed bins")
     ax.set_ylabel("Expected σ(μ), fit")
     ax.margins(0.15)
     ax.legend(frameon=False, fontsize=9.5)

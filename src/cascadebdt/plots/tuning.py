@@ -60,8 +60,8 @@ def tuning(stages: Mapping[str, Trials]) -> Figure:
 def _panel(ax: Axes, trials: Trials) -> None:
     gain, is_pruned = np.array(trials.gain), np.array(trials.is_pruned)
     number = np.arange(1, len(gain) + 1)
-    scale = max(abs(trials.claimed[0]), trials.claimed[1], trials.held_out[1])
-    lowest = -LOWEST * scale
+    sizes = np.abs([*trials.claimed, trials.held_out[1]])
+    lowest = -LOWEST * (sizes[np.isfinite(sizes)].max(initial=0.0) or 1.0)
     shown = np.maximum(gain, lowest)  # the worst ones lie on the lower edge
     ax.axhline(0.0, color="0.6", linewidth=0.9)
     ax.plot(number[~is_pruned], shown[~is_pruned], "o", color="black", markersize=3.5, label="trial")

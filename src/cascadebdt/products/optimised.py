@@ -41,7 +41,7 @@ class Choice(Record):
     thresholds : stage -> score from which on events pass; 0 where a stage cuts nothing
     efficiencies : stage -> share of the signal that reaches it and passes
     n_signal, n_control : bins of the signal region and of each control region, at most
-    complexity : number of stages that cut, and of these bins
+    complexity : number of stages that cut, and of numbers of bins that are not those configured
     """
 
     stages: tuple[str, ...]

@@ -1,13 +1,13 @@
 """Selected events of ranges of entries in the folder of a run, from `select` until `apply` has used them.
 
-They lie in ``.selected``: a folder per key, which is that of a sample, and a file per range. A file that is damaged
-counts as missing.
+They lie in ``.selected``: a folder per key, which is that of a sample, and a file per range, which begins with the
+SHA-256 of the rest. A file that is damaged counts as missing.
 """
 
 import hashlib
+import io
 import os
 import shutil
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from cascadebdt.ntuple import EntryRange
 from cascadebdt.products.keys import Origin
 
 FOLDER = ".selected"
+DIGEST_SIZE = hashlib.sha256().digest_size
 
 
 class SelectedParts:
@@ -39,15 +40,22 @@ class SelectedParts:
     def recall(self, sample: str, entries: EntryRange) -> Arrays | None:
         """Return what was kept of a range of entries; None if it is not there, or damaged."""
         try:
-            with self._path(sample, entries).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                return dict(arrays)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            content = self._path(sample, entries).read_bytes()
+        except OSError:
             return None
+        digest, arrays = content[:DIGEST_SIZE], content[DIGEST_SIZE:]
+        if hashlib.sha256(arrays).digest() != digest:
+            return None
+        with np.load(io.BytesIO(arrays), allow_pickle=False) as kept:
+            return dict(kept)
 
     def keep(self, sample: str, entries: EntryRange, arrays: Arrays) -> None:
         """Write what is to be kept of a range of entries."""
-        with draft(self._path(sample, entries)) as place, place.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
+        packed = io.BytesIO()
+        np.savez(packed, allow_pickle=False, **arrays)
+        content = packed.getvalue()
+        with draft(self._path(sample, entries)) as place:
+            place.write_bytes(hashlib.sha256(content).digest() + content)
 
     def is_done(self, sample: str, part: str) -> bool:
         """Return whether a part of a sample, such as ``1of3``, was selected."""

@@ -122,7 +122,7 @@ class Summary(Record):
     """
 
     analysis: str
-    data: DataSource
+    data: DataSource = field(default="real", kw_only=True)
     events: EventCounts
     regions: dict[str, RegionSummary]
     fit: FitSummary

@@ -29,6 +29,12 @@ PLACES: Mapping[str, tuple[str, str]] = {
     "correlations": ("profiles", "Correlations of the parameters that have a noticeable one with any other."),
     "scan": ("profiles", "Profile of the signal strength, with the levels of its 68 % and 95 % intervals."),
     "validation": ("validation", "Validation regions: data, and what the fit to the other regions predicts."),
+    "limits": ("limits", "The upper limit, with the bands that hold 68 % and 95 % of experiments without a signal."),
+    "systematics": (
+        "systematics",
+        "The largest effects of systematics found from events: dotted as filled, solid as fitted.",
+    ),
+    "pruning": ("systematics", "What is left of every systematic in every region and process after the treatment."),
     "flow": ("flow", "Expected events that reach each stage, and the share of them that passes it."),
 }
 """Name of a figure -> its place on the page, and its caption."""
@@ -63,6 +69,9 @@ def drawn(results: Results, *, n_features: int) -> Iterator[tuple[str, Figure]]:
         parts=answers.breakdown,
         contours=answers.contours.scans,
     )
+    if answers.limits.limit is not None:
+        yield "limits", plots.limits({results.summary.analysis: answers.limits.limit})
+    yield from of_systematics(results)
     yield from of_inputs(results.cascade, applied.inputs, n_features)
     yield "flow", plots.flow(applied.cutflow.cascade, signal=results.signal)
     yield from of_training(results.cascade)
@@ -78,6 +87,16 @@ def of_regions(results: Results) -> Iterator[tuple[str, Figure]]:
     for name, histogram in yields.items():
         fitted = fit if name in fit.postfit else None  # a validation region may be left out of the validation
         yield f"region_{name}", plots.region(histogram, name, fitted, signal=signal, title=title)
+
+
+def of_systematics(results: Results) -> Iterator[tuple[str, Figure]]:
+    """Draw the effects of systematics that are found from events, if there are any."""
+    notes = results.inferred.treatment.variations
+    yields = results.applied.histograms.regions
+    if notes and results.workspace is not None:
+        yield "systematics", plots.systematics(yields, results.workspace, notes)
+    if any("pruned" in action for note in notes for action in note.actions):
+        yield "pruning", plots.pruning(notes)
 
 
 def of_inputs(cascade: Cascade, filled: Inputs, n_shown: int) -> Iterator[tuple[str, Figure]]:

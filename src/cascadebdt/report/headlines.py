@@ -19,7 +19,14 @@ def assumed(results: Results) -> list[tuple[str, str]]:
     systematics = manifest.config.get("systematics") or []
     rows = [
         ("Data", _data(summary)),
-        ("Signal region", "blind" if summary.fit.blind else f"unblinded: {manifest.unblind or 'no reason given'}"),
+        (
+            "Signal region",
+            ""
+            if summary.data == "asimov"
+            else "blind"
+            if summary.fit.blind
+            else f"unblinded: {manifest.unblind or 'no reason given'}",
+        ),
         ("Luminosity", "" if luminosity is None else f"{luminosity:g} fb⁻¹"),
         ("Events scored", f"{MODES[cascade.mode]}; {cascade.n_folds} folds"),
         ("Systematics", f"{len(systematics)} sources, and the statistics of simulation"),

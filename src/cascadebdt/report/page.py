@@ -16,6 +16,7 @@ from cascadebdt.plots.style import significant
 from cascadebdt.products import Products, figures
 from cascadebdt.products.cutflow import CutflowReport
 from cascadebdt.products.results import Applied, Inferred
+from cascadebdt.records import read_json
 from cascadebdt.report import doubts, drawings, headlines, latex
 from cascadebdt.report.doubts import Doubt, Rank
 from cascadebdt.report.results import Results
@@ -38,7 +39,8 @@ def write(
     cascade, applied, inferred : what the other steps made
     n_features : features drawn of every stage and region, the most important first
     """
-    results = Results(cascade, applied, inferred)
+    workspace = read_json(products.json("workspace")) if products.has("workspace") else None
+    results = Results(cascade, applied, inferred, workspace=workspace)
     with _uncollected():
         drawn = drawings.drawn(results, n_features=n_features)
         saved = {name: plots.save(figure, products.plots / name) for name, figure in drawn}
@@ -75,6 +77,7 @@ def build(
     templates = environment()
     shared = {
         "figures": drawings.placed(figures),
+        "is_asimov": results.summary.data == "asimov",
         "blind": results.summary.fit.blind and results.summary.data != "asimov",
     }
     shown = []

@@ -1,6 +1,8 @@
 """What a page shows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from cascadebdt.cascade import Cascade, Classifier, WorkingPoint
 from cascadebdt.inference import FitResult
@@ -19,12 +21,14 @@ class Results:
     ----------
     cascade, applied, inferred : of `train`, `apply` and `fit`
     studies : answers of studies of the same configuration
+    workspace : that was fitted; None where it is not at hand
     """
 
     cascade: Cascade
     applied: Applied
     inferred: Inferred
     studies: tuple[StudyAnswer, ...] = ()
+    workspace: Mapping[str, Any] | None = None
 
     @property
     def summary(self) -> Summary:

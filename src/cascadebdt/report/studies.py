@@ -1,6 +1,7 @@
 """Answers of studies -> what the report says of them, and the same tables as text for a terminal."""
 
 import base64
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Self
@@ -238,13 +239,18 @@ def _proposed(name: str, stage: StageRank) -> tuple[str, ...]:
 
 def tuning(result: Tuning) -> StudyAnswer:
     """Return what tuning hyperparameters says."""
-    merit = "area under the ROC curve" if result.objective == "auc" else "negative logarithmic loss"
+    merits = {
+        "auc": "area under the ROC curve",
+        "log_loss": "negative logarithmic loss",
+        "sigma_mu": "minus the expected uncertainty of the signal strength",
+    }
     header = ("stage", "as configured", "gain claimed", "gain held out", "optimism", "trials", "proposal")
     return StudyAnswer(
         title="Hyperparameters",
         paragraphs=(
-            f"Merit: {merit} of scores out of fold. The gain of the best trial over the configuration, in the folds "
-            "that chose it and in one that took no part; the difference of both is the optimism of the choice.",
+            f"Merit: {merits[result.objective]}, of scores out of fold. The gain of the best trial over the "
+            "configuration, in the folds that chose it and in one that took no part; the difference of both is the "
+            "optimism of the choice.",
         ),
         tables=(StudyTable("Tuning", header, tuple((name, *_tuned(one)) for name, one in result.stages.items())),),
         captions={"tune": "Gain of every trial over the configuration; trials far below are on the lower edge."},
@@ -263,6 +269,8 @@ def _tuned(stage: StageTuning) -> tuple[str, ...]:
 
 
 def _estimate(number: Estimate) -> str:
+    if not math.isfinite(number.value):
+        return "–"
     return f"{number.value:.4f} ± {number.uncertainty:.4f}"
 
 

@@ -87,7 +87,7 @@ def job_statuses(layout: Layout) -> tuple[JobStatus, ...]:
     InputError
         If nothing was submitted.
     """
-    return tuple(_status(node, layout) for node in layout.read_plan().nodes)
+    return tuple(_status(node, layout) for node in layout.read().nodes)
 
 
 def dag_status(layout: Layout) -> str:

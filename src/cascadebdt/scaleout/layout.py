@@ -28,7 +28,7 @@ class NodeRecord(Record):
 
 
 @dataclass(frozen=True)
-class Plan(Record):
+class Submitted(Record):
     """What was submitted: ``manifest.json``.
 
     Attributes
@@ -72,11 +72,11 @@ class Layout:
         """What was submitted."""
         return self.directory / "manifest.json"
 
-    def write_plan(self, plan: Plan) -> None:
+    def write(self, submitted: Submitted) -> None:
         """Write what is submitted."""
-        write_text(self.manifest, json.dumps(plan.to_json(), indent=2) + "\n")
+        write_text(self.manifest, json.dumps(submitted.to_json(), indent=2) + "\n")
 
-    def read_plan(self) -> Plan:
+    def read(self) -> Submitted:
         """Return what was submitted.
 
         Raises
@@ -85,7 +85,7 @@ class Layout:
             If nothing was, or the manifest cannot be understood.
         """
         try:
-            return Plan.from_json(read_json(self.manifest))
+            return Submitted.from_json(read_json(self.manifest))
         except FileNotFoundError:
             raise InputError(f"{self.manifest}: no such file, so nothing was submitted here") from None
         except (ValueError, InputError) as error:

@@ -17,7 +17,7 @@ from cascadebdt.pipeline import Node, nodes, note_inputs
 from cascadebdt.products import Products
 from cascadebdt.scaleout import packing, writing
 from cascadebdt.scaleout.jobs import last_event
-from cascadebdt.scaleout.layout import Layout, NodeRecord, Plan
+from cascadebdt.scaleout.layout import Layout, NodeRecord, Submitted
 from cascadebdt.scaleout.sandbox import Sandbox
 
 SUBMIT = "condor_submit_dag"
@@ -118,7 +118,7 @@ def _write(submission: Submission, config: Config, path: Path, options: Sequence
     for category in dict.fromkeys(node.category for node in submission.nodes):
         write_text(layout.directory / f"{category}.sub", writing.description(batch, category, archives=archives))
     write_text(layout.dag, writing.dag(submission.nodes, batch, has_scripts=not batch.shared_file_system))
-    layout.write_plan(Plan(str(path), tuple(NodeRecord.of(node) for node in submission.nodes)))
+    layout.write(Submitted(str(path), tuple(NodeRecord.of(node) for node in submission.nodes)))
 
 
 def _environment(config: Config, layout: Layout) -> tuple[list[str], dict[str, str], list[str]]:

@@ -13,16 +13,18 @@ from pathlib import Path
 from cascadebdt.config import Config
 from cascadebdt.products import Products
 from cascadebdt.products.comparison import Comparison
+from cascadebdt.products.optimised import Objective as OptimisedBy
+from cascadebdt.products.optimised import Optimised
 from cascadebdt.products.ranking import FeatureRanking
 from cascadebdt.products.tuning import Tuning
 from cascadebdt.progress import Progress, silent
-from cascadebdt.studies import compare_runs, rank_runs, tune_runs
+from cascadebdt.studies import compare_runs, optimise_runs, rank_runs, tune_runs
 from cascadebdt.studies.compare_judge import N_TOYS, TILT, Question
 from cascadebdt.studies.stage_trials import Objective
 from cascadebdt.studies.strategies import Strategy
 from cascadebdt.studies.tune_space import Sampler
 
-__all__ = ["Comparison", "FeatureRanking", "Tuning", "compare", "rank", "tune"]
+__all__ = ["Comparison", "FeatureRanking", "Optimised", "Tuning", "compare", "optimise", "rank", "tune"]
 
 
 def compare(
@@ -66,6 +68,44 @@ def compare(
     """
     question = Question(tuple(strategies), dict(own or {}), judge, tuple(variables), tilt, toys)
     return compare_runs.compare(config, Products(Path(output)), question, jobs=jobs, progress=progress)
+
+
+def optimise(
+    config: Config,
+    output: str | Path,
+    *,
+    objective: OptimisedBy = "limit",
+    trials: int = 3000,
+    finalists: int = 8,
+    orders: int = 0,
+    features: Sequence[tuple[str, Sequence[str]]] = (),
+    min_purity: float = 0.0,
+    jobs: int = 1,
+    progress: Progress = silent,
+) -> Optimised:
+    """Find working points, bins, order and features that measure the signal best, and say how much of it is luck.
+
+    Parameters
+    ----------
+    config : the analysis; its data are not read
+    output : folder of ``optimise.json``, ``optimised.yaml`` and of the trained cascade
+    objective : what the fits of the finalists are compared by
+    trials : settings that the surrogate judges for each training
+    finalists : settings that are fitted, at most
+    orders : of the stages to train, by exchanging neighbours
+    features : stage and other features to train it with, each pair on its own
+    min_purity : share of its own background that every control region must have
+    jobs : threads; they do not change the result
+    progress : told of long loops
+
+    Raises
+    ------
+    CascadeBDTError
+        If the configuration, an input file or a fit is not usable, or no setting has what is asked for.
+    """
+    sets = tuple((stage, tuple(names)) for stage, names in features)
+    asked = optimise_runs.Asked(objective, trials, finalists, orders, sets, min_purity)
+    return optimise_runs.optimise(config, Products(Path(output)), asked, jobs=jobs, progress=progress)
 
 
 def rank(

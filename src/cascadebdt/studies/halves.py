@@ -71,8 +71,12 @@ class Halves:
         return Setting(self.surrogate.grid.configured, regions.signal.n_bins, regions.control.n_bins)
 
     def complexity(self, setting: Setting) -> int:
-        """Return how many choices a setting is made of: stages that cut, and bins."""
-        return sum(self.surrogate.grid.cuts(setting.levels)) + setting.n_signal + setting.n_control
+        """Return how many choices a setting is made of: stages that cut, and numbers of bins other than configured.
+
+        Fewer bins are not simpler: half of the simulation fills fewer of them than all of it will.
+        """
+        other_bins = (setting.n_signal != self.start.n_signal) + (setting.n_control != self.start.n_control)
+        return sum(self.surrogate.grid.cuts(setting.levels)) + other_bins
 
     def with_bins(self, setting: Setting) -> Config:
         """Return the configuration with the numbers of bins of a setting."""

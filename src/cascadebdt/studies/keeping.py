@@ -6,11 +6,12 @@ A result that was made from the same configuration, files, versions and settings
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from cascadebdt import pipeline
 from cascadebdt.cascade import Cascade
 from cascadebdt.config import Config
+from cascadebdt.errors import InputError
 from cascadebdt.events import Events
 from cascadebdt.events.loading import select
 from cascadebdt.pipeline.plan import Plan
@@ -36,6 +37,7 @@ def kept(
     *,
     settings: Mapping[str, Any],
     packages: tuple[str, ...] = (),
+    events_of: Literal["train", "apply"] = "train",
     jobs: int = 1,
     progress: Progress = silent,
 ) -> R:
@@ -50,6 +52,7 @@ def kept(
     products : where the cascade and the result go
     settings : what the result depends on beside the trained cascade and its events, as plain content
     packages : whose versions it depends on
+    events_of : the step whose events it takes: nominal ones of training, or all variations of ``apply``
     jobs : threads
     progress : told of long loops
 
@@ -60,14 +63,18 @@ def kept(
         in the folder.
     """
     cascade = pipeline.train(config, products, jobs=jobs, progress=progress)
+    if not any(stage.classifier.is_trained for stage in cascade.stages):
+        raise InputError(f"{study}: no stage has enough events to be trained; add simulation")
     with locked(products.directory):
         plan = Plan.of(config, products.directory, jobs=jobs)
         versions = {name: version(name) for name in packages}
-        parts = {"settings": dict(settings), **({"versions": versions} if versions else {})}
-        origin = Origin(study, 1, parts, {"train": plan.steps["train"].key})
+        parts: dict[str, Any] = {"settings": dict(settings), **({"versions": versions} if versions else {})}
+        parts |= {"config_hash": config.hash} if events_of == "apply" else {}
+        origin = Origin(study, 1, parts, {events_of: plan.steps[events_of].key})
         if plan.inventory.fault(origin) is None:
             return products.read(kind, study, made_by=study)
-        events = select(without_data(config), nominal_only=True, jobs=jobs, progress=progress)
+        is_nominal = events_of == "train"
+        events = select(without_data(config), nominal_only=is_nominal, jobs=jobs, progress=progress)
         result, written = make(events, cascade, origin)
         path = products.write(study, result)
         plan.inventory.with_step(origin, [path, *written]).write()

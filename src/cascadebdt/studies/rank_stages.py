@@ -5,7 +5,6 @@ Measures of single features give both classes the same total weight, so that cro
 """
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
@@ -21,6 +20,7 @@ from cascadebdt.products.ranking import Estimate, FeatureRank, FeatureRanking, P
 from cascadebdt.progress import Progress, silent
 from cascadebdt.studies import rank_importance, rank_measures, rank_sets, stage_trials
 from cascadebdt.studies.rank_importance import Scored
+from cascadebdt.studies.side_by_side import of_each
 from cascadebdt.training.boosting import resolve_device
 
 N_REPEATS = 3  # permutations of each feature
@@ -80,12 +80,11 @@ def _proposals(
     """Look for smaller sets of features, some stages at a time."""
     device, share = resolve_device(config.cascade.device), max(1, jobs // len(cascade.stages))
     trials = stage_trials.of_stages(events, cascade, config.cascade, seed=config.seed, device=device, jobs=share)
-    with ThreadPoolExecutor(jobs) as pool:
-        waiting = [
-            pool.submit(remember, name, partial(rank_sets.propose, one, seed=config.seed))
-            for name, one in trials.items()
-        ]
-        proposals = [future.result() for future in progress(waiting, "eliminating features")]
+
+    def propose(stage: str) -> Proposal:
+        return remember(stage, partial(rank_sets.propose, trials[stage], seed=config.seed))
+
+    proposals = of_each(propose, list(trials), "eliminating features", jobs=jobs, progress=progress)
     return dict(zip(trials, proposals, strict=True))
 
 

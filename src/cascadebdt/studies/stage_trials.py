@@ -10,13 +10,16 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+import xgboost as xgb
 
 from cascadebdt.arrays import FEATURE, BoolArray, FeatureArray, FloatArray, IdArray, IntArray
 from cascadebdt.cascade import Cascade, Stage
-from cascadebdt.config import CascadeConfig, StageConfig
+from cascadebdt.config import CascadeConfig, Config, StageConfig
 from cascadebdt.events import Events, in_order
 from cascadebdt.events.folds import fold_of
 from cascadebdt.products.ranking import Estimate
+from cascadebdt.studies.open_scores import OpenScores
+from cascadebdt.studies.stage_sensitivity import StageSensitivity
 from cascadebdt.training import fitting
 from cascadebdt.training.boosting import Runtime
 from cascadebdt.training.context import Context
@@ -27,7 +30,7 @@ from cascadebdt.training.problem import Problem
 from cascadebdt.training.quality import Curve
 from cascadebdt.training.survivors import Survivors
 
-Objective = Literal["auc", "log_loss"]
+Objective = Literal["auc", "log_loss", "sigma_mu"]
 
 N_FOLDS = 5
 HELD_OUT = 0
@@ -37,12 +40,13 @@ SMALLEST_PROBABILITY = 1e-7  # of the class of an event, in the logarithmic loss
 
 @dataclass(frozen=True, eq=False)
 class Merit:
-    """How well scores separate, larger is better, with the influence of every event.
+    """How good scores are, larger is better, with the influence of every event.
 
     Attributes
     ----------
-    value : area under the ROC curve, or less the mean logarithmic loss
-    influence : (n_events,) float64, of each event on the value: the sum of squares is its variance
+    value : area under the ROC curve, or with a minus sign the mean logarithmic loss or the expected uncertainty of the
+        signal strength
+    influence : of each event (or group of events) on the value, float64: the sum of squares is its variance
     """
 
     value: float
@@ -89,11 +93,13 @@ class StageTrials:
     problem : the stage as configured
     context : nominal simulation with the folds of the study
     reaching : (n_events,) bool, events that reach the stage by scores of models that never saw them
+    sensitivity : of the signal strength to the scores of the stage, for the objective ``sigma_mu``
     """
 
     problem: Problem
     context: Context
     reaching: BoolArray
+    sensitivity: StageSensitivity | None = None
 
     def train(self, problem: Problem, fold: int) -> Trained:
         """Train on all folds that choose but this one; the scores are those of its events that reach the stage.
@@ -121,6 +127,8 @@ class StageTrials:
         ----------
         trained : fold -> its model, from `train`
         """
+        if objective == "sigma_mu":
+            return self._sensitivity({fold: of_fold.deployed[fold].booster for fold, of_fold in trained.items()})
         rows = self.rows(list(trained))
         scores = np.full(len(self.context.events), np.nan, FEATURE)
         for fold, of_fold in trained.items():
@@ -128,6 +136,20 @@ class StageTrials:
             scores[in_fold] = of_fold.scores[in_fold]
         is_signal = self.context.events.of_process(self.problem.signal)[rows]
         return merit(scores[rows], self.context.weights[rows], is_signal, objective)
+
+    def _sensitivity(self, boosters: Mapping[int, xgb.Booster]) -> Merit:
+        """Return minus the uncertainty of the signal strength; its variance is that of the jackknife over groups.
+
+        References
+        ----------
+        Efron, The Jackknife, the Bootstrap and Other Resampling Plans (1982), Eq. (3.2), of groups.
+        """
+        assert self.sensitivity is not None  # whoever asks for this objective makes trials with it
+        value, without = self.sensitivity.sigma_mu(boosters)
+        n_groups = len(without)
+        if not np.isfinite(without).all():  # without some events a floor is not met
+            return Merit(-value, np.full(n_groups, np.nan))
+        return Merit(-value, -np.sqrt((n_groups - 1) / n_groups) * (without - without.mean()))
 
     def held_out(self, problem: Problem, objective: Objective) -> Merit:
         """Return the merit of a problem in the fold held out, by a model of all folds that choose."""
@@ -165,6 +187,27 @@ def of_stages(
         stage.name: StageTrials(problem_of(spec, stage, config.signal), context, mask)
         for spec, stage, mask in zip(config.stages, cascade.stages, masks, strict=True)
         if stage.classifier.is_trained
+    }
+
+
+def with_sensitivity(
+    trials: Mapping[str, StageTrials], events: Events, cascade: Cascade, config: Config, *, jobs: int = 1
+) -> dict[str, StageTrials]:
+    """Return trials that can be judged by the uncertainty of the signal strength.
+
+    Parameters
+    ----------
+    trials : from `of_stages`
+    events : selected events in all variations
+    cascade : that scores them
+    config : of the whole analysis
+    """
+    scores = OpenScores.of(cascade, events, jobs=jobs)
+    folds = folds_of_study(scores.events.event_id, cascade.n_folds)
+    names = [stage.name for stage in cascade.stages]
+    return {
+        name: replace(one, sensitivity=StageSensitivity(scores, config, names.index(name), folds, N_FOLDS))
+        for name, one in trials.items()
     }
 
 

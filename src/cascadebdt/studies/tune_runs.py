@@ -5,7 +5,6 @@ over the configured hyperparameters is on events that nothing was chosen on.
 """
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from cascadebdt.products.tuning import StageTuning, Tuning
 from cascadebdt.progress import Progress, silent
 from cascadebdt.studies import stage_trials, tune_space, tune_stage
 from cascadebdt.studies.keeping import kept
+from cascadebdt.studies.side_by_side import of_each
 from cascadebdt.studies.stage_trials import Objective
 from cascadebdt.studies.tune_space import Sampler
 from cascadebdt.studies.tune_stage import Settings
@@ -52,7 +52,7 @@ def tune(
     config : the analysis
     products : where the cascade, the trials and the result go
     n_trials : of each stage; the grid has `tune_space.N_GRID` at most
-    objective : area under the ROC curve, or logarithmic loss
+    objective : area under the ROC curve, logarithmic loss, or expected uncertainty of the signal strength
     sampler : how hyperparameters are drawn: by Optuna's tree-structured Parzen estimator, at random, or on a grid
     pruning : whether trials that promise little end early
     jobs : stages at a time; they do not change the result
@@ -71,17 +71,19 @@ def tune(
 
     def make(events: Events, cascade: Cascade, origin: Origin) -> tuple[Tuning, list[Path]]:
         named = {name: value for name, value in asdict(settings).items() if name != "n_trials"}
-        key = digest({"settings": named, **origin.to_json()["inputs"]})
+        key = digest({"settings": named, "versions": origin.parts["versions"], **origin.inputs})
         chosen = stage_trials.unseen_simulation(events, cascade)
         device, n_stages = resolve_device(config.cascade.device), len(cascade.stages)
         trials = stage_trials.of_stages(
             chosen, cascade, config.cascade, seed=config.seed, device=device, jobs=max(1, jobs // n_stages)
         )
-        with ThreadPoolExecutor(jobs) as pool:
-            waiting = [
-                pool.submit(tune_stage.tune, one, settings, storage, f"{name} {key}") for name, one in trials.items()
-            ]
-            results = [future.result() for future in progress(waiting, "tuning stages")]
+        if objective == "sigma_mu":
+            trials = stage_trials.with_sensitivity(trials, events, cascade, config, jobs=jobs)
+
+        def tune_stage_of(stage: str) -> StageTuning:
+            return tune_stage.tune(trials[stage], settings, storage, f"{stage} {key}")
+
+        results = of_each(tune_stage_of, list(trials), "tuning stages", jobs=jobs, progress=progress)
         tuning = Tuning(objective, sampler, dict(zip(trials, results, strict=True)))
         saved = [plots.save(figure, products.plots / name) for name, figure in figures(tuning)]
         written = write_text(products.directory / CONFIGURATION, tuned(config, tuning).text(products.directory))
@@ -95,6 +97,7 @@ def tune(
         products,
         settings=asdict(settings),
         packages=("optuna",),
+        events_of="apply" if objective == "sigma_mu" else "train",
         jobs=jobs,
         progress=progress,
     )

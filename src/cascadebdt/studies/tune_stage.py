@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,8 +56,20 @@ def tune(trials: StageTrials, settings: Settings, storage: "optuna.storages.Base
     settings : of the study
     storage : where Optuna keeps trials
     name : of the study there
+
+    Raises
+    ------
+    InputError
+        If the merit of the configured hyperparameters does not exist.
     """
     import optuna
+
+    default = _in_folds_that_choose(trials, trials.problem, settings.objective)
+    if not math.isfinite(default.value):
+        raise InputError(
+            f"tune: {trials.problem.where}: '{settings.objective}' does not exist with the configured hyperparameters; "
+            "give the bins of the regions fewer effective events (min_effective_events), or choose another objective"
+        )
 
     pruner = optuna.pruners.MedianPruner(n_startup_trials=N_BEFORE_PRUNING) if settings.pruning else None
     study = optuna.create_study(
@@ -74,7 +87,7 @@ def tune(trials: StageTrials, settings: Settings, storage: "optuna.storages.Base
         _try(study, trials, settings)
         if (number + 1) % max(1, settings.n_trials // N_MESSAGES) == 0:
             log.info("stage %s: trial %d of %d", stage, number + 1, settings.n_trials)
-    return _judged(trials, settings, _finished(study)[: settings.n_trials])
+    return _judged(trials, settings, default, _finished(study)[: settings.n_trials])
 
 
 def _finished(study: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
@@ -103,12 +116,14 @@ def _with(problem: Problem, values: Values) -> Problem:
     return replace(problem, bdt=tune_space.with_values(problem.bdt, values))
 
 
-def _judged(trials: StageTrials, settings: Settings, finished: "list[optuna.trial.FrozenTrial]") -> StageTuning:
+def _judged(
+    trials: StageTrials, settings: Settings, default: Merit, finished: "list[optuna.trial.FrozenTrial]"
+) -> StageTuning:
     """Compare the best trial with the configuration, in the folds that chose it and in the one that did not."""
     records = tuple(_record(trial) for trial in finished)
     best = max((record for record in records if not record.is_pruned), key=lambda record: record.merit)
     configured, proposed = trials.problem, _with(trials.problem, best.values)
-    default, chosen = (_in_folds_that_choose(trials, one, settings.objective) for one in (configured, proposed))
+    chosen = _in_folds_that_choose(trials, proposed, settings.objective)
     claimed = chosen.gain_over(default)
     unseen_default, unseen = (trials.held_out(one, settings.objective) for one in (configured, proposed))
     held_out = unseen.gain_over(unseen_default)

@@ -9,22 +9,23 @@ for the configuration as it was: what a search claims and does not keep there is
 
 import json
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cascadebdt import pipeline, plots
+from cascadebdt import plots
 from cascadebdt.atomic import write_text
+from cascadebdt.cascade import Cascade
 from cascadebdt.config import Config
-from cascadebdt.events.loading import select
-from cascadebdt.pipeline.plan import Plan
+from cascadebdt.events import Events
 from cascadebdt.products import Products
+from cascadebdt.products.inventory import Inventory
 from cascadebdt.products.keys import Origin
-from cascadebdt.products.lock import locked
 from cascadebdt.products.optimised import Objective, Optimised, Variant
 from cascadebdt.progress import Progress, silent
 from cascadebdt.studies.halves import Halves
+from cascadebdt.studies.keeping import kept
 from cascadebdt.studies.open_scores import OpenScores
 from cascadebdt.studies.optimise_choice import Fitted, finalists, fitted, judged, proposal
 from cascadebdt.studies.optimise_variants import Explored, Trainer, best_training, changes, explored
@@ -33,7 +34,7 @@ from cascadebdt.studies.written import proposed
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-STEP, FORMAT = "optimise", 1
+STEP = "optimise"
 CONFIGURATION = "optimised.yaml"
 
 
@@ -85,24 +86,32 @@ def optimise(
     CascadeBDTError
         If the configuration, an input file or a fit is not usable.
     """
-    cascade = pipeline.train(config, products, jobs=jobs, progress=progress)
-    with locked(products.directory):
-        plan = Plan.of(config, products.directory, jobs=jobs)
-        origin = _origin(config, plan, asked)
-        if plan.inventory.fault(origin) is None:
-            return products.read(Optimised, STEP, made_by=STEP)
-        events = select(config, jobs=jobs, progress=progress)
+
+    def make(events: Events, cascade: Cascade, origin: Origin) -> tuple[Optimised, list[Path]]:
         halves = Halves.of(OpenScores.of(cascade, events, jobs=jobs), config, min_purity=asked.min_purity)
         tried = changes(config, asked.n_orders, asked.features)
         start = explored(halves, n_trials=asked.n_trials, seed=config.seed, progress=progress)
-        trainer = Trainer(events, plan.inventory, asked.min_purity, jobs, progress)
+        trainer = Trainer(events, Inventory.read(products.directory), asked.min_purity, jobs, progress)
         best, variants = best_training(start, trainer, tried, n_trials=asked.n_trials, seed=config.seed)
         optimised, chosen = _account(start, best, variants, asked, progress)
         text = proposed(best.halves, chosen.setting).text(products.directory)
-        written = [products.write(STEP, optimised), write_text(products.directory / CONFIGURATION, text)]
-        written += plots.save(figure(optimised), products.plots / STEP)
-        plan.inventory.with_step(origin, written).write()
-        return optimised
+        written = write_text(products.directory / CONFIGURATION, text)
+        return optimised, [written, *plots.save(figure(optimised), products.plots / STEP)]
+
+    # As it comes back from a file, where there are no tuples.
+    settings = json.loads(json.dumps(asdict(asked)))
+    return kept(
+        STEP,
+        Optimised,
+        make,
+        config,
+        products,
+        settings=settings,
+        packages=("numpy", "scipy", "iminuit"),
+        events_of="apply",
+        jobs=jobs,
+        progress=progress,
+    )
 
 
 def _account(
@@ -125,14 +134,3 @@ def figure(optimised: Optimised) -> "Figure":
         best=(optimised.claimed.sigma_mu, optimised.held_out.sigma_mu),
         complexity=optimised.best.complexity,
     )
-
-
-def _origin(config: Config, plan: Plan, asked: Asked) -> Origin:
-    """Return what the result is made from: all that the filled regions and the fit are made from, and the question."""
-    versions = {name: version(name) for name in ("cascadebdt", "numpy", "scipy", "iminuit")}
-    parts = {
-        "asked": json.loads(json.dumps(asdict(asked))),
-        "fit": config.fit.model_dump(mode="json"),
-        "versions": versions,
-    }
-    return Origin(STEP, FORMAT, parts, {"apply": plan.steps["apply"].key})
