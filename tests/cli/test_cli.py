@@ -263,6 +263,8 @@ def test_import_and_help_load_no_heavy_library(arguments: list[str]) -> None:
 
 
 def test_fits_load_nothing_that_trains() -> None:
-    code = "import sys; from cascadebdt import pipeline; pipeline.fit, pipeline.fit_file; print('xgboost' in sys.modules)"
+    code = (
+        "import sys; from cascadebdt import pipeline; pipeline.fit, pipeline.fit_file; print('xgboost' in sys.modules)"
+    )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert loaded.strip() == "False"

@@ -38,7 +38,7 @@ def fit_command(**given: Any) -> None:
     if names := named(choices):
         raise click.UsageError(f"{', '.join(names)}: goes with a workspace, a file ending in {' or '.join(MODELS)}")
     job = Job.of(options)
-    answers = pipeline.fit(job.config, job.products).answers
+    answers = pipeline.fit(job.config, job.products, jobs=job.jobs, progress=job.progress).answers
     job.say(headline(answers))
     job.say(f"wrote {job.products.json('fit')}")
 

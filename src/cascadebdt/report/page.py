@@ -94,6 +94,7 @@ def build(
         normalisations=tables.normalisations(inferred.answers.fit),
         parts=tables.parts(inferred.answers.breakdown),
         exclusions=tables.exclusions(inferred.answers.limits),
+        toys=tables.toys(inferred.answers.toys),
         noticeable=tables.noticeable(inferred.answers.fit),
         agreement=abs(inferred.answers.fit.agreement),
         lint=inferred.answers.lint,
@@ -190,6 +191,8 @@ def _figures(cascade: Cascade, applied: Applied, inferred: Inferred, signal: str
         inferred.validation,
         parts=answers.breakdown,
         contours=answers.contours.scans,
+        toys=answers.toys,
+        limits=answers.limits,
     )
     yield "flow", plots.flow(applied.cutflow.cascade, signal=signal)
     classifiers = {classifier.name: (classifier, point) for classifier, point in training.classifiers(cascade)}
@@ -282,6 +285,7 @@ def _place(name: str) -> tuple[str, str]:
         "purity": ("regions", "What every region is made of: share of each process in the prediction."),
         "fit": ("fit", "Normalisations and pulls; bands: one and two standard deviations of the constraint."),
         "ranking": ("fit", "Impacts on the signal strength, before and after the fit, and pulls, the largest first."),
+        "toys": ("profiles", "CLs of pseudo-experiments against the signal strength, with its expected bands."),
         "breakdown": (
             "fit",
             "Parts of the uncertainty of the signal strength, and their shares in the sum of squares.",
