@@ -50,6 +50,13 @@ def docs(session: nox.Session) -> None:
     session.run("pytest", "tests/test_documents.py")
 
 
+@nox.session
+def site(session: nox.Session) -> None:
+    """Build the documentation into ``docs/_build``; a warning is an error."""
+    session.install("-e", ".[docs]")
+    session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build")
+
+
 @nox.session(default=False)
 def benchmarks(session: nox.Session) -> None:
     """Time the kernels; arguments go to pytest, such as ``--benchmark-compare``."""

@@ -29,6 +29,8 @@ LAYERS = [
     ["report"],
     ["simulation"],
     ["pipeline"],
+    ["scaleout"],
+    ["studies"],
     ["_api"],
     ["cli"],
     ["__main__"],

@@ -42,6 +42,7 @@ PUBLIC = [
     "score_histograms",
     "select",
     "significance",
+    "studies",
     "toys",
     "train",
 ]

@@ -9,16 +9,16 @@ import argparse
 import logging
 from pathlib import Path
 
-import numpy as np
-from compare import ROOT, _with_files, judge
+from compare import ROOT, edges_of, judge
 
 from cascadebdt import config as configuration
 from cascadebdt import training
 from cascadebdt.cascade import Cascade
-from cascadebdt.config.region_names import is_validation
+from cascadebdt.config import RegionsConfig
 from cascadebdt.events.loading import select
-from cascadebdt.histograms import yields
 from cascadebdt.resources import available_cpus
+from cascadebdt.studies.compare_judge import with_samples_of
+from cascadebdt.studies.compare_runs import without_data
 
 CHOICES = {
     "quantiles, 12": {},
@@ -42,18 +42,18 @@ def main() -> None:
     parser.add_argument("--cascade", type=Path, help="folder of a cascade trained with the configuration")
     options = parser.parse_args()
     logging.disable(logging.WARNING)
-    config, jobs = configuration.load(options.config), available_cpus()
-    events = [select(one, jobs=jobs) for one in (config, _with_files(config, options.other))]
+    config, jobs = without_data(configuration.load(options.config)), available_cpus()
+    events = [select(one, jobs=jobs) for one in (config, with_samples_of(config, options.other))]
     if options.cascade:
         cascade = Cascade.load(options.cascade)
     else:
         cascade = training.train(events[0], config.cascade, seed=config.seed, jobs=jobs)
-    scores = [cascade.score(one, unblind=True, jobs=jobs) for one in events]
+    scores = [cascade.score(one, jobs=jobs) for one in events]
     signal = config.regions.signal.model_dump()
     for name, change in CHOICES.items():
-        chosen = config.replace("regions.signal", {**signal, **change})
-        filled = yields.fill(events[0], scores[0], chosen.regions)
-        edges = {r: np.array(h.axes[2].edges) for r, h in filled.items() if not is_validation(r)}
+        regions = RegionsConfig.model_validate({**config.regions.model_dump(), "signal": {**signal, **change}})
+        chosen = config.model_copy(update={"regions": regions})
+        edges = edges_of(name, scores[0], events[0], chosen)
         found = [judge(of, one, chosen, edges) for of, one in zip(scores, events, strict=True)]
         numbers = " | ".join(f"{value:.2f}" for one in found for value in (one.limit, one.sigma_mu))
         print(f"| {name} | {len(edges['SR']) - 1} | {numbers} |", flush=True)

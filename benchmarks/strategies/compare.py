@@ -1,4 +1,8 @@
-"""Does the cascade win? `python benchmarks/strategies/compare.py [--other FOLDER] [--output FILE]`.
+"""What does each piece of the cascade do? `python benchmarks/strategies/compare.py [--other FOLDER] [--output FILE]`.
+
+Variants of one training, beside the strategies that `cascadebdt compare` compares; bins, fit and bootstrap are its own.
+With `--share 0.25 --part 0` everything, training and judging, has the first quarter of the simulation alone. `--cascade
+FOLDER` keeps the training, or takes it from there.
 
 Everything is trained on the events of a configuration; the bins of all regions are found on them, too. Every strategy
 is then judged on these events and on independent ones: simulation of the same samples from another seed, files of the
@@ -23,26 +27,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fisher import BinnedEvents
 
 from cascadebdt import config as configuration
-from cascadebdt import inference, training, workspace
+from cascadebdt import training
 from cascadebdt.arrays import BoolArray, FloatArray, RegionArray
 from cascadebdt.cascade import Cascade, Scores, threshold_at
-from cascadebdt.config import NOMINAL, Config, SampleConfig
-from cascadebdt.config.region_names import is_control, is_validation
+from cascadebdt.config import NOMINAL, Config
+from cascadebdt.config.region_names import is_control
 from cascadebdt.events import Events
+from cascadebdt.events.events import mix
 from cascadebdt.events.folds import fold_of
 from cascadebdt.events.loading import select
 from cascadebdt.forest.logistic import probability
 from cascadebdt.forest.reference import out_of_fold
-from cascadebdt.histograms import contents, yields
-from cascadebdt.histograms.binning import Requirement, merge_edges, quantile_edges
 from cascadebdt.resources import available_cpus
-from cascadebdt.workspace import Workspace
+from cascadebdt.studies import evaluation
+from cascadebdt.studies.compare_bootstrap import BinnedEvents, ratio, samples
+from cascadebdt.studies.compare_judge import with_samples_of
+from cascadebdt.studies.evaluation import Placed
+from cascadebdt.studies.strategies import edges_for_both
 
 ROOT = Path(__file__).parents[2]
-N_SIGNAL_BINS, N_BACKGROUND_BINS, MIN_EFFECTIVE_EVENTS = 12, 30, 20.0  # of the single BDT
 LOW_SIGNAL = 0.15  # share of the signal below which the single BDT's score is the control region of wgamma
 
 
@@ -98,7 +103,6 @@ def strategies(models: Models, events: Events, cuts: Mapping[str, float]) -> dic
     signal = len(backgrounds)
     shares = np.exp(classes - np.logaddexp.reduce(classes, axis=1, keepdims=True))[:, 1:]
     best = shares.argmax(axis=1)
-    by_class = np.where(classes.argmax(axis=1) == 0, signal, best)
     by_ratio = np.where(ratio >= cuts["ratio"], signal, best)
     names = (*(f"CR_{name}" for name in backgrounds), "SR")
     names_of_cuts, by_cuts = _regions_by_cuts(events, one, cuts["one"])
@@ -106,7 +110,7 @@ def strategies(models: Models, events: Events, cuts: Mapping[str, float]) -> dic
     return {
         "one_bdt": _scores(("SR",), np.zeros(len(events)), one, one),
         "one_bdt_cuts": _scores(names_of_cuts, by_cuts, one, one),
-        "multiclass": _scores(names, by_class, _logit(shares.max(axis=1)), ratio),
+        "multiclass": multiclass(everything, events),
         "multiclass_lr": _scores(names, by_ratio, _logit(shares.max(axis=1)), ratio),
         "by_stage": _by_stage(replace(cascade, sorter=None), events),
         "final_binary": models.with_parts(("binary",)).score(events, unblind=True),
@@ -115,6 +119,19 @@ def strategies(models: Models, events: Events, cuts: Mapping[str, float]) -> dic
         "final_all_three": everything.score(events, unblind=True),
         "cascade": cascade.score(events, unblind=True),
     }
+
+
+def multiclass(cascade: Cascade, events: Events) -> Scores:
+    """Return the scores of the multiclass BDT alone; an event is in the region of its most probable class."""
+    whole = cascade.discriminant
+    assert whole is not None
+    folds, rows = fold_of(events.event_id, cascade.n_folds), np.arange(len(events))
+    ratio = np.mean([part.margin(events.columns, folds, rows) for part in whole.ratios], axis=0).astype(np.float32)
+    classes = np.mean([part.model.margins(events.columns, folds, rows) for part in whole.ratios], axis=0)
+    backgrounds = whole.ratios[0].model.classes[1:]
+    shares = np.exp(classes - np.logaddexp.reduce(classes, axis=1, keepdims=True))[:, 1:]
+    region = np.where(classes.argmax(axis=1) == 0, len(backgrounds), shares.argmax(axis=1))
+    return _scores((*(f"CR_{name}" for name in backgrounds), "SR"), region, _logit(shares.max(axis=1)), ratio)
 
 
 def cuts_of(models: Models, events: Events) -> dict[str, float]:
@@ -171,97 +188,42 @@ def _logit(share: FloatArray) -> FloatArray:
 
 
 def edges_of(name: str, scores: Scores, events: Events, config: Config) -> dict[str, FloatArray]:
-    """Return the bins of a strategy, found on the events that trained."""
-    filled = _fitted(yields.fill(events, scores, config.regions))
-    edges = {region: np.array(histogram.axes[2].edges) for region, histogram in filled.items()}
+    """Return the bins of the fitted regions of a strategy, found on the events that trained."""
+    placed = Placed.of(events, scores, config.regions)
+    edges = placed.edges()
     if name == "one_bdt":  # its one region measures the backgrounds, too
-        edges["SR"] = _edges_for_both(scores, events)
-    return edges
-
-
-def _edges_for_both(scores: Scores, events: Events) -> FloatArray:
-    values, weights = scores.final, events.weights[NOMINAL]
-    assert values is not None
-    simulated = events.is_nominal & ~events.is_data
-    signal = simulated & events.of_process(scores.signal)
-    background = simulated & ~signal
-    inner = [
-        quantile_edges(values[rows], weights[rows], n_bins)
-        for rows, n_bins in ((signal, N_SIGNAL_BINS), (background, N_BACKGROUND_BINS))
-    ]
-    low, high = values[simulated].min(), values[simulated].max()
-    edges = np.unique(np.concatenate([[low], *inner, [high]]).astype(np.float64))
-    return merge_edges(edges, [Requirement(values[background], weights[background], MIN_EFFECTIVE_EVENTS)])
-
-
-def _fitted(filled: yields.Yields) -> yields.Yields:
-    """Return the regions that are fitted: no validation regions, and none that nothing is in."""
-    return {
-        name: histogram
-        for name, histogram in filled.items()
-        if not is_validation(name) and histogram.view()["value"].any()
-    }
+        n_background = config.regions.control.n_bins * len(config.cascade.stages)
+        edges["SR"] = edges_for_both(placed, config.regions.signal, n_background)
+    fitted, _ = evaluation.fittable(placed.fill(edges), config.cascade.signal)
+    return {region: edges[region] for region in fitted}
 
 
 def judge(scores: Scores, events: Events, config: Config, edges: Mapping[str, FloatArray]) -> Judgement:
     """Fit the nominal background, and return what it says."""
     all_edges = {region: edges.get(region, np.array([0.0, 1.0])) for region in scores.regions}
-    every = yields.fill(events, scores, config.regions, edges=all_edges)
+    every = Placed.of(events, scores, config.regions).fill(all_edges)
     filled = {name: histogram for name, histogram in every.items() if name in edges}
-    model = _asimov(workspace.build(filled, config))
-    fitted = inference.fit(model)
-    without = inference.fit(_without_simulation_statistics(model))
-    table = contents.region_table(filled, {name: (name,) for name in config.fit.free}, config.cascade.signal)
+    expected = evaluation.expectation(evaluation.asimov(evaluation.model(filled, config)))
+    purity = evaluation.purities(filled, config)
     return Judgement(
-        limit=inference.limit(model).expected[2],
-        sigma_mu=fitted.mu[1],
-        sigma_mu_no_mcstat=without.mu[1],
-        normalisation={name: pair[1] for name, pair in fitted.normalisation.items()},
-        purity={name: found.purity or 0.0 for name, found in table.items() if is_control(name)},
+        limit=expected.limit[2],
+        sigma_mu=expected.sigma_mu,
+        sigma_mu_no_mcstat=expected.sigma_mu_no_mcstat,
+        normalisation=expected.normalisation,
+        purity={name: share for name, share in purity.items() if is_control(name)},
     )
-
-
-def _asimov(model: Workspace) -> Workspace:
-    """Return the workspace with the nominal background as data in every region."""
-    observations = [
-        {
-            "name": channel["name"],
-            "data": np.sum([s["data"] for s in channel["samples"] if s["name"] != "signal"], axis=0).tolist(),
-        }
-        for channel in model["channels"]
-    ]
-    return Workspace({**model, "observations": observations}, notes=model.notes)
-
-
-def _without_simulation_statistics(model: Workspace) -> Workspace:
-    channels = [
-        {
-            **channel,
-            "samples": [
-                {**sample, "modifiers": [m for m in sample["modifiers"] if m["type"] != "staterror"]}
-                for sample in channel["samples"]
-            ],
-        }
-        for channel in model["channels"]
-    ]
-    return Workspace({**model, "channels": channels}, notes=model.notes)
 
 
 def bootstrap(
     found: Mapping[str, Scores], events: Events, config: Config, edges: Mapping[str, Any], n_toys: int
 ) -> dict[str, dict[str, float]]:
     """Return, per strategy, the mean and the spread of sigma(mu) over that of the multiclass BDT."""
-    binned = {name: BinnedEvents.of(events, scores, config, edges[name]) for name, scores in found.items()}
-    identity, inverse = np.unique(events.event_id[~events.is_data], return_inverse=True)
-    ratios: dict[str, list[float]] = {name: [] for name in found}
-    simulated = np.flatnonzero(~events.is_data)
-    for toy in range(n_toys):
-        factors = np.zeros(len(events))
-        factors[simulated] = np.random.default_rng(toy).poisson(1.0, len(identity))[inverse]
-        sigma = {name: one.sigma_mu(factors[one.rows]) for name, one in binned.items()}
-        for name, value in sigma.items():
-            ratios[name].append(value / sigma["multiclass"])
-    return {name: {"mean": float(np.mean(r)), "std": float(np.std(r, ddof=1))} for name, r in ratios.items()}
+    sigmas = {}
+    for name, scores in found.items():
+        binned = BinnedEvents.of(Placed.of(events, scores, config.regions), edges[name], config)
+        sigmas[name] = binned.sigmas(samples(events, n_toys))
+    ratios = {name: ratio(of_strategy, sigmas["multiclass"]) for name, of_strategy in sigmas.items()}
+    return {name: {"mean": mean, "std": std} for name, (mean, std) in ratios.items()}
 
 
 def main() -> None:
@@ -271,16 +233,19 @@ def main() -> None:
     parser.add_argument("--other", type=Path, help="folder of independent files with the names of those trained on")
     parser.add_argument("--output", type=Path, default=Path("compare.json"))
     parser.add_argument("--toys", type=int, default=50)
+    parser.add_argument("--share", type=float, default=1.0, help="of the simulated events that are used")
+    parser.add_argument("--part", type=int, default=0, help="which of the disjoint shares")
+    parser.add_argument("--cascade", type=Path, help="folder of the training, made if it is not there")
     options = parser.parse_args()
     config, jobs = configuration.load(options.config), available_cpus()
-    asked = config.cascade.final
-    assert asked is not None
-    final = asked.model_copy(update={"kind": ("binary", "multiclass", "stages")})
-    events = {"trained": select(config, jobs=jobs)}
-    if options.other:
-        events["independent"] = select(_with_files(config, options.other), jobs=jobs)
-    whole = config.cascade.model_copy(update={"final": final})
-    models = Models(training.train(events["trained"], whole, seed=config.seed, jobs=jobs), asked.kind)
+    if options.share < 1:
+        config = config.replace("cascade.min_effective_events", config.cascade.min_effective_events * options.share)
+    sources = {"trained": config} | ({"independent": with_samples_of(config, options.other)} if options.other else {})
+    events = {
+        name: share_of(evaluation.simulation(select(source, jobs=jobs)), options.share, options.part)
+        for name, source in sources.items()
+    }
+    models = models_of(events["trained"], config, options.cascade, jobs=jobs)
     cuts = cuts_of(models, events["trained"])
     edges: dict[str, dict[str, FloatArray]] = {}
     result: dict[str, Any] = {}
@@ -296,14 +261,27 @@ def main() -> None:
     options.output.write_text(json.dumps(result, indent=2) + "\n")
 
 
-def _with_files(config: Config, folder: Path) -> Config:
-    """Return the configuration with the simulated files of another folder."""
+def share_of(events: Events, share: float, part: int) -> Events:
+    """Return the data, and a share of the simulated events, by identity, with weights that stand for all."""
+    n_parts = round(1 / share)
+    # Mixed twice: folds are remainders of the identity itself.
+    chosen = events.take(events.is_data | (mix(mix(events.event_id)) % np.uint64(n_parts) == part))
+    factors = np.where(chosen.is_data, 1.0, n_parts)
+    return replace(chosen, weights={name: weight * factors for name, weight in chosen.weights.items()})
 
-    def elsewhere(sample: SampleConfig) -> SampleConfig:
-        files = tuple(str(folder.resolve() / Path(name).name) for name in sample.files)
-        return sample if sample.is_data else sample.model_copy(update={"files": files})
 
-    return config.model_copy(update={"samples": tuple(elsewhere(sample) for sample in config.samples)})
+def models_of(events: Events, config: Config, folder: Path | None, *, jobs: int) -> Models:
+    """Train a cascade whose final discriminant has all parts, or take it from a folder."""
+    asked = config.cascade.final
+    assert asked is not None
+    if folder and folder.exists():
+        return Models(Cascade.load(folder), asked.kind)
+    final = asked.model_copy(update={"kind": ("binary", "multiclass", "stages")})
+    whole = config.cascade.model_copy(update={"final": final})
+    cascade = training.train(events, whole, seed=config.seed, jobs=jobs)
+    if folder:
+        cascade.save(folder)
+    return Models(cascade, asked.kind)
 
 
 def _row(sample: str, name: str, found: Judgement, spread: Mapping[str, float]) -> str:

@@ -8,15 +8,14 @@ import argparse
 import logging
 from pathlib import Path
 
-import numpy as np
-from compare import ROOT, _with_files, judge
+from compare import ROOT, edges_of, judge
 
 from cascadebdt import config as configuration
 from cascadebdt import training
-from cascadebdt.config.region_names import is_validation
 from cascadebdt.events.loading import select
-from cascadebdt.histograms import yields
 from cascadebdt.resources import available_cpus
+from cascadebdt.studies.compare_judge import with_samples_of
+from cascadebdt.studies.compare_runs import without_data
 
 
 def main() -> None:
@@ -33,11 +32,11 @@ def main() -> None:
         "another hash": config.replace("ntuples.event_id", ["event", "run", "luminosityBlock"]),
     }
     for name, one in trainings.items():
-        events = [select(of, jobs=jobs) for of in (one, _with_files(one, options.other))]
+        one = without_data(one)
+        events = [select(of, jobs=jobs) for of in (one, with_samples_of(one, options.other))]
         cascade = training.train(events[0], one.cascade, seed=one.seed, jobs=jobs)
-        scores = [cascade.score(of, unblind=True, jobs=jobs) for of in events]
-        filled = yields.fill(events[0], scores[0], one.regions)
-        edges = {r: np.array(h.axes[2].edges) for r, h in filled.items() if not is_validation(r)}
+        scores = [cascade.score(of, jobs=jobs) for of in events]
+        edges = edges_of(name, scores[0], events[0], one)
         found = [judge(of, one_of, one, edges) for of, one_of in zip(scores, events, strict=True)]
         numbers = " | ".join(f"{value:.2f}" for judged in found for value in (judged.limit, judged.sigma_mu))
         errors = " ".join(f"{error:.3f}" for error in found[1].normalisation.values())

@@ -2,9 +2,10 @@
 
 `python benchmarks/strategies/stress.py [--cascade FOLDER] [--corrections FILE] [--output FILE]`
 
-Each background in turn is tilted by +-20 % along one of ten variables, its yield kept: 60 true worlds that no nuisance
-parameter knows. The data are the tilted expectation (mu = 0), fitted with the nominal simulation. The spurious signal
-is the fitted mu less that of the nominal world, in units of its uncertainty in the nominal world without corrections.
+Each background in turn is tilted along one of ten variables as `cascadebdt compare` does it: 60 true worlds that no
+nuisance parameter knows. The data are the tilted expectation (mu = 0), fitted with the nominal simulation. The
+spurious signal is the fitted mu less that of the nominal world, in units of its uncertainty in the nominal world
+without corrections.
 Corrections are learnt anew from the data of every world, by the code that a run uses; FILE is YAML like the part
 `corrections` of a configuration.
 """
@@ -29,13 +30,14 @@ from cascadebdt.events import Events
 from cascadebdt.events.loading import select
 from cascadebdt.histograms import yields
 from cascadebdt.resources import available_cpus
+from cascadebdt.studies.compare_judge import TILT
+from cascadebdt.studies.compare_tilts import tilted
 
 ROOT = Path(__file__).parents[2]
 VARIABLES = (
     "photon_pt", "met", "lepton_pt", "n_jet", "mt_lmet", "photon_iso", "lepton_iso", "m_lg", "dphi_lmet",
     "photon_sieie",
 )  # fmt: skip
-TILT = 0.2
 
 
 @dataclass(frozen=True)
@@ -113,24 +115,19 @@ def _fitted(filled: yields.Yields) -> yields.Yields:
     return {name: histogram for name, histogram in filled.items() if not is_validation(name)}
 
 
-def tilted(events: Events, process: str, variable: str) -> FloatArray:
+def tilted_world(events: Events, process: str, variable: str) -> FloatArray:
     """Return the expected number of events that each stands for if a process is tilted along a variable."""
-    column = events.columns[variable].astype(np.float64)
-    rows = events.of_process(process) & events.is_nominal
-    values = np.nan_to_num(column, nan=float(np.nanmedian(column[rows])))
-    low, high = np.quantile(values[rows], [0.05, 0.95])
-    along = np.clip((values - low) / (high - low + 1e-9), 0, 1) - 0.5
-    weights = events.weights[NOMINAL]
-    factors = np.where(rows, 1 + 2 * TILT * along, 1.0)
-    kept = weights[rows].sum() / (weights[rows] * factors[rows]).sum()
-    return np.asarray(weights * np.where(rows, factors * kept, 1.0))
+    rows = np.flatnonzero(events.of_process(process) & events.is_nominal)
+    weights = events.weights[NOMINAL].copy()
+    weights[rows] = tilted(events.columns[variable][rows].astype(np.float64), weights[rows], TILT)
+    return weights
 
 
 def worlds(events: Events, signal: str) -> dict[str, FloatArray]:
     """Return the true expectation of every world by name, the nominal one first."""
     backgrounds = [name for name in events.processes if name not in (signal, DATA)]
     found = {NOMINAL: events.weights[NOMINAL]}
-    return found | {f"{p}.{v}": tilted(events, p, v) for p in backgrounds for v in VARIABLES}
+    return found | {f"{p}.{v}": tilted_world(events, p, v) for p in backgrounds for v in VARIABLES}
 
 
 def summary(found: dict[str, tuple[float, float]], sigma: float) -> dict[str, float]:

@@ -14,7 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cascadebdt import plots
+    from cascadebdt import plots, studies
     from cascadebdt._api import fill, run, train
     from cascadebdt.cascade import Cascade, Scores
     from cascadebdt.config import Config
@@ -55,6 +55,7 @@ _HOME = {  # public name -> its module, and its name there
     "score_histograms": ("histograms.contents", "score_histograms"),
     "select": ("events.loading", "select"),
     "significance": ("inference", "significance"),
+    "studies": ("studies", ""),
     "toys": ("inference", "toys"),
     "train": ("_api", "train"),
 }
@@ -82,6 +83,7 @@ __all__ = [
     "score_histograms",
     "select",
     "significance",
+    "studies",
     "toys",
     "train",
 ]

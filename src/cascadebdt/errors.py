@@ -4,6 +4,7 @@
 
     CascadeBDTError
     ├── ConfigError      a configuration is wrong
+    │   └── BranchError  an expression names a branch that files lack
     ├── InputError       an input file or array is wrong
     │   └── FileError    a file cannot be opened or read
     │       └── TransientInputError   in a way that may pass: retry
@@ -39,6 +40,14 @@ class CascadeBDTError(Exception):
 
 class ConfigError(CascadeBDTError):
     """A configuration is wrong."""
+
+
+class BranchError(ConfigError):
+    """An expression names a branch that files lack; `branch` is its name."""
+
+    def __init__(self, message: str, *, branch: str) -> None:
+        super().__init__(message)
+        self.branch = branch
 
 
 class InputError(CascadeBDTError):

@@ -28,7 +28,7 @@ def test_counts_of_chunks_add_up_per_sample() -> None:
 
 def test_hidden_events_leave_every_cut_but_not_the_entries_read() -> None:
     _, counts = selection.apply({"a": np.ones(5, np.bool_)}, np.ones(5))
-    cutflow = Cutflow.empty(("a",), ("data",)).add("data", counts).without("data", 2)
+    cutflow = Cutflow.empty(("a",), ("data",)).add("data", counts).without("data", np.array([2.0, 2.0, 2.0]))
     assert cutflow.entries.tolist() == [[5, 3]]
 
 

@@ -43,6 +43,21 @@ def invariant_mass(*particles: FloatArray) -> float:
 
 NAN = math.nan
 MEANING = {  # expression: its value in the first and in the second event
+    "x & 3": (2.0, 2.0),
+    "y & 7": (5.0, NAN),
+    "x | 1": (3.0, 3.0),
+    "~x": (-3.0, -3.0),
+    "!x": (0.0, 0.0),
+    "xor(x, 3)": (1.0, 1.0),
+    "x << 3 | 1": (17.0, 17.0),
+    "y >> 1": (-2.0, NAN),
+    "x << -1": (NAN, NAN),
+    "MET_pt / 7 & 1": (NAN, NAN),
+    "(x & 2) == 2": (1.0, 1.0),
+    "x & 2 and not x & 4": (1.0, 1.0),
+    "~(x > 1) | (y < 0)": (1.0, 0.0),
+    "count((jet.pt > 40) & (jet.eta > 0))": (1.0, 0.0),
+    "count(jet.mass & 2)": (1.0, 0.0),
     "1 + 2 * 3 - 4 / 8": (6.5, 6.5),
     "x ** 3": (8.0, 8.0),
     "-x ** 2": (-4.0, -4.0),
@@ -165,9 +180,15 @@ def test_roots_spelling_is_pythons(root: str, python: str) -> None:
         ("2if x else 1", "invalid decimal literal"),
         ("lambda: 1", "Lambda is not part of the language at column 1"),
         ("[x for x in y]", "ListComp is not part"),
-        ("x << 2", "operator LShift is not part"),
+        ("x @ y", "near '>>>@ y'"),
+        ("x & 2.5", r"bits are those of whole numbers in 'x & 2.5'"),
+        ("(x > 1) & 2", r"combine two conditions, or the bits of two numbers in '\(x > 1\) & 2'"),
+        ("(x > 1) << 2", "bits are those of whole numbers"),
+        ("x & 4 == 4", r"in 'x & 4'; put comparisons in parentheses, or the bits, \(flags & 4\) == 4"),
+        ("(x & 4 == 4)", "mean one thing in C"),
+        ("max(x, 4 | y < 3)", "mean one thing in C"),
         ("x in y", "operator In is not part"),
-        ("x > 1 & y > 2", r"'&' and '\|' combine conditions only in '1 & y'; put comparisons in parentheses"),
+        ("x > 1 & y > 2", r"mean one thing in C\+\+ and another in Python in '1 & y'; put comparisons in parentheses"),
         ("jet[0].__class__", "'__class__' is not part of the language"),
         ("jet[0].pt.real", "expected a candidate"),
         ("x.pt()", "only functions can be called"),
@@ -401,3 +422,18 @@ def test_an_unwritable_cache_is_done_without(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert build(numbers=[Number(321.25)]).run(1, np.empty((0, 1)))[2].tolist() == [[321.25]]
+
+
+WHOLE = st.integers(-(2**53), 2**53)
+
+
+@settings(max_examples=40)
+@given(WHOLE, WHOLE, st.integers(0, 60))
+def test_bits_are_those_of_whole_numbers(a: int, b: int, n: int) -> None:
+    texts = ("a & b", "a | b", "xor(a, b)", "~a", "a >> n", "a << n")
+    expected = (a & b, a | b, a ^ b, ~a, a >> n, a << n)
+    values = [Value(name) for name in "abn"]
+    program = build(numbers=[parse(text, path="") for text in texts], values=values)
+    (_, _, numbers) = program.run(1, np.array([[float(a)], [float(b)], [float(n)]]))
+    for text, number, whole in zip(texts, numbers[:, 0], expected, strict=True):
+        assert number == whole or (math.isnan(number) and abs(whole) > 2**53), text

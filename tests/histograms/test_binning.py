@@ -15,7 +15,8 @@ from cascadebdt.config import BinningConfig, RegionsConfig
 from cascadebdt.errors import ConfigError
 from cascadebdt.events import Events
 from cascadebdt.histograms import yields
-from cascadebdt.histograms.binning import Requirement, merge_bins, merge_edges, quantile_edges
+from cascadebdt.histograms.binning import Requirement, enough_of_each, merge_bins, merge_edges, quantile_edges
+from cascadebdt.histograms.sensitivity import Cells, Floors
 from tiny_analysis import tiny_config, toy_cascade, toy_events
 
 
@@ -167,3 +168,14 @@ def test_wrong_regions_are_one_sentence(change: dict[str, Any], message: str) ->
     with pytest.raises(ConfigError) as error:
         config.parse(raw)
     assert str(error.value).startswith(message)
+
+
+def test_every_background_that_matters_has_enough_events_in_every_bin() -> None:
+    # A process of large weights has one event in each of the first two bins, and none in the others.
+    sumw = np.array([[1.0, 1.0, 1.0, 1.0], [40.0, 30.0, 20.0, 10.0], [5.0, 5.0, 0.0, 0.0]])
+    sumw2 = np.array([[0.1, 0.1, 0.1, 0.1], [4.0, 3.0, 2.0, 1.0], [25.0, 25.0, 0.0, 0.0]])
+    cells = Cells(sumw, sumw2, sumw2.sum(axis=1) / sumw.sum(axis=1))
+    assert enough_of_each(cells, Floors(total=0.0, each=1.0)).tolist() == [0, 1]
+    assert enough_of_each(cells, Floors(total=0.0, each=2.0)).tolist() == [0]
+    light = Cells(sumw, sumw2, np.array([0.1, 0.1, 0.1]))
+    assert enough_of_each(light, Floors(total=0.0, each=1.0)).tolist() == [0, 1, 2, 3]

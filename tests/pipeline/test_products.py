@@ -116,7 +116,7 @@ def test_the_validation_regions_data_are_compared_with_the_prediction(run: Path)
     assert found["p_value"] == pytest.approx(region["p_value"])
     assert sum(region["data"]) == read(run, "yields")["VR_zee"]["data"]["nominal"][0]
     page = (run / "report.html").read_text()
-    assert "<h3>Validation regions</h3>" in page
+    assert "<h2>Validation regions</h2>" in page
     assert f"<td>{region['p_value']:.2g}</td>" in page
 
 

@@ -79,3 +79,15 @@ def test_of_many_that_come_at_once_one_gets_the_lock(tmp_path: Path) -> None:
     for process in processes:
         process.join()
     assert sum(wins.get() for _ in processes) == 1
+
+
+def test_a_batch_job_that_starts_anew_elsewhere_takes_the_lock_of_its_lost_self(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = {"host": f"not {platform.node()}", "pid": 1, "node": "apply"}
+    (tmp_path / NAME).write_text(json.dumps(lost))
+    monkeypatch.setenv("CASCADEBDT_NODE", "fit")
+    with pytest.raises(InputError, match="is at work there"):
+        enter(tmp_path)
+    monkeypatch.setenv("CASCADEBDT_NODE", "apply")
+    enter(tmp_path)

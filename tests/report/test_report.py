@@ -1,5 +1,10 @@
 import base64
 import copy
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +14,7 @@ import pytest
 
 from cascadebdt import report
 from cascadebdt.cascade import Cascade, Classifier, Stage, WorkingPoint
+from cascadebdt.cascade.multiclass import Multiclass
 from cascadebdt.cascade.summary import TrainingSummary
 from cascadebdt.errors import InputError
 from cascadebdt.histograms.contents import Histograms
@@ -21,6 +27,7 @@ from cascadebdt.products.inventory import Inventory
 from cascadebdt.products.manifest import Manifest
 from cascadebdt.products.results import Answers, Applied, Inferred
 from cascadebdt.products.summary import Summary
+from cascadebdt.report.studies import StudyAnswer, StudyTable
 from cascadebdt.workspace.assembly import Notes
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -409,12 +416,44 @@ def test_figures_are_embedded_so_that_the_page_stands_alone(content: dict[str, A
     for image in (PNG, PNG + b"flow", PNG + b"own"):
         assert f"data:image/png;base64,{base64.b64encode(image).decode()}" in page
     assert "src=" not in page.replace('src="data:', "")
-    assert "href=" not in page
+    assert "href=" not in page.replace('href="#', "")
+
+
+def test_every_link_of_the_contents_leads_to_a_section(content: dict[str, Any]) -> None:
+    page = build(content)
+    links, places = re.findall(r'href="#(.*?)"', page), re.findall(r'<section id="(.*?)"', page)
+    assert links == places
+    assert {"regions", "fit", "cascade", "provenance"} <= set(links)
+
+
+def test_a_section_without_content_is_left_out(content: dict[str, Any]) -> None:
+    assert 'id="validation"' not in build(content)
+
+
+def test_warnings_are_ranked_and_the_gravest_comes_first(content: dict[str, Any]) -> None:
+    content["summary"]["events"]["lost"] = 3
+    content["summary"]["regions"]["CR_zee"]["purity"] = 0.3
+    content["manifest"]["warnings"] = ["one event is heavy"]
+    texts = re.findall(r'<li class="rank-\d">(.*?)</li>', build(content))
+    places = [next(i for i, text in enumerate(texts) if word in text) for word in ("lost", "heavy", "only 30.0 %")]
+    assert places == sorted(places)
+
+
+def test_every_table_is_there_in_latex(content: dict[str, Any]) -> None:
+    page = build(content)
+    assert page.count("<table") == page.count(r"\begin{tabular}") >= 8
+    assert r"MC statistics &amp; $-$0.81 &amp; +0.83 &amp; 2 parameters \\" in page
+
+
+def test_what_was_assumed_is_told_before_the_first_section(content: dict[str, Any]) -> None:
+    head = build(content).partition("<section")[0]
+    for text in ("<dd>blind</dd>", "<dd>139 fb⁻¹</dd>", "xgboost 3.0.1", "of the control regions"):
+        assert text in head
 
 
 def test_what_is_remarkable_in_the_input_is_a_warning(content: dict[str, Any]) -> None:
     content["manifest"]["warnings"] = ["one event has 90% of the sum of all weights"]
-    assert "<li>one event has 90% of the sum of all weights</li>" in build(content)
+    assert '<li class="rank-1">one event has 90% of the sum of all weights</li>' in build(content)
 
 
 def test_nothing_to_say_is_no_warning(content: dict[str, Any]) -> None:
@@ -505,7 +544,7 @@ def test_the_page_is_written_from_the_products_alone(content: dict[str, Any], tm
     drawn = {path.name for path in products.plots.iterdir()}
     names = ["regions", "regions_before_fit", "region_CR_zee", "region_SR", "purity", "fit", "flow"]
     names += [f"{what}_{stage}" for what in ("scores", "quality") for stage in ("zee", "final")]
-    names += ["ranking", "breakdown", "correlations", "scan"]
+    names += ["ranking", "breakdown", "correlations", "scan", "limits", "pruning"]
     assert drawn == {f"{name}.{suffix}" for name in names for suffix in ("png", "pdf")}
     assert page.count("<img ") == len(names)
 
@@ -514,7 +553,7 @@ def test_values_from_memory_give_the_page_of_values_from_disk(content: dict[str,
     write_report(write_products(content, tmp_path / "disk"))
     memory = Products(tmp_path / "memory")
     parts = {"cascade": cascade_of(content), "applied": applied_of(content), "inferred": inferred_of(content)}
-    report.write(memory, signal="signal", **parts)  # type: ignore[arg-type]
+    report.write(memory, **parts)  # type: ignore[arg-type]
     assert memory.report.read_bytes() == (tmp_path / "disk" / "report.html").read_bytes()
 
 
@@ -542,7 +581,6 @@ def write_report(products: Products) -> Path:
         cascade=Cascade.load(products.cascade),
         applied=Applied.read(products),
         inferred=Inferred.read(products),
-        signal="signal",
     )
 
 
@@ -607,3 +645,70 @@ def test_validation_regions_have_a_table_where_there_are_any(content: dict[str, 
     products = write_products(content, tmp_path)
     write_report(products)
     assert (products.plots / "validation.png").stat().st_size > 5000
+
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FRAME = """<iframe id="page" src="page.html" width="{width}" height="800"></iframe><script>
+  const frame = document.getElementById("page");
+  frame.onload = () => {{
+    const page = frame.contentDocument;
+    page.querySelectorAll("details").forEach(part => {{ part.open = true; }});
+    document.title = `overflow ${{page.documentElement.scrollWidth - page.documentElement.clientWidth}}`;
+  }};
+</script>"""
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
+@pytest.mark.parametrize("width", [360, 1400])
+def test_in_a_browser_nothing_is_wider_than_the_page_and_nothing_fails(
+    content: dict[str, Any], tmp_path: Path, width: int
+) -> None:
+    content["cutflow"]["cuts"] = [f"a_cut_with_quite_a_long_name_{number}" for number in range(2)]
+    (tmp_path / "page.html").write_text(build(content))
+    (tmp_path / "frame.html").write_text(FRAME.format(width=width))
+    command = [str(BROWSER), "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+    command += ["--allow-file-access-from-files", f"--user-data-dir={tmp_path}", "--enable-logging=stderr"]
+    command += ["--virtual-time-budget=2000", "--dump-dom", (tmp_path / "frame.html").as_uri()]
+    environment = os.environ | {"HOME": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True, env=environment)
+    assert re.findall("<title>(.*?)</title>", done.stdout) == ["overflow 0"]
+    assert not re.search("Uncaught|CONSOLE.*error", done.stderr)
+
+
+def test_the_answer_of_a_study_has_its_tables_and_figures(content: dict[str, Any]) -> None:
+    table = StudyTable("Reach", ("strategy", "limit"), (("cascade", "2.81"),))
+    picture = {"source": "data:image/png;base64,AA", "caption": "Limits."}
+    answer = StudyAnswer("Comparison of strategies", ("All are judged alike.",), (table,), {}, (picture,))
+    assert "Comparison of strategies" not in build(content)
+    page = build(content, studies=(answer,))
+    assert "<h3>Comparison of strategies</h3>\n<p>All are judged alike.</p>" in page
+    assert "<td>cascade</td><td>2.81</td>" in page
+    assert '<img src="data:image/png;base64,AA" alt="Limits."' in page
+
+
+def test_the_table_of_a_study_is_aligned_on_a_terminal() -> None:
+    table = StudyTable("Reach", ("strategy", "limit"), (("one_bdt", "10.7"), ("cascade", "2.81")))
+    assert table.text().splitlines() == ["Reach", "strategy  limit", "one_bdt    10.7", "cascade    2.81"]
+
+
+def test_bins_of_the_signal_region_with_a_conservative_floor_are_named(content: dict[str, Any]) -> None:
+    content["summary"]["floors"] = ["CR_zee bin 1: floor for zee", "SR bins 6, 7: floor for gammajet"]
+    (found,) = findings(content)
+    assert found == "Bins without events of a process have a conservative floor: SR bins 6, 7: floor for gammajet."
+
+
+def test_effective_events_of_every_process_and_region_are_on_the_page(content: dict[str, Any]) -> None:
+    content["summary"]["regions"]["CR_zee"]["yields"]["zee"] = [1300.0, 13.0]
+    assert "<td>10,000</td>" in build(content)
+
+
+def test_the_sorter_has_a_row_per_class(content: dict[str, Any]) -> None:
+    summary = {
+        "auc": {"zee": 0.91, "wjets": 0.875},
+        "effective_events": {"zee": 5400.4, "wjets": 321.0},
+        "best_iterations": [7, 12],
+    }
+    sorter = Multiclass("sorter", ("zee", "wjets"), ("met", "m_lg"), (), summary)
+    page = build(content, cascade=replace(cascade_of(content), sorter=sorter))
+    assert '<td>sorter</td><td class="text">wjets</td><td>0.8750</td><td>321</td>' in page
+    assert "Multiclass BDTs" not in build(content)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xgboost as xgb
 
 from cascadebdt import training
 from cascadebdt.cascade import Cascade
@@ -37,6 +38,28 @@ def true_ratio(events: Events) -> Any:
     x, y = (np.nan_to_num(events.columns[name].astype(np.float64)) for name in ("x", "y"))
     signal, zee, wjets = (-((x - a) ** 2 + (y - b) ** 2) / 2 for a, b in ((2, 2), (0, 1), (1, 0)))
     return signal - np.logaddexp(zee, wjets)
+
+
+def test_a_stage_that_trains_on_all_events_has_the_models_of_a_stage_alone(events: Events) -> None:
+    stages = [stage.model_dump() for stage in toy_cascade().stages]
+    parallel = training.train(events, toy_cascade(stages=[{**stage, "train_on": "all"} for stage in stages]))
+    alone = training.train(events, toy_cascade(stages=stages[1:]))
+    assert models(parallel.stages[1].classifier.boosters) == models(alone.stages[0].classifier.boosters)
+    rejected = parallel.score(events, unblind=True).region == 0
+    assert np.isnan(parallel.score(events, unblind=True).margins[rejected, 1]).all()
+
+
+def test_the_final_discriminant_alone_has_the_models_of_the_whole_training(events: Events, everything: Cascade) -> None:
+    config = toy_cascade(final={**FEATURES, "kind": ["binary", "multiclass"], "train_on": "all"})
+    alone, whole = training.train_final(events, config), everything.discriminant
+    assert whole is not None
+    assert models(alone.binary[0].boosters) == models(whole.binary[0].boosters)
+    assert models(alone.ratios[0].model.boosters) == models(whole.ratios[0].model.boosters)
+    assert alone.ratios[0].offsets == whole.ratios[0].offsets
+
+
+def models(boosters: tuple[xgb.Booster, ...]) -> list[bytes]:
+    return [bytes(booster.save_raw("ubj")) for booster in boosters]
 
 
 @pytest.mark.parametrize("kind", ["multiclass", "stages"])
@@ -128,11 +151,17 @@ def test_a_binary_bdt_takes_no_normalisations(events: Events) -> None:
         train(events).with_normalisations({"zee": 2.0})
 
 
-def test_permuted_labels_leave_no_part_anything_to_learn(events: Events) -> None:
+def test_permuted_labels_leave_no_stage_and_no_part_anything_to_learn(events: Events) -> None:
     simulated = events.take(~events.is_data)
     order = np.random.default_rng(1).permutation(len(simulated))
     shuffled = replace(simulated, columns={name: column[order] for name, column in simulated.columns.items()})
-    found = train(shuffled, kind=["binary", "multiclass", "stages"], train_on="all").score(shuffled, unblind=True)
+    model = train(shuffled, kind=["binary", "multiclass", "stages"], train_on="all")
+    for stage in model.stages:
+        summary = stage.classifier.summary
+        assert summary.auc is not None
+        assert summary.auc_uncertainty is not None
+        assert abs(summary.auc - 0.5) < 4 * summary.auc_uncertainty < 0.1
+    found = model.score(shuffled, unblind=True)
     assert found.final_margin is not None
     kept = ~np.isnan(found.final_margin)
     auc = roc_auc(

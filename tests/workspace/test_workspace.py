@@ -149,6 +149,12 @@ def test_an_empty_bin_of_a_background_gets_a_tiny_yield_with_the_uncertainty_of_
     assert "region 'SR', process 'other', bins [1, 2]" in caplog.text
 
 
+def test_bins_with_nothing_but_a_floor_are_named() -> None:
+    yields = small_yields({("SR", "other"): [9.0, 0.0, -0.5], ("CR_top", "other"): [0.0, 12.0]})
+    floors = workspace.build(yields, small_config()).notes.floors
+    assert floors == ("CR_top bin 0: floor for other", "SR bins 1, 2: floor for other")
+
+
 def test_the_unseen_event_of_a_process_of_less_than_one_event_has_its_mean_weight() -> None:
     small = {("SR", "top"): [0.2, 0.1, 0.1], ("SR", "other"): [0.3, 0.2, 0.0]}
     built = workspace.build(small_yields(small, weight=0.1), small_config())

@@ -1,12 +1,15 @@
 """What scoring gives: the margins, scores and regions of events."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 
-from cascadebdt.arrays import REGION, BoolArray, FeatureArray, IntArray, RegionArray
+from cascadebdt.arrays import FEATURE, REGION, AnyArray, BoolArray, FeatureArray, IntArray, RegionArray
 from cascadebdt.config import region_names
+from cascadebdt.errors import InputError
 from cascadebdt.forest.logistic import probability
 
 BLINDED = -1
@@ -45,6 +48,47 @@ class Scores:
     regions: tuple[str, ...]
     signal: str
     sorted_as: FeatureArray | None = None
+
+    @classmethod
+    def in_regions(
+        cls, masks: Mapping[str, BoolArray], *, final: AnyArray, control: AnyArray | None = None, signal: str = "signal"
+    ) -> Self:
+        """Return the scores of a selection that is no cascade: regions by any condition, and what they are binned in.
+
+        Parameters
+        ----------
+        masks : control region, ``CR_<name>`` -> (n_events,) bool; an event is in the first that takes it, in the signal
+            region if none does
+        final : (n_events,), the observable of the signal region, such as a margin or another logarithm of a likelihood
+            ratio; its logistic function is binned
+        control : (n_events,), the observable of the control regions; that of the signal region if not given
+        signal : name of the signal process
+
+        Raises
+        ------
+        InputError
+            If a name is not that of a control region, or arrays differ in length.
+
+        Examples
+        --------
+        >>> many_jets = {"CR_zee": events.columns["met"] < 30}
+        >>> chosen = cb.Scores.in_regions(many_jets, final=events.columns["photon_pt"] / 100)
+        """
+        for name, mask in masks.items():
+            if not region_names.is_control(name):
+                raise InputError(f"regions: '{name}' is no control region, expected a name like 'CR_zee'")
+            if np.shape(mask) != np.shape(final):
+                raise InputError(f"regions: '{name}' has shape {np.shape(mask)}, expected {np.shape(final)}")
+        region = np.select(list(masks.values()), range(len(masks)), len(masks)) if masks else np.zeros(len(final))
+        margin = np.asarray(final, FEATURE)
+        return cls(
+            margins=np.full((len(margin), max(1, len(masks))), np.nan, FEATURE),
+            final_margin=margin,
+            region=np.asarray(region, REGION),
+            regions=(*masks, region_names.SIGNAL_REGION),
+            signal=signal,
+            sorted_as=probability(margin) if control is None else np.asarray(control, FEATURE),
+        )
 
     @cached_property
     def scores(self) -> FeatureArray:

@@ -12,10 +12,20 @@ import click
 
 from cascadebdt.cli.export import export_group
 from cascadebdt.cli.fit import fit_command
-from cascadebdt.cli.inspect import inspect_command
+from cascadebdt.cli.inspect import init_command, inspect_command
+from cascadebdt.cli.manners import completion_command, show_versions, with_examples
 from cascadebdt.cli.samples import samples_group
 from cascadebdt.cli.status import status_command
-from cascadebdt.cli.steps import apply_command, check_command, report_command, run_command, train_command
+from cascadebdt.cli.steps import (
+    apply_command,
+    check_command,
+    report_command,
+    run_command,
+    select_command,
+    train_command,
+)
+from cascadebdt.cli.studies import STUDIES
+from cascadebdt.cli.submit import submit_command
 from cascadebdt.errors import CascadeBDTError, TransientInputError, one_line
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read as XGBoost loads; spinning threads starve each other
@@ -52,7 +62,9 @@ def _cure(error: OSError) -> str:
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="cascadebdt")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=show_versions, help="Show the versions."
+)
 def main() -> None:
     """Classify events with cascading boosted decision trees, from ROOT ntuples to a fitted signal strength."""
 
@@ -60,13 +72,18 @@ def main() -> None:
 for command in (
     run_command,
     check_command,
+    select_command,
     train_command,
     apply_command,
     fit_command,
     report_command,
+    submit_command,
     status_command,
+    init_command,
     inspect_command,
+    completion_command,
+    *STUDIES,
     export_group,
     samples_group,
 ):
-    main.add_command(command)
+    main.add_command(with_examples(command))

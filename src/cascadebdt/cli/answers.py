@@ -13,11 +13,18 @@ N_SHOWN = 8
 """Parameters or groups that a line names."""
 
 
-def headline(answers: "Answers") -> str:
-    """Return the result in a few lines."""
+DATA_LINES = {
+    "asimov": "data             none: the nominal expectation stands for them (Asimov)",
+    "simulation": "data             weighted simulation stands for them",
+}
+
+
+def headline(answers: "Answers", data: str = "real") -> str:
+    """Return the result in a few lines; `data` is as in the summary."""
     fit = answers.fit
     return "\n".join(
         [
+            *filter(None, [DATA_LINES.get(data)]),
             *_strength(answers),
             *_limits(answers.limits),
             *([] if fit.goodness_of_fit is None else [f"goodness of fit  {fit.goodness_of_fit:.3g}"]),

@@ -125,8 +125,8 @@ CHANGES = (
     click.option(
         "--asimov",
         callback=_values,
-        metavar="NAME=VALUE,...",
-        help="Fit the expectation for these values instead of the data.",
+        metavar="[NAME=VALUE,...]",
+        help="Fit the expectation for these values instead of the data; with a configuration, as of 'run'.",
     ),
 )
 """What is changed of it."""

@@ -8,7 +8,8 @@ import click
 
 from cascadebdt.cli.answers import changed, headline, projected
 from cascadebdt.cli.choices import MODELS, Choices, about_a_workspace, destination, named, question
-from cascadebdt.cli.job import Job, Options, common, log_to_stderr, show_progress
+from cascadebdt.cli.job import Job, Options, show_progress, without_asimov
+from cascadebdt.cli.messages import log_to_stderr
 from cascadebdt.progress import silent
 from cascadebdt.resources import available_cpus
 
@@ -16,8 +17,17 @@ if TYPE_CHECKING:
     from cascadebdt.pipeline.fits import Question
 
 
-@click.command("fit")
-@common
+class _FitCommand(click.Command):
+    """A command whose `--asimov` may stand alone, also before CONFIG."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        following = [*args[1:], ""]
+        pairs = zip(args, following, strict=True)
+        return super().parse_args(ctx, ["--asimov=" if a == "--asimov" and "=" not in b else a for a, b in pairs])
+
+
+@click.command("fit", cls=_FitCommand)
+@without_asimov
 @about_a_workspace
 def fit_command(**given: Any) -> None:
     """Build the workspace from the filled regions and fit it.
@@ -25,7 +35,8 @@ def fit_command(**given: Any) -> None:
     CONFIG may be a HistFactory workspace of any program instead, a file that ends in .json (of pyhf or HS3) or in .txt
     (a Combine data card); the options from --patch on go with such a file.
     """
-    options = cast(Options, {name: given[name] for name in Options.__annotations__})
+    is_asimov = given["asimov"] is not None
+    options = cast(Options, {name: given[name] for name in Options.__annotations__} | {"asimov": is_asimov})
     choices = cast(Choices, {name: given[name] for name in Choices.__annotations__})
     if options["config_path"].suffix in MODELS:
         if choices["all"]:
@@ -35,11 +46,11 @@ def fit_command(**given: Any) -> None:
         return
     from cascadebdt import pipeline
 
-    if names := named(choices):
+    if names := named(cast(Choices, {**choices, "asimov": choices["asimov"] or None})):
         raise click.UsageError(f"{', '.join(names)}: goes with a workspace, a file ending in {' or '.join(MODELS)}")
     job = Job.of(options)
-    answers = pipeline.fit(job.config, job.products, jobs=job.jobs, progress=job.progress).answers
-    job.say(headline(answers))
+    inferred = pipeline.fit(job.config, job.products, jobs=job.jobs, progress=job.progress)
+    job.say(headline(inferred.answers, inferred.summary.data))
     job.say(f"wrote {job.products.json('fit')}")
 
 
@@ -49,7 +60,7 @@ def _fit_file(options: Options, asked: "Question", *, is_projection: bool) -> No
         raise click.UsageError("--unblind goes with a configuration; a workspace is open but for its --blind regions")
     if is_projection and not asked.regions:
         raise click.UsageError("--project goes with --regions, which it fits")
-    log_to_stderr(quiet=options["quiet"])
+    log_to_stderr(quiet=options["quiet"], verbose=options["verbose"])
     from cascadebdt.pipeline.fits import fit_file, project_file
     from cascadebdt.products import Products
 
@@ -76,7 +87,7 @@ def _fit_patches(options: Options, asked: "Question") -> None:
     """Fit a workspace with every patch of a set."""
     if asked.patch is None:
         raise click.UsageError("--all goes with --patch, the file of a patch set")
-    log_to_stderr(quiet=options["quiet"])
+    log_to_stderr(quiet=options["quiet"], verbose=options["verbose"])
     from cascadebdt.pipeline.patch_sets import Task, fit_patches
     from cascadebdt.products import Products
 

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
 
 import click
 
+from cascadebdt.cli.messages import log_to_stderr
 from cascadebdt.progress import Progress, silent
 from cascadebdt.resources import available_cpus
 
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
-N_PROGRESS_LINES = 5  # of a long loop where there is no terminal
+PROGRESS_SECONDS = 30  # between lines about a long loop where there is no terminal
+logger = logging.getLogger("cascadebdt")
 
 
 class Options(TypedDict):
@@ -30,11 +33,21 @@ class Options(TypedDict):
     device: Literal["auto", "cpu", "cuda"] | None
     jobs: int | None
     unblind: str | None
+    asimov: bool
     quiet: bool
+    verbose: bool
+
+
+asimov_flag = click.option("--asimov", is_flag=True, help="Read no data; the nominal expectation stands for them.")
 
 
 def common(function: F) -> F:
     """Add the arguments and options that every step takes."""
+    return asimov_flag(without_asimov(function))
+
+
+def without_asimov(function: F) -> F:
+    """Add what `common` adds but for `--asimov`."""
     for decorate in reversed(
         (
             click.argument("config_path", metavar="CONFIG", type=click.Path(path_type=Path)),
@@ -47,6 +60,7 @@ def common(function: F) -> F:
                 "--unblind", metavar="REASON", help="Use the data of the signal region; the reason is recorded."
             ),
             click.option("--quiet", is_flag=True, help="Say only what goes wrong."),
+            click.option("--verbose", is_flag=True, help="Tell every detail and repetition."),
         )
     ):
         function = decorate(function)
@@ -79,10 +93,12 @@ class Job:
         from cascadebdt.products import Products
 
         quiet, unblind = options["quiet"], options["unblind"]
-        log_to_stderr(quiet=quiet)
+        log_to_stderr(quiet=quiet, verbose=options["verbose"])
         if unblind is not None and not unblind.strip():
             raise click.BadParameter("give the reason for unblinding", param_hint="--unblind")
-        chosen = config.load(options["config_path"]).with_options(device=options["device"], unblind=unblind)
+        chosen = config.load(options["config_path"]).with_options(
+            device=options["device"], unblind=unblind, asimov=options["asimov"]
+        )
         return cls(
             config=chosen,
             products=Products(options["output"] or Path("results") / chosen.analysis),
@@ -97,21 +113,33 @@ class Job:
             click.echo(text)
 
 
-def log_to_stderr(*, quiet: bool) -> None:
-    """Show the messages of this package, of others only warnings."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
-    logging.getLogger("cascadebdt").setLevel(logging.WARNING if quiet else logging.INFO)
+def for_every_step(options: Options) -> list[str]:
+    """Return the options that every step takes over; threads are those of the machine."""
+    given = {"--device": options["device"], "--unblind": options["unblind"]}
+    texts = [text for name, value in given.items() if value is not None for text in (name, value)]
+    return [*texts, "--asimov"] if options["asimov"] else texts
 
 
 def show_progress(items: Sequence[T], description: str, /) -> Iterable[T]:
-    """Show a progress bar on a terminal, plain lines elsewhere."""
+    """Show a progress bar with the remaining time on a terminal, a line in a while elsewhere."""
     from tqdm import tqdm
 
     if sys.stderr.isatty():
         yield from tqdm(items, desc=description, leave=False, unit="")
         return
-    logger = logging.getLogger("cascadebdt")
+    start = told = time.monotonic()
     for done, item in enumerate(items, start=1):
         yield item
-        if done == len(items) or done % max(1, len(items) // N_PROGRESS_LINES) == 0:
-            logger.info("%s: %d of %d", description, done, len(items))
+        now = time.monotonic()
+        if done == len(items):
+            logger.info("%s: %d in %s", description, done, _duration(now - start))
+        elif now - told > PROGRESS_SECONDS:
+            told, left = now, (now - start) / done * (len(items) - done)
+            logger.info("%s: %d of %d, about %s left", description, done, len(items), _duration(left))
+
+
+def _duration(seconds: float) -> str:
+    """Return a time in its largest usual unit."""
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -9,8 +9,19 @@ import click
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--config", "config_path", type=click.Path(path_type=Path), help="Compare with CONFIG [that of the run].")
 def status_command(folder: Path, config_path: Path | None) -> None:
-    """List the products in DIR, whether each can be used, and if not why."""
-    from cascadebdt import pipeline
+    """List the products in DIR, whether each can be used, and if not why; of batch jobs, where each stands."""
+    from cascadebdt import scaleout
+    from cascadebdt.pipeline import status
+    from cascadebdt.products.inventory import Inventory
 
-    for line in pipeline.status(folder, config_path):
+    layout = scaleout.Layout.of_products(folder)
+    is_submitted = layout.manifest.is_file()
+    if is_submitted:
+        click.echo(f"DAG      {scaleout.dag_status(layout)}")
+        for job in scaleout.job_statuses(layout):
+            click.echo(f"{job.state:8s} {job.name}{f': {job.reason}' if job.reason else ''}")
+        config_path = config_path or Path(layout.read().config)
+    if is_submitted and not Inventory.read(folder).steps:
+        return
+    for line in status(folder, config_path):
         click.echo(f"{line.state:8s} {line.step:7s} {line.product}{f': {line.reason}' if line.reason else ''}")

@@ -5,19 +5,37 @@ from typing import Unpack
 
 import click
 
-from cascadebdt.cli.answers import headline
-from cascadebdt.cli.job import Job, Options, common
+from cascadebdt.cli.answers import DATA_LINES, headline
+from cascadebdt.cli.job import Job, Options, common, for_every_step
 
 
 @click.command("run")
 @common
-def run_command(**options: Unpack[Options]) -> None:
+@click.option(
+    "--executor", type=click.Choice(["here", "dask"]), default="here", show_default=True, help="Where to run."
+)
+@click.option("--scheduler", metavar="ADDRESS", help="Of Dask, such as tcp://host:8786, for --executor dask.")
+def run_command(executor: str, scheduler: str | None, **options: Unpack[Options]) -> None:
     """Do everything: select, train, apply, fit, report."""
     from cascadebdt import pipeline
 
+    if (executor == "dask") != (scheduler is not None):
+        raise click.UsageError("--executor dask and --scheduler go together")
     job = Job.of(options)
+    if scheduler is not None:
+        from cascadebdt.scaleout import dask
+
+        dask.run(
+            job.config,
+            options["config_path"],
+            job.products,
+            scheduler=scheduler,
+            options=for_every_step(options),
+            jobs=job.jobs,
+            progress=job.progress,
+        )
     inferred = pipeline.run(job.config, job.products, jobs=job.jobs, progress=job.progress)
-    job.say(headline(inferred.answers))
+    job.say(headline(inferred.answers, inferred.summary.data))
     job.say(f"wrote {job.products.directory}")
 
 
@@ -26,7 +44,8 @@ def run_command(**options: Unpack[Options]) -> None:
 def check_command(**options: Unpack[Options]) -> None:
     """Find what is wrong with a configuration and its files, without training."""
     from cascadebdt.events import loading
-    from cascadebdt.training.inputs import effective_events, too_few
+    from cascadebdt.pipeline import checking
+    from cascadebdt.training.inputs import effective_events
 
     job = Job.of(options)
     events = loading.select(job.config, jobs=job.jobs, progress=job.progress)
@@ -37,21 +56,46 @@ def check_command(**options: Unpack[Options]) -> None:
         # How many events of data are selected is not told: those of the signal region are among them.
         shown, what = (entries[0], "read") if sample in data else (entries[-1], f"selected of {entries[0]}")
         job.say(f"{sample:16s} {shown:>9d} events {what}")
-    found = effective_events(events)
-    for process, number in found.items():
+    for process, number in effective_events(events).items():
         job.say(f"{process:16s} {number:>9.0f} effective events before the first stage")
-    for sentence in too_few(found, job.config.cascade):
+    for sentence in checking.doubts(job.config, events):
         job.say(f"warning: {sentence}")
+    for line in filter(None, [DATA_LINES.get(job.config.data)]):
+        job.say(line)
     job.say(f"{options['config_path']}: no errors found")
+
+
+@click.command("select")
+@common
+@click.option("--sample", required=True, help="Sample whose files are read.")
+@click.option("--part", type=int, default=1, show_default=True, help="Which part of the files.")
+@click.option("--of", "n_parts", type=click.IntRange(min=1), default=1, show_default=True, help="Number of parts.")
+def select_command(sample: str, part: int, n_parts: int, **options: Unpack[Options]) -> None:
+    """Select the events of some files, and keep them in OUTPUT until `apply` has used them."""
+    from cascadebdt import pipeline
+
+    job = Job.of(options)
+    pipeline.select_part(
+        job.config, job.products, sample=sample, part=part, of=n_parts, jobs=job.jobs, progress=job.progress
+    )
+    job.say(f"selected part {part} of {n_parts} of '{sample}'")
 
 
 @click.command("train")
 @common
-def train_command(**options: Unpack[Options]) -> None:
+@click.option("--stage", metavar="NAME", help="With --fold, train one model alone, for the command without it to take.")
+@click.option("--fold", type=click.IntRange(min=0), help="Whose events the model will score.")
+def train_command(stage: str | None, fold: int | None, **options: Unpack[Options]) -> None:
     """Select events and train the cascade."""
     from cascadebdt import pipeline
 
+    if (stage is None) != (fold is None):
+        raise click.UsageError("--stage and --fold go together")
     job = Job.of(options)
+    if stage is not None and fold is not None:
+        pipeline.train_model(job.config, job.products, stage=stage, fold=fold, jobs=job.jobs, progress=job.progress)
+        job.say(f"trained stage '{stage}', fold {fold}")
+        return
     pipeline.train(job.config, job.products, jobs=job.jobs, progress=job.progress)
     job.say(f"wrote {job.products.cascade}")
 
@@ -82,10 +126,11 @@ def apply_command(
 
 @click.command("report")
 @common
-def report_command(**options: Unpack[Options]) -> None:
+@click.option("--features", type=click.IntRange(min=1), help="Features to draw of every stage and region [4].")
+def report_command(features: int | None, **options: Unpack[Options]) -> None:
     """Draw the figures and write the HTML page."""
     from cascadebdt import pipeline
 
     job = Job.of(options)
-    pipeline.report(job.config, job.products)
+    pipeline.report(job.config, job.products, n_features=features)
     job.say(f"wrote {job.products.report}")

@@ -4,27 +4,15 @@
 with the field they belong to, and every message starts with the file, the line and the path of what is wrong.
 """
 
-from cascadebdt.config.analysis import NOMINAL, Config, FitConfig
-from cascadebdt.config.cascade import (
-    BDTConfig,
-    CascadeConfig,
-    ClassBalance,
-    ConstraintsConfig,
-    ControlConfig,
-    DecorrelateConfig,
-    Device,
-    FinalConfig,
-    Memory,
-    Mode,
-    NegativeWeights,
-    Part,
-    StageConfig,
-    WorkingPointConfig,
-)
+from cascadebdt.config.analysis import NOMINAL, Config, DataSource, FitConfig
+from cascadebdt.config.cascade import CascadeConfig, ClassBalance, Device, Memory, Mode, NegativeWeights
 from cascadebdt.config.corrections import CorrectionConfig
 from cascadebdt.config.inputs import DATA, ENTRY, CutConfig, NtupleConfig, ObjectConfig, SampleConfig
+from cascadebdt.config.learning import BDTConfig, ConstraintsConfig, DecorrelateConfig
 from cascadebdt.config.reading import load, parse
 from cascadebdt.config.regions import BinChoiceConfig, BinningConfig, RegionsConfig
+from cascadebdt.config.scale_factors import ScaleFactorConfig
+from cascadebdt.config.stages import ControlConfig, FinalConfig, Part, StageConfig, WorkingPointConfig
 from cascadebdt.config.systematics import (
     KinematicSystematic,
     NormalisationSystematic,
@@ -37,6 +25,7 @@ from cascadebdt.config.systematics import (
     parameter,
     sides,
 )
+from cascadebdt.config.templates import TemplatesConfig
 
 __all__ = [
     "DATA",
@@ -52,6 +41,7 @@ __all__ = [
     "ControlConfig",
     "CorrectionConfig",
     "CutConfig",
+    "DataSource",
     "DecorrelateConfig",
     "Device",
     "FinalConfig",
@@ -68,9 +58,11 @@ __all__ = [
     "RegionsConfig",
     "SampleConfig",
     "SampleSystematic",
+    "ScaleFactorConfig",
     "SmoothConfig",
     "StageConfig",
     "SystematicConfig",
+    "TemplatesConfig",
     "WeightSystematic",
     "WorkingPointConfig",
     "applies",

@@ -4,21 +4,25 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
-from cascadebdt.config import paths, problems, references
-from cascadebdt.config.base import Expression, Integer, LocatedError, Name, Names, Positive, Section, unit
+from cascadebdt.config import paths, problems, references, writing
+from cascadebdt.config.base import Expression, Integer, LocatedError, Name, Names, Positive, Section, Texts, unit
+from cascadebdt.config.batch import BatchConfig
 from cascadebdt.config.cascade import CascadeConfig, Device
 from cascadebdt.config.corrections import CorrectionConfig
 from cascadebdt.config.document import Document
 from cascadebdt.config.inputs import CutConfig, NtupleConfig, ObjectConfig, SampleConfig
 from cascadebdt.config.regions import RegionsConfig
+from cascadebdt.config.scale_factors import ScaleFactorConfig
 from cascadebdt.config.systematics import PruneConfig, SystematicConfig
+from cascadebdt.config.templates import TemplatesConfig
 from cascadebdt.errors import ConfigError
 
 NOMINAL = "nominal"
+DataSource = Literal["real", "asimov", "simulation"]
 
 # Words that mean yes or no in YAML 1.1, or are typed to mean it: `unblind: no` must not unblind with the reason "no".
 NO_REASON = frozenset({"", "0", "1", "n", "no", "none", "null", "off", "on", "true", "false", "y", "yes"})
@@ -81,6 +85,12 @@ class Config(Section):
     ntuples: NtupleConfig = Field(
         default=NtupleConfig(), description="How events are stored.", examples=[{"weight": "genWeight"}]
     )
+    plugins: Texts = Field(
+        default=(),
+        description="Python files with functions that expressions may call, registered with `@cascadebdt.register`. "
+        "Every command runs them: name only files that you trust.",
+        examples=[["my_functions.py"]],
+    )
     samples: tuple[SampleConfig, ...] = Field(
         min_length=1,
         description="Files, with process and cross section.",
@@ -90,6 +100,11 @@ class Config(Section):
         default={},
         description="Physics objects by name.",
         examples=[{"photon": {"from": "Photon", "where": "pt > 35", "order": "-pt"}}],
+    )
+    scale_factors: tuple[ScaleFactorConfig, ...] = Field(
+        default=(),
+        description="Numbers per event from files of correctionlib, for weights and systematics of simulation.",
+        examples=[[{"name": "muon_id", "file": "muon.json.gz", "correction": "ID", "inputs": {"pt": "muon[0].pt"}}]],
     )
     selection: tuple[CutConfig, ...] = Field(
         default=(),
@@ -113,6 +128,11 @@ class Config(Section):
     regions: RegionsConfig = Field(
         default=RegionsConfig(), description="What regions are binned in.", examples=[{"control": {"n_bins": 5}}]
     )
+    templates: TemplatesConfig = Field(
+        default=TemplatesConfig(),
+        description="How yields of the signal region are estimated where there are few simulated events.",
+        examples=[{"shapes": "likelihood"}],
+    )
     corrections: tuple[CorrectionConfig, ...] = Field(
         default=(),
         description="Weights of simulated processes learnt from data of their control regions.",
@@ -127,6 +147,11 @@ class Config(Section):
         default=FitConfig(),
         description="What the fit frees, and whether data are unblinded.",
         examples=[{"free": ["zee"]}],
+    )
+    batch: BatchConfig = Field(
+        default=BatchConfig(),
+        description="How `cascadebdt submit` runs the analysis in batch jobs.",
+        examples=[{"shared_file_system": True}],
     )
     directory: Path = Field(default=Path(), exclude=True)
     _document: Document = PrivateAttr(default=Document({}))
@@ -178,6 +203,11 @@ class Config(Section):
         new._document = Document(content, self._document.file, self._document.without(location))
         return new
 
+    @property
+    def content(self) -> Mapping[str, Any]:
+        """What was written: keys and values without defaults."""
+        return self._document.content
+
     def locate(self, error: ConfigError, known_as: Mapping[str, str] = {}) -> ConfigError:
         """Return an error about this configuration with the file and line of the path that its message starts with.
 
@@ -192,18 +222,31 @@ class Config(Section):
         place = self._document.place(paths.find(self._document.content, path))
         return ConfigError(f"{place}{path}{separator}{message}")
 
+    def text(self, folder: Path) -> str:
+        """Return the text of a YAML file that says the same in another folder; comments are not kept."""
+        return writing.text(self._document.content, directory=self.directory.resolve(), folder=folder.resolve())
+
     @property
     def processes(self) -> tuple[str, ...]:
         """Processes in the order of their first sample."""
         return tuple(dict.fromkeys(sample.process for sample in self.samples))
 
     @property
+    def data(self) -> DataSource:
+        """What stands for data: recorded ones, weighted simulation, or without either the nominal expectation."""
+        samples = [sample for sample in self.samples if sample.is_data]
+        if not samples:
+            return "asimov"
+        return "simulation" if samples[0].simulated else "real"
+
+    @property
     def hash(self) -> str:
         """SHA-256 of what defines the analysis, independent of the file's place and layout.
 
-        Where and how it runs (device, chunk size) and whether it is unblinded are left out.
+        Where and how it runs (device, chunk size, batch jobs) and whether it is unblinded are left out.
         """
-        execution = {
+        execution: dict[str, bool | set[str]] = {
+            "batch": True,
             "ntuples": {"chunk_entries", "retries", "retry_seconds"},
             "cascade": {"device", "memory"},
             "fit": {"unblind"},
@@ -211,7 +254,14 @@ class Config(Section):
         content = self.model_dump(mode="json", by_alias=True, exclude=execution)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
-    def with_options(self, *, device: Device | None = None, unblind: str | None = None) -> Self:
-        """Return the configuration with the command line's options applied."""
+    def with_options(self, *, device: Device | None = None, unblind: str | None = None, asimov: bool = False) -> Self:
+        """Return the configuration with the command line's options applied; on Asimov data it has no data samples."""
         config = self.replace("cascade.device", device) if device else self
-        return config.replace("fit.unblind", unblind) if unblind else config
+        config = config.replace("fit.unblind", unblind) if unblind else config
+        return config.without_data() if asimov and self.data != "asimov" else config
+
+    def without_data(self) -> Self:
+        """Return the configuration without its data samples, so that the expectation stands for them."""
+        samples = self._document.content["samples"]
+        simulated = [raw for raw, sample in zip(samples, self.samples, strict=True) if not sample.is_data]
+        return self.replace("samples", simulated)

@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from cascadebdt.config.base import (
     Expression,
+    Flag,
     Integer,
     LocatedError,
     Name,
@@ -142,6 +143,12 @@ class FilesConfig(Section):
     tree: str | None = Field(
         default=None, description="Tree of this sample, instead of `ntuples.tree`.", examples=["control"]
     )
+    aliases: dict[Name, str] = Field(
+        default={},
+        description="Names for branches in this sample, before those of `ntuples.aliases`: where its files have other "
+        "names than those of other samples.",
+        examples=[{"MET_pt": "PuppiMET_pt"}],
+    )
     checksum: Checksums = Field(
         default={},
         description="Checksums of files, as grid catalogues give them (`adler32`, `md5` or `sha256`, a colon, "
@@ -171,16 +178,30 @@ class SampleConfig(FilesConfig):
         examples=["ttbar"],
     )
 
+    simulated: Flag = Field(
+        default=False,
+        description="With process `data`: weighted simulation stands for data, and every result says so. Take events "
+        "that are in no other sample; without any, leave data out.",
+        examples=[True],
+    )
+
     @model_validator(mode="after")
     def _data_is_unweighted(self) -> Self:
-        if self.is_data and (self.cross_section_pb is not None or self.weight is not None):
+        if self.simulated and not self.is_data:
+            raise ValueError("simulated goes with the process data; remove it")
+        if self.is_recorded and (self.cross_section_pb is not None or self.weight is not None):
             raise ValueError("data have no cross_section_pb and no weight; remove them")
         return self
 
     @property
     def is_data(self) -> bool:
-        """Whether this sample is recorded data."""
+        """Whether this sample is data, or stands for data."""
         return self.process == DATA
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether this sample is recorded data, whose events have no weights."""
+        return self.is_data and not self.simulated
 
 
 class ObjectConfig(Section):

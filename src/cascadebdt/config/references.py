@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cascadebdt.config.base import LocatedError, Location, require_unique
-from cascadebdt.config.cascade import FinalConfig, StageConfig
 from cascadebdt.config.inputs import DATA, SampleConfig
-from cascadebdt.config.region_names import is_control
+from cascadebdt.config.region_names import SIGNAL_REGION, is_control
 from cascadebdt.config.regions import BinningConfig
+from cascadebdt.config.stages import FinalConfig, StageConfig
 from cascadebdt.config.systematics import SampleSystematic, require_distinct
 from cascadebdt.errors import did_you_mean
 
@@ -42,10 +42,14 @@ def check(config: "Config") -> None:
         if reference.name not in reference.known:
             hint = did_you_mean(reference.name, reference.known)
             raise LocatedError(f"unknown {reference.what} '{reference.name}'{hint}", *reference.location)
+    _require_one_kind_of_data(config)
     _require_normalisation(config)
+    _require_uncorrected(config)
     simulated = _simulated(config)
     regions = config.cascade.regions
     taken = {"mu", *(f"norm_{name}" for name in simulated), *(f"mcstat_{name}" for name in regions)}
+    for kind in ("mcstat", "shape"):  # of templates with a borrowed shape
+        taken |= {f"{kind}_{SIGNAL_REGION}_{name}" for name in simulated}
     _require_free_names(config)
     require_distinct(config.systematics, simulated, regions, taken)
     if config.fit.signal != config.cascade.signal:
@@ -59,6 +63,7 @@ def _require_unique_names(config: "Config") -> None:
     require_unique(samples, "samples")
     require_unique([cut.name for cut in config.selection], "selection")
     require_unique([systematic.name for systematic in config.systematics], "systematics")
+    require_unique([name for factor in config.scale_factors for name in factor.names], "scale_factors")
     require_unique(config.pass_through, "pass_through", what="feature")
     require_unique(config.fit.free, "fit", "free", what="process")
     require_unique([correction.process for correction in config.corrections], "corrections", what="process")
@@ -71,6 +76,19 @@ def _require_unique_names(config: "Config") -> None:
             raise LocatedError(message, "systematics", index, "name")
 
 
+def _require_one_kind_of_data(config: "Config") -> None:
+    """Require that recorded data and simulation that stands for data are not mixed."""
+    data = [(index, sample) for index, sample in enumerate(config.samples) if sample.is_data]
+    for index, sample in data[1:]:
+        if sample.simulated != data[0][1].simulated:
+            raise LocatedError(
+                f"'{data[0][1].name}' and '{sample.name}' mix recorded data and simulation that stands for data; "
+                "remove one of them",
+                "samples",
+                index,
+            )
+
+
 def _require_free_names(config: "Config") -> None:
     """Require that no systematic has the name of an uncertainty of a correction."""
     for index, systematic in enumerate(config.systematics):
@@ -80,9 +98,20 @@ def _require_free_names(config: "Config") -> None:
                 raise LocatedError(message, "systematics", index, "name")
 
 
+def _require_uncorrected(config: "Config") -> None:
+    """Require that likelihood ratios, which know of no correction, tell the shape of no corrected process."""
+    if config.corrections and config.templates.shapes == "likelihood":
+        raise LocatedError(
+            "'likelihood' does not go with corrections, which the likelihood ratios do not know; set it to 'own' or "
+            "'selection', or leave the corrections out",
+            "templates",
+            "shapes",
+        )
+
+
 def _require_normalisation(config: "Config") -> None:
     """Require that simulation is normalised to the luminosity, all of it or none, unless a sample says otherwise."""
-    samples = [(("samples", index), sample) for index, sample in enumerate(config.samples) if not sample.is_data]
+    samples = [(("samples", index), sample) for index, sample in enumerate(config.samples) if not sample.is_recorded]
     alternatives = [
         (("systematics", index), systematic)
         for index, systematic in enumerate(config.systematics)

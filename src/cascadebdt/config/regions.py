@@ -34,7 +34,7 @@ class BinChoiceConfig(Section):
 
 
 class BinningConfig(Section):
-    """What a region is binned in, and how. Values outside the edges count in the outermost bins."""
+    """The observable and the bins of a region. Values outside the edges count in the outermost bins."""
 
     observable: str = Field(
         default="score",
@@ -59,6 +59,12 @@ class BinningConfig(Section):
         default=15.0,
         description="Effective events, (sum w)^2 / sum w^2, of simulated background in every bin of `bins: auto`.",
         examples=[20],
+    )
+    min_effective_events_each: NotNegative = Field(
+        default=0.0,
+        description="Effective events in every bin of `bins: auto` of each background that makes up a tenth of it, or "
+        "of which a single event would.",
+        examples=[5],
     )
     min_effective_events_per_process: dict[Name, NotNegative] = Field(
         default={}, description="The same for single processes.", examples=[{"ttbar": 5}]

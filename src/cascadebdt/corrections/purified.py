@@ -1,4 +1,4 @@
-"""What a correction learns from: the events of one region, as data, as the process, and as everything else."""
+"""The events of one region that a correction learns from, as data, as the process, and as everything else."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

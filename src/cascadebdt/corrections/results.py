@@ -1,4 +1,4 @@
-"""What was learnt: `Corrections`, which weigh events, and say by how much they are uncertain."""
+"""`Corrections`, learnt from data, which weigh events, and say by how much they are uncertain."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace

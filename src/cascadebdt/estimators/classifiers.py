@@ -30,7 +30,7 @@ class BDTClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
     ----------
     classes_ : (n_classes,) labels, sorted
     n_features_in_ : number of features
-    feature_names_in_ : (n_features_in_,) names of the columns, if the training data had any
+    feature_names_in_ : names of the columns, if the training data had any
     cascade_ : `cascadebdt.Cascade`, the one that `training.train` makes of the same events; ``cascade_.save`` saves it
     signal_ : label of the signal
     order_ : (n_classes - 1,) the other labels, in the order of the stages

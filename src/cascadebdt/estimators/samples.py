@@ -7,7 +7,7 @@ import numpy as np
 
 from cascadebdt.arrays import CODE, AnyArray, FeatureArray, FloatArray, IdArray, IntArray
 from cascadebdt.config import NOMINAL
-from cascadebdt.config.cascade import RESERVED
+from cascadebdt.config.stages import RESERVED
 from cascadebdt.events import Events, identify
 
 PROCESS_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")  # what a configuration accepts

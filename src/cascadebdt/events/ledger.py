@@ -20,7 +20,7 @@ Again: TypeAlias = Callable[[Source, EntryRange], tuple[ak.Array, IntArray, IdAr
 
 def identity(chunk: ak.Array, part: EntryRange, source: Source, config: Config) -> IdArray:
     """Return the identity of the events of a chunk, ``(n_events,) uint64``."""
-    salt = "" if source.is_data else source.name
+    salt = "" if source.is_recorded else source.name
     if not config.ntuples.event_id:
         entries = np.arange(part.start, part.stop)
         return identify([entries], salt=f"{salt}/{part.file.identity}/{part.file.tree}")
@@ -93,10 +93,12 @@ def _twice(first: Source, place: str, second: Source, other_place: str) -> str:
             f"sample '{first.name}': {place} and {other_place} are one file, or copies of it, so that its events would "
             "count twice; remove one of them from samples.files"
         )
+    stands_for_data = (first.is_data or second.is_data) and not (first.is_recorded or second.is_recorded)
+    cure = "; without a sample of data, the expectation stands for them" if stands_for_data else ""
     return (
         f"{place} of sample '{first.name}' (process {first.process}) and {other_place} of sample '{second.name}' "
         f"(process {second.process}) are one file, or copies of it, so that its events would count twice; remove it "
-        "from one of the samples"
+        f"from one of the samples{cure}"
     )
 
 
@@ -117,7 +119,8 @@ def require_unique(found: Mapping[str, Marks], sources: Sequence[Source], config
     """
     for source in sources:
         _require_identities(source, found[source.name], config)
-    groups = [[source for source in sources if source.is_data], *([source] for source in sources if not source.is_data)]
+    recorded = [source for source in sources if source.is_recorded]
+    groups = [recorded, *([source] for source in sources if not source.is_recorded)]
     for group in filter(None, groups):
         suspects = repeated(np.concatenate([found[source.name].rows for source in group]))
         if len(suspects):
@@ -126,7 +129,7 @@ def require_unique(found: Mapping[str, Marks], sources: Sequence[Source], config
 
 def _require_identities(source: Source, marks: Marks, config: Config) -> None:
     """Require that the events of simulation do not nearly all have the same identity; those of data then repeat."""
-    if not source.is_data and not identifies(marks):
+    if not source.is_recorded and not identifies(marks):
         names, n_values = ", ".join(config.ntuples.event_id), int(marks.occupied.sum())
         raise InputError(
             f"sample '{source.name}': its {marks.n_entries} events have only about {n_values} different values of "
@@ -146,7 +149,9 @@ def _look_up(suspects: IdArray, sources: Sequence[Source], config: Config, again
                 place = f"{part.file.location} entry {part.start + row}"
                 if mark in seen:
                     what = (
-                        "data: the event" if source.is_data else f"sample '{source.name}': with equal values, the event"
+                        "data: the event"
+                        if source.is_recorded
+                        else f"sample '{source.name}': with equal values, the event"
                     )
                     raise InputError(
                         f"{what} ({_label(chunk, row, part, config)}) appears twice, at {seen[mark]} and at {place}; "

@@ -10,36 +10,33 @@ from pathlib import Path
 import awkward as ak
 import numpy as np
 
-from cascadebdt.arrays import CODE, EVENT_ID, FEATURE, AnyArray, FloatArray, IdArray, IntArray
+from cascadebdt.arrays import CODE, AnyArray, FloatArray, IdArray, IntArray
 from cascadebdt.config import NOMINAL, Config, SampleConfig, SampleSystematic
 from cascadebdt.errors import FileError, InputError, TrainingError
 from cascadebdt.events import ledger, selection
 from cascadebdt.events.disk import Store, StoredEvents
 from cascadebdt.events.events import Events, concatenate
 from cascadebdt.events.marks import Marks, joined, largest_share, marks_of
+from cascadebdt.events.parts import NOTHING, KeptParts, Names, Part, packed, sums, unpacked
 from cascadebdt.events.read_ahead import outcomes
 from cascadebdt.events.selection import Counts, Cutflow
 from cascadebdt.events.sources import Source, all_sources, sources_of, without
-from cascadebdt.events.variations import alternative_samples, variations_with_rows, weight_factors
-from cascadebdt.features import Branches, FeatureTable
+from cascadebdt.events.variations import weight_factors
+from cascadebdt.features import FeatureTable
 from cascadebdt.ntuple import EntryRange, Reader, ranges
 from cascadebdt.progress import Progress, silent
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, eq=False)
-class _Part:
-    """What a range of entries gave: selected events of every variation, and the counts of the nominal one."""
-
-    entries: EntryRange
-    events: list[Events]
-    counts: Counts
-    marks: Marks
-    notes: frozenset[str]
-
-
-def select(config: Config, *, jobs: int = 1, nominal_only: bool = False, progress: Progress = silent) -> Events:
+def select(
+    config: Config,
+    *,
+    jobs: int = 1,
+    nominal_only: bool = False,
+    kept: KeptParts = NOTHING,
+    progress: Progress = silent,
+) -> Events:
     """Read every sample, apply objects and selection, and compute the features of what passes.
 
     Parameters
@@ -47,6 +44,7 @@ def select(config: Config, *, jobs: int = 1, nominal_only: bool = False, progres
     config : the analysis
     jobs : chunks computed at a time, while the next ones are read; it does not change the result
     nominal_only : leave out variations that have events of their own
+    kept : chunks that were selected before and need not be read again
     progress : wraps the chunks and shows how many are done
 
     Raises
@@ -67,14 +65,20 @@ def select(config: Config, *, jobs: int = 1, nominal_only: bool = False, progres
         done[source.name].extend(events)
 
     sources = all_sources(config, nominal_only=nominal_only)
-    sink = _Sink(lambda source: done.update({source.name: []}), keep)
+    sink = _Sink(lambda source: done.update({source.name: []}), keep, kept)
     account = _select_all(sources, config, sink, nominal_only=nominal_only, jobs=jobs, progress=progress)
     rows = concatenate(events for of_sample in done.values() for events in of_sample)
     return replace(rows, cutflow=account.cutflow, warnings=account.warnings, files=account.files, ledger=account.ledger)
 
 
 def select_to_disk(
-    config: Config, folder: Path, *, training_only: bool = False, jobs: int = 1, progress: Progress = silent
+    config: Config,
+    folder: Path,
+    *,
+    training_only: bool = False,
+    jobs: int = 1,
+    kept: KeptParts = NOTHING,
+    progress: Progress = silent,
 ) -> StoredEvents:
     """Do as `select` does, but put the events into files in an empty folder; memory holds some chunks of them.
 
@@ -95,7 +99,7 @@ def select_to_disk(
     sources = [
         source for source in all_sources(config, nominal_only=training_only) if not (training_only and source.is_data)
     ]
-    sink = _Sink(begin, keep)
+    sink = _Sink(begin, keep, kept)
     account = _select_all(sources, config, sink, nominal_only=training_only, jobs=jobs, progress=progress)
     return StoredEvents(account, store)
 
@@ -108,17 +112,19 @@ class _Sink:
     ----------
     begin : begins a source, perhaps anew; None if no source can begin anew
     keep : takes the events of a range of entries of a source, one for each of its variations
+    kept : ranges that need not be read
     """
 
     begin: Callable[[Source], None] | None
     keep: Callable[[Source, Sequence[Events]], None]
+    kept: KeptParts = NOTHING
 
 
 def _select_all(
     sources: list[Source], config: Config, sink: _Sink, *, nominal_only: bool, jobs: int, progress: Progress
 ) -> Events:
     """Select the events of samples into a sink, check them, and return everything about them but their rows."""
-    names = _Names.of(config, nominal_only=nominal_only)
+    names = Names.of(config, nominal_only=nominal_only)
     ledger.require_distinct(sources)
     with Reader(config.ntuples) as reader:
         done = _read_all(sources, config, names, reader, sink, jobs=jobs, progress=progress)
@@ -137,12 +143,12 @@ def _select_all(
     )
 
 
-def _warnings(done: list[tuple[Source, list[_Part]]], marks: Mapping[str, Marks]) -> tuple[str, ...]:
+def _warnings(done: list[tuple[Source, list[Part]]], marks: Mapping[str, Marks]) -> tuple[str, ...]:
     """Return what is remarkable in the input, and log it."""
     sentences = sorted({note for _, parts in done for part in parts for note in part.notes})
     for source, _ in done:
         found = marks[source.name]
-        share = None if source.is_data else largest_share(found)
+        share = None if source.is_recorded else largest_share(found)
         if share is not None:
             sentences.append(
                 f"sample '{source.name}': one of {len(found.rows)} selected events has {share:.1%} of the sum of all "
@@ -156,18 +162,18 @@ def _warnings(done: list[tuple[Source, list[_Part]]], marks: Mapping[str, Marks]
 def _read_all(
     wanted: list[Source],
     config: Config,
-    names: "_Names",
+    names: Names,
     reader: Reader,
     sink: _Sink,
     *,
     jobs: int,
     progress: Progress,
-) -> list[tuple[Source, list[_Part]]]:
+) -> list[tuple[Source, list[Part]]]:
     """Read all sources; those that turn out to have a bad file that may be skipped are read again without it.
 
     The parts that are returned hold no events any more.
     """
-    done: dict[str, tuple[Source, list[_Part]]] = {source.name: (source, []) for source in wanted}
+    done: dict[str, tuple[Source, list[Part]]] = {source.name: (source, []) for source in wanted}
     while wanted:
         items = _items(wanted, config)
         bad: dict[str, Source] = {}
@@ -176,7 +182,16 @@ def _read_all(
             if sink.begin is not None:
                 sink.begin(source)
         with closing(
-            _parts(items, config, names, reader, jobs=jobs, progress=progress, description="reading and selecting")
+            _parts(
+                items,
+                config,
+                names,
+                reader,
+                kept=sink.kept,
+                jobs=jobs,
+                progress=progress,
+                description="reading and selecting",
+            )
         ) as outcomes_in_order:
             for (source, _), outcome in zip(items, outcomes_in_order, strict=True):
                 if isinstance(outcome, FileError):
@@ -204,21 +219,31 @@ def _items(wanted: Sequence[Source], config: Config) -> list[tuple[Source, Entry
 def _parts(
     items: Sequence[tuple[Source, EntryRange]],
     config: Config,
-    names: "_Names",
+    names: Names,
     reader: Reader,
     *,
+    kept: KeptParts,
     jobs: int,
     progress: Progress,
     description: str,
-) -> Generator[_Part | FileError, None, None]:
+) -> Generator[Part | FileError, None, None]:
     """Yield what each range of entries gives, in order, or why its file cannot be read if it may be skipped."""
+    like = names.no_events(config)
 
-    def compute(item: tuple[Source, EntryRange], chunk: ak.Array | FileError) -> _Part | FileError:
-        return chunk if isinstance(chunk, FileError) else _select(*item, chunk, config, names)
+    def read(item: tuple[Source, EntryRange]) -> ak.Array | Part | FileError:
+        source, entries = item
+        arrays = kept.recall(source.name, entries)
+        if arrays is None:
+            return _read(source, entries, config, reader)
+        reader.note(entries.file, sums(arrays))
+        return unpacked(arrays, entries, source, like)
+
+    def compute(item: tuple[Source, EntryRange], chunk: ak.Array | Part | FileError) -> Part | FileError:
+        return chunk if isinstance(chunk, Part | FileError) else _select(*item, chunk, config, names)
 
     return outcomes(
         items,
-        lambda item: _read(*item, config, reader),
+        read,
         compute,
         jobs=jobs,
         progress=progress,
@@ -264,7 +289,56 @@ def select_each(
     return _select_all(sources, config, sink, nominal_only=nominal_only, jobs=jobs, progress=progress)
 
 
-def _cutflow(config: Config, done: list[tuple[Source, list[_Part]]]) -> Cutflow:
+def select_part(
+    config: Config,
+    sample: SampleConfig | SampleSystematic,
+    chosen: Sequence[str],
+    *,
+    kept: KeptParts,
+    jobs: int = 1,
+    progress: Progress = silent,
+) -> None:
+    """Select the events of some files of a sample, and keep them for `select` and `select_to_disk`.
+
+    The normalisation is that of all files of the sample. A file that fails while it is read is an error here; what may
+    be left out is decided where all files are together.
+
+    Parameters
+    ----------
+    config : the analysis
+    sample : with all its files
+    chosen : locations of the files to read
+
+    Raises
+    ------
+    ConfigError, InputError
+        As `select`.
+    """
+    (source,) = sources_of(config, [sample], nominal_only=False)
+    names = Names.of(config, nominal_only=False)
+    some = replace(source, files=tuple(file for file in source.files if file.location in chosen))
+    items = _items([some], config)
+    with (
+        Reader(config.ntuples) as reader,
+        closing(
+            _parts(
+                items,
+                config,
+                names,
+                reader,
+                kept=kept,
+                jobs=jobs,
+                progress=progress,
+                description=f"reading and selecting {sample.name}",
+            )
+        ) as parts,
+    ):
+        for part in parts:
+            if not isinstance(part, FileError):
+                kept.keep(source.name, part.entries, packed(part, source, reader.noted(part.entries.file)))
+
+
+def _cutflow(config: Config, done: list[tuple[Source, list[Part]]]) -> Cutflow:
     """Return the cutflow of the nominal selection of all samples."""
     counted = [(source.name, part.counts) for source, parts in done if NOMINAL in source.plans for part in parts]
     return reduce(lambda total, item: total.add(*item), counted, _no_cutflow(config))
@@ -284,45 +358,16 @@ def require_trainable(events: Events, config: Config) -> None:
     """
     nominal = events.is_nominal
     wanted = [(f"stage '{stage.name}'", name) for stage in config.cascade.stages for name in stage.against]
+    faults = []
     for where, name in [("cascade.signal", config.cascade.signal), *wanted]:
         rows = nominal & events.of_process(name)
         total = float(events.weights[NOMINAL][rows].sum())
         if not rows.any() or total <= 0:
-            raise TrainingError(
-                f"{where}: process {name} has {int(rows.sum())} selected events with a sum of weights of {total:g}, "
-                "expected more than 0; loosen the selection or add simulation"
+            faults.append(
+                f"{where}: process {name} has {int(rows.sum())} selected events with a sum of weights of {total:g}"
             )
-
-
-@dataclass(frozen=True)
-class _Names:
-    """The names behind the codes of `Events`."""
-
-    processes: tuple[str, ...]
-    samples: tuple[str, ...]
-    variations: tuple[str, ...]
-
-    @classmethod
-    def of(cls, config: Config, *, nominal_only: bool) -> "_Names":
-        rows = () if nominal_only else variations_with_rows(config)
-        alternatives = () if nominal_only else tuple(s.name for s in alternative_samples(config).values())
-        samples = (*(sample.name for sample in config.samples), *alternatives)
-        return cls(config.processes, samples, (NOMINAL, *rows))
-
-    def no_events(self, config: Config) -> Events:
-        """Return no events of these names."""
-        no_code = np.empty(0, CODE)
-        return Events(
-            columns={name: np.empty(0, FEATURE) for name in config.features},
-            weights={name: np.empty(0) for name in (NOMINAL, *weight_factors(config))},
-            event_id=np.empty(0, EVENT_ID),
-            process=no_code,
-            sample=no_code,
-            variation=no_code,
-            processes=self.processes,
-            samples=self.samples,
-            variations=self.variations,
-        )
+    if faults:
+        raise TrainingError(f"{', '.join(faults)}, expected more than 0; loosen the selection or add simulation")
 
 
 def _read(source: Source, part: EntryRange, config: Config, reader: Reader) -> ak.Array | FileError:
@@ -335,13 +380,15 @@ def _read(source: Source, part: EntryRange, config: Config, reader: Reader) -> a
         return error
 
 
-def _select(source: Source, part: EntryRange, chunk: ak.Array, config: Config, names: _Names) -> _Part:
+def _select(source: Source, part: EntryRange, chunk: ak.Array, config: Config, names: Names) -> Part:
     """Select the events of a range of entries in every variation."""
     event_id = ledger.identity(chunk, part, source, config)
     selected: list[Events] = []
     counted: list[Counts] = []
     (first, plan), *others = source.plans.items()
-    branches = Branches(chunk, n_events=part.stop - part.start)
+    branches = source.flat(chunk, part.stop - part.start)
+    for name in plan.bits:
+        branches.require_bits(name)
     nominal, varied = plan.apply_with(dict(others), branches)
     for variation, table in {first: nominal, **{name: _varied(table) for name, table in varied.items()}}.items():
         weights = _weights(table, source, part, list(weight_factors(config)))
@@ -349,22 +396,22 @@ def _select(source: Source, part: EntryRange, chunk: ak.Array, config: Config, n
         _require_finite(table, part)
         selected.append(_events(table, weights, event_id, source, variation, names))
         counted.append(counts)
-    marks = marks_of(selected[0], event_id, is_data=source.is_data)
+    marks = marks_of(selected[0], event_id, is_data=source.is_recorded)
     flags = {
         f"{what}: branch '{name}' is true or false and used as a number, 1 or 0"
         for what, name in plan.numbers
         if branches.is_flag(name)
     }
-    return _Part(part, selected, counted[0], marks, frozenset(flags))
+    return Part(part, selected, counted[0], marks, frozenset(flags))
 
 
-def _again(config: Config, names: _Names, reader: Reader) -> ledger.Again:
+def _again(config: Config, names: Names, reader: Reader) -> ledger.Again:
     """Return a function that selects a range of entries again: its chunk, the selected rows and their marks."""
 
     def select_again(source: Source, part: EntryRange) -> tuple[ak.Array, IntArray, IdArray]:
         chunk = reader.read(part, source.branches | set(config.ntuples.event_id), exact=source.exact)
         plan = next(iter(source.plans.values()))
-        rows = plan.apply(Branches(chunk, n_events=part.stop - part.start), passing_only=True).rows
+        rows = plan.apply(source.flat(chunk, part.stop - part.start), passing_only=True).rows
         return chunk, rows, _select(source, part, chunk, config, names).marks.rows
 
     return select_again
@@ -406,7 +453,7 @@ def _events(
     event_id: IdArray,
     source: Source,
     variation: str,
-    names: _Names,
+    names: Names,
 ) -> Events:
     rows = table.rows
 

@@ -90,18 +90,22 @@ class Cutflow(Record):
             sumw2=self.sumw2 + other.sumw2,
         )
 
-    def without(self, sample: str, n_events: int) -> "Cutflow":
-        """Return the cutflow with `n_events` unweighted selected events of a sample taken out of every cut.
+    def without(self, sample: str, removed: FloatArray) -> "Cutflow":
+        """Return the cutflow with selected events of a sample taken out of every cut.
 
         They stay in the entries before any cut, which anyone can read off the file.
+
+        Parameters
+        ----------
+        removed : (3,), number of events, sum of weights and of squared weights
         """
-        removed = np.zeros(self.entries.shape)
-        removed[self.samples.index(sample), 1:] = n_events
+        after_cuts = np.zeros((3, *self.entries.shape))
+        after_cuts[:, self.samples.index(sample), 1:] = removed[:, np.newaxis]
         return replace(
             self,
-            entries=self.entries - removed.astype(np.int64),
-            sumw=self.sumw - removed,
-            sumw2=self.sumw2 - removed,
+            entries=self.entries - after_cuts[0].astype(np.int64),
+            sumw=self.sumw - after_cuts[1],
+            sumw2=self.sumw2 - after_cuts[2],
         )
 
 

@@ -1,6 +1,14 @@
 """Systematics -> what a process's events need: weight factors, replaced branches, alternative samples."""
 
-from cascadebdt.config import Config, KinematicSystematic, SampleSystematic, WeightSystematic, applies, sides
+from cascadebdt.config import (
+    Config,
+    KinematicSystematic,
+    SampleConfig,
+    SampleSystematic,
+    WeightSystematic,
+    applies,
+    sides,
+)
 
 
 def weight_factors(config: Config) -> dict[str, tuple[WeightSystematic, str]]:
@@ -23,6 +31,12 @@ def shifts(config: Config, process: str) -> dict[str, dict[str, str]]:
         for variation, branches in zip(sides(systematic), (systematic.up, systematic.down), strict=False)
         if branches is not None
     }
+
+
+def samples_by_name(config: Config) -> dict[str, SampleConfig | SampleSystematic]:
+    """Return all samples by their names, alternative ones last."""
+    samples: dict[str, SampleConfig | SampleSystematic] = {sample.name: sample for sample in config.samples}
+    return samples | {sample.name: sample for sample in alternative_samples(config).values()}
 
 
 def alternative_samples(config: Config) -> dict[str, SampleSystematic]:

@@ -12,15 +12,30 @@ The language is the arithmetic, comparisons and logic of Python, or of ROOT's ``
 - What is missing is NaN: ``photon[0].pt`` without a photon, ``PSWeight[5]`` of a list of four. NaN propagates through
   arithmetic, `min` and `max`; a comparison with NaN is false, ``!=`` included; NaN as a condition is false.
 - A number is true if it is neither 0 nor NaN; a condition used as a number is 1 or 0.
+- ``&`` and ``|`` combine two conditions, or the bits of two whole numbers; ``<<``, ``>>`` and ``~`` are Python's, `xor`
+  is a function since ``^`` is a power in ROOT. Bits of what is no whole number up to 2^53 are NaN.
 - `ht`, `sphericity`, `aplanarity` and `transverse_sphericity` take a whole object, ``ht(jet)``.
-- A program may add functions of its own with the decorator `register`; a configuration cannot.
+- A program, or a Python file that a configuration names in `plugins`, may add functions with the decorator `register`.
 - Over no candidates `count` and `sum` are 0, `any` is false, `all` is true, `min` and `max` are NaN.
 """
 
 from cascadebdt.expression.compiler import Program, build
 from cascadebdt.expression.parser import parse
+from cascadebdt.expression.plugins import load as load_plugins
 from cascadebdt.expression.registry import register, registered
-from cascadebdt.expression.tree import Call, Field, Node, Number, Reduce, Value, numbers_in, objects_in, values_in, walk
+from cascadebdt.expression.tree import (
+    Call,
+    Field,
+    Node,
+    Number,
+    Reduce,
+    Value,
+    bits_in,
+    numbers_in,
+    objects_in,
+    values_in,
+    walk,
+)
 
 __all__ = [
     "Call",
@@ -30,7 +45,9 @@ __all__ = [
     "Program",
     "Reduce",
     "Value",
+    "bits_in",
     "build",
+    "load_plugins",
     "numbers_in",
     "objects_in",
     "parse",

@@ -59,12 +59,21 @@ KINEMATICS = {
     "tensor_sphericity": "tensor_sphericity({0}, {1}, {2}, {3}, {4}, {5})",
     "tensor_aplanarity": "tensor_aplanarity({0}, {1}, {2}, {3}, {4}, {5})",
 }
-CODE = OPERATORS | CONDITIONS | LOGIC | MATHEMATICS | KINEMATICS
+BITS = {
+    "bit_and": "bit_and({0}, {1})",
+    "bit_or": "bit_or({0}, {1})",
+    "bit_not": "bit_not({0})",
+    "shift_left": "shift_left({0}, {1})",
+    "shift_right": "shift_right({0}, {1})",
+    "xor": "bit_xor({0}, {1})",
+}
+CODE = OPERATORS | CONDITIONS | LOGIC | MATHEMATICS | KINEMATICS | BITS
 
 REDUCTIONS = ("count", "any", "all", "sum", "min", "max")
 ARITY = {name: max(n for n in range(4) if f"{{{n}}}" in code) + 1 for name, code in MATHEMATICS.items()} | {
     "pi": 0,
     "isnan": 1,
+    "xor": 2,
     "delta_phi": 2,
     "transverse_mass": 4,
 }

@@ -30,7 +30,11 @@ BINARY: dict[type[ast.operator], str] = {
     ast.Mod: "%",
     ast.Pow: "**",
 }
-BITWISE: dict[type[ast.operator], str] = {ast.BitAnd: "and", ast.BitOr: "or"}
+EITHER: dict[type[ast.operator], tuple[str, str]] = {  # of conditions, of the bits of numbers
+    ast.BitAnd: ("and", "bit_and"),
+    ast.BitOr: ("or", "bit_or"),
+}
+SHIFTS: dict[type[ast.operator], str] = {ast.LShift: "shift_left", ast.RShift: "shift_right"}
 UNARY: dict[type[ast.unaryop], str] = {ast.USub: "negative", ast.Not: "not", ast.Invert: "not"}
 MAX_DEPTH = 100
 
@@ -139,18 +143,27 @@ class _Translator:
     def _attribute(self, node: ast.Attribute) -> Node:
         if node.attr.startswith("_"):
             raise self._forbidden(node, f"'{node.attr}' is not part of the language")
-        return self._particle(node.value, whole=node).field(node.attr)
+        branch = self._dotted(node)
+        return Value(branch) if branch else self._particle(node.value, whole=node).field(node.attr)
+
+    def _dotted(self, node: ast.expr) -> str | None:
+        """Return the name of a branch with dots; None if it begins with an object, or is no name."""
+        if isinstance(node, ast.Attribute):
+            before = self._dotted(node.value)
+            return f"{before}.{node.attr}" if before else None
+        return node.id if isinstance(node, ast.Name) and node.id not in self.objects else None
 
     def _indexed(self, node: ast.expr) -> Particle:
         """Translate ``name`` or ``name[index]``, whatever it names."""
-        name, index = (node.value, node.slice) if isinstance(node, ast.Subscript) else (node, None)
-        if not isinstance(name, ast.Name):
+        whole, index = (node.value, node.slice) if isinstance(node, ast.Subscript) else (node, None)
+        name = whole.id if isinstance(whole, ast.Name) else self._dotted(whole)
+        if name is None:
             raise self._forbidden(node, "expected a name or name[index]")
         if index is None:
-            return Particle(name.id, None)
+            return Particle(name, None)
         if not isinstance(index, ast.Constant) or type(index.value) is not int or index.value >= 2**31:
             raise self._forbidden(index, "an index is a whole number from 0")
-        return Particle(name.id, index.value)
+        return Particle(name, index.value)
 
     def _particle(self, node: ast.expr, *, whole: ast.expr) -> Particle:
         """Translate a candidate of an object; `whole` is what an error shows."""
@@ -164,25 +177,50 @@ class _Translator:
 
     def _unary(self, node: ast.UnaryOp) -> Node:
         operand = self.translate(node.operand)
-        return operand if isinstance(node.op, ast.UAdd) else Call(UNARY[type(node.op)], (operand,))
+        if isinstance(node.op, ast.UAdd):
+            return operand
+        is_written = isinstance(node.op, ast.Invert) and self.source.character(node.col_offset) == "~"
+        if is_written and not functions.is_condition(operand):
+            return self._bits("bit_not", [operand], node)
+        return Call(UNARY[type(node.op)], (operand,))
 
     def _binary(self, node: ast.BinOp) -> Node:
         operands = [self.translate(node.left), self.translate(node.right)]
         kind = type(node.op)
-        if kind in BITWISE:
-            if not all(functions.is_condition(operand) for operand in operands):
-                cure = f"; put comparisons in parentheses, or use '{BITWISE[kind]}'"
-                raise self._wrong("'&' and '|' combine conditions only", node, cure)
-            return self._combine(BITWISE[kind], operands, node)
+        if kind in EITHER:
+            logic, bits = EITHER[kind]
+            are_conditions = [functions.is_condition(operand) for operand in operands]
+            if any(are_conditions) and not all(are_conditions):
+                cure = f"; put comparisons in parentheses, or use '{logic}'"
+                raise self._wrong("'&' and '|' combine two conditions, or the bits of two numbers", node, cure)
+            return self._combine(logic, operands, node) if all(are_conditions) else self._bits(bits, operands, node)
+        if kind in SHIFTS:
+            return self._bits(SHIFTS[kind], operands, node)
         if kind not in BINARY:
             raise self._forbidden(node, f"the operator {kind.__name__} is not part of the language")
         return self._combine(BINARY[kind], operands, node)
+
+    def _bits(self, function: str, operands: list[Node], node: ast.expr) -> Node:
+        """Apply a function to the bits of numbers."""
+        for operand in operands:
+            if functions.is_condition(operand) or (isinstance(operand, Number) and not operand.value.is_integer()):
+                raise self._wrong("bits are those of whole numbers", node)
+        return self._combine(function, operands, node)
+
+    def _require_enclosed(self, operand: ast.expr) -> None:
+        """Require parentheses around bits that are compared: C++ compares first, Python takes the bits first."""
+        is_bits = isinstance(operand, ast.BinOp) and type(operand.op) in EITHER
+        if is_bits and not self.source.is_enclosed(operand.col_offset, operand.end_col_offset or 0):
+            what = "'&' and '|' beside a comparison mean one thing in C++ and another in Python"
+            raise self._wrong(what, operand, "; put comparisons in parentheses, or the bits, (flags & 4) == 4")
 
     def _logic(self, node: ast.BoolOp) -> Node:
         name = "and" if isinstance(node.op, ast.And) else "or"
         return reduce(lambda left, right: self._combine(name, [left, right], node), map(self.translate, node.values))
 
     def _comparison(self, node: ast.Compare) -> Node:
+        for operand in (node.left, *node.comparators):
+            self._require_enclosed(operand)
         operands = [self.translate(operand) for operand in (node.left, *node.comparators)]
         links = []
         for operator, left, right in zip(node.ops, operands, operands[1:], strict=False):
@@ -227,6 +265,8 @@ class _Translator:
             return reduce(lambda left, right: self._combine(name, [left, right], node), arguments)
         own = registered().get(name)
         self._expect(name, node, own.arity if own else functions.ARITY[name])
+        if name == "xor":
+            return self._bits(name, [self.translate(argument) for argument in node.args], node)
         if name == "pi":
             return Number(math.pi)
         return self._combine(name, [self.translate(argument) for argument in node.args], node)

@@ -1,7 +1,6 @@
 """A user's own functions: Python, registered by one decorator, compiled with the expressions that call them.
 
-A configuration can only name what a program has registered before it loads the configuration, so that it still runs no
-code of its own.
+A configuration can only name what a program, or a file in its `plugins`, has registered.
 """
 
 import builtins
@@ -88,7 +87,10 @@ def compiled(name: str, digest: str) -> Any:
     own = _registered.get(name)
     if own is None or own.digest != digest:
         raise ConfigError(f"function '{name}' is not registered in this process, or with other code; register it first")
-    return numba.njit(nogil=True, error_model="numpy")(own.function)
+    # Numba's cache on disk names the module of a function, which a later process may not have under that name.
+    function = FunctionType(own.function.__code__, own.function.__globals__, name)
+    function.__module__ = __name__
+    return numba.njit(nogil=True, error_model="numpy")(function)
 
 
 def _require_closed(name: str, function: FunctionType) -> None:

@@ -1,7 +1,7 @@
 """The text of an expression: ROOT's spelling turned into Python's, and errors that mark the place in the original.
 
 ``&&``, ``||``, ``TMath::Abs`` and ``std::abs`` become ``and``, ``or`` and ``abs``. ``!`` becomes ``~``, which binds as
-tightly in Python as ``!`` does in C++.
+tightly in Python as ``!`` does in C++; a ``~`` in the original is the complement of the bits of a number.
 """
 
 import re
@@ -11,12 +11,13 @@ from cascadebdt.errors import ConfigError
 TOKEN = re.compile(
     r"""(?P<scoped> (?:TMath|std)::[A-Za-z]\w* ) | (?P<word> [A-Za-z_]\w* )
       | (?P<number> \d+\.?\d* (?:[eE][+-]?\d+)? | \.\d+ (?:[eE][+-]?\d+)? )
-      | (?P<operator> && | \|\| | [!=<>]= | \*\* | // | [-+*/%<>!&|~()\[\],.:] ) | (?P<space> \s+ ) | (?P<other> . )""",
+      | (?P<operator> && | \|\| | << | >> | [!=<>]= | \*\* | // | [-+*/%<>!&|~()\[\],.:] )
+      | (?P<space> \s+ ) | (?P<other> . )""",
     re.VERBOSE | re.ASCII | re.DOTALL,
 )
 PYTHON = {"&&": " and ", "||": " or ", "!": "~", "true": "True", "false": "False"}
 CURES = {
-    "^": "; use ** for powers",
+    "^": "; use ** for powers, xor(a, b) for bits",
     "?": "; use 'a if condition else b'",
     "=": "; use == to compare",
     "'": "; text has no place in an expression",
@@ -59,6 +60,14 @@ class Text:
         same = python == token
         self._start += range(match.start(), match.end()) if same else [match.start()] * len(python)
         self._stop += range(match.start() + 1, match.end() + 1) if same else [match.end()] * len(python)
+
+    def character(self, position: int) -> str:
+        """Return what is written at a position of the Python spelling."""
+        return self.original[self._start[position]]
+
+    def is_enclosed(self, start: int, stop: int) -> bool:
+        """Return whether `start` to `stop` of the Python spelling stand in parentheses of their own."""
+        return self.python[:start].rstrip().endswith("(") and self.python[stop:].lstrip().startswith(")")
 
     def unparsable(self, why: str, position: int, cure: str = "") -> ConfigError:
         """Return the error for what is wrong at `position` of the original."""

@@ -56,6 +56,7 @@ class Reduce:
     argument: "Node"
 
 
+BIT_FUNCTIONS = ("bit_and", "bit_or", "bit_not", "shift_left", "shift_right", "xor")
 Node: TypeAlias = Number | Value | Field | Call | Reduce
 
 
@@ -84,6 +85,12 @@ def numbers_in(node: Node, *, as_condition: bool = False) -> Iterator[Value]:
         yield node
     for position, child in enumerate(children(node)):
         yield from numbers_in(child, as_condition=_wants_condition(node, position))
+
+
+def bits_in(tree: Node) -> list[Value | Field]:
+    """Return the names whose bits `tree` takes."""
+    takers = [node for node in walk(tree) if isinstance(node, Call) and node.function in BIT_FUNCTIONS]
+    return [child for node in takers for child in node.arguments if isinstance(child, Value | Field)]
 
 
 def _wants_condition(node: Node, position: int) -> bool:

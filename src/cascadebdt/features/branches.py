@@ -85,6 +85,22 @@ class Branches:
         """Return whether a branch holds true and false."""
         return name in self.layout.fields and self.flat(name)[1].dtype == np.bool_
 
+    def require_bits(self, name: str) -> None:
+        """Require that a branch holds whole numbers, apart from missing ones.
+
+        Raises
+        ------
+        InputError
+            If it holds anything else.
+        """
+        content = self.flat(name)[1]
+        if content.dtype == np.bool_:
+            raise InputError(f"branch '{name}' is true or false and has no bits; use 'and', 'or', 'not'")
+        is_whole = np.isnan(content) | ((np.floor(content) == content) & (np.abs(content) <= 2.0**53))
+        if not is_whole.all():
+            value = content[np.argmin(is_whole)]
+            raise InputError(f"branch '{name}': its bits are taken, expected whole numbers up to 2^53, found {value:g}")
+
     def numbers(self, name: str) -> AnyArray:
         """Return a branch with one number per event: (n_events,)."""
         offsets, content = self.flat(name)

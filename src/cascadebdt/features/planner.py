@@ -6,8 +6,8 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TypeVar
 
 from cascadebdt.config import CutConfig, ObjectConfig
-from cascadebdt.errors import ConfigError, did_you_mean
-from cascadebdt.expression import Field, Node, Value, build, numbers_in, objects_in, parse, values_in, walk
+from cascadebdt.errors import BranchError, ConfigError, did_you_mean
+from cascadebdt.expression import Field, Node, Value, bits_in, build, numbers_in, objects_in, parse, values_in, walk
 from cascadebdt.features.branches import Shift
 from cascadebdt.features.objects import MOMENTUM, AnyObject, Cartesian, Cell, ObjectPlan, PairPlan
 from cascadebdt.features.table import FeaturePlan
@@ -85,6 +85,7 @@ def plan(
         columns=tuple(columns),
         weights=tuple(factors),
         numbers=_numbers(columns, cuts, factors),
+        bits=_bits(names, trees, order, definitions),
     )
 
 
@@ -101,6 +102,21 @@ def _numbers(
             for value in numbers_in(tree, as_condition=as_condition)
         )
     )
+
+
+def _bits(
+    names: "_Names", trees: Iterable[Node], order: Sequence[str], definitions: Mapping[str, Definition]
+) -> frozenset[str]:
+    """Return the branches whose bits are taken, by expressions over events and by `where` and `order` of objects."""
+    branches: set[str] = set()
+    inner = [(name, node) for name in order for part in definitions[name] for tree in part for node in bits_in(tree)]
+    for name, node in [*(("", node) for tree in trees for node in bits_in(tree)), *inner]:
+        if isinstance(node, Value) and not (name and names.is_field(name, node)):
+            branches.add(node.name)
+        else:
+            cells = names.cells(node.object if isinstance(node, Field) else name, node.name, f"objects.{name}")
+            branches |= {cell for cell in cells if isinstance(cell, str)}
+    return frozenset(branches)
 
 
 class _Names:
@@ -153,8 +169,11 @@ class _Names:
     def check_branch(self, value: Value, path: str) -> None:
         """Check that a bare name is a branch."""
         if value.name not in self.branches:
+            first, dot, _ = value.name.partition(".")
+            if dot and (cure := did_you_mean(first, self.objects)):
+                raise ConfigError(f"{path}: unknown object '{first}' in '{value.name}'{cure}")
             cure = did_you_mean(value.name, sorted(self.branches | self.objects.keys()))
-            raise ConfigError(f"{path}: no branch '{value.name}'{cure}")
+            raise BranchError(f"{path}: no branch '{value.name}'{cure}", branch=value.name)
 
     def cells(self, name: str, field: str, path: str) -> tuple[Cell, ...]:
         """Return, per collection of an object, where a field comes from; empty for a field of pairs."""
@@ -194,7 +213,8 @@ class _Names:
         branch = _branch(config, collection, config.fields.get(field, {}).get(collection, field))
         if branch not in self.branches:
             cure = did_you_mean(branch, self.siblings(config, collection))
-            raise ConfigError(f"{path}: no branch '{branch}' (field '{field}' of '{collection}'){cure}")
+            message = f"{path}: no branch '{branch}' (field '{field}' of '{collection}'){cure}"
+            raise BranchError(message, branch=branch)
         return branch
 
     def _check_pair_field(self, name: str, field: str, path: str) -> None:
@@ -207,12 +227,20 @@ class _Names:
             known = f"{', '.join(MOMENTUM)}, first_... and second_..."
             raise ConfigError(f"{path}: the pairs '{name}' have no field '{field}'; expected one of {known}")
 
+    def _cure_of_collection(self, collection: str) -> str:
+        """Return what to do about a collection that no branch belongs to."""
+        if collection in self.branches:
+            return (
+                "; a branch of that name is there, but no fields: objects such as TLorentzVector are not read, so "
+                "write their px, py, pz and E as numbers"
+            )
+        return did_you_mean(collection, sorted({branch.partition("_")[0] for branch in self.branches if "_" in branch}))
+
     def _check_object(self, name: str, config: ObjectConfig) -> None:
         """Check collections, mapped fields and other objects of an object."""
-        collections = {branch.partition("_")[0] for branch in self.branches if "_" in branch}
         for collection in config.from_:
             if not self.siblings(config, collection):
-                cure = did_you_mean(collection, sorted(collections))
+                cure = self._cure_of_collection(collection)
                 raise ConfigError(f"objects.{name}.from: no branch of a collection '{collection}'{cure}")
         for field, mapped in config.fields.items():
             for collection in sorted(mapped.keys() - set(config.from_)):

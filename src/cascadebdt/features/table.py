@@ -60,7 +60,8 @@ class FeaturePlan:
 
     `objects` lists every object after those it depends on; the first `n_early` are all that cuts and weights need.
     `early` and `late` name the objects that cuts and weights, and features, use. `touched` is what differs from the
-    plan without `shifts`. `numbers` tells where branches are used as numbers: (feature, cut or weight, branch).
+    plan without `shifts`. `numbers` tells where branches are used as numbers: (feature, cut or weight, branch); of
+    the branches in `bits` the bits are taken.
 
     It holds names and generated source only, so that it can be sent to other processes and used by many threads.
     """
@@ -80,6 +81,7 @@ class FeaturePlan:
     columns: tuple[str, ...]
     weights: tuple[str, ...]
     numbers: tuple[tuple[str, str], ...]
+    bits: frozenset[str] = frozenset()
 
     def apply(self, chunk: ak.Array | Branches, *, passing_only: bool = False) -> FeatureTable:
         """Return the features, cut decisions and weights of the events of `chunk`.

@@ -4,7 +4,7 @@ Data are not used, so that the edges do not follow fluctuations of the data that
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -71,9 +71,10 @@ def choose_edges(
         quantiles_of = binning.quantiles or ("signal" if region == SIGNAL_REGION else "background")
         source = simulated & events.of_process(signal) if quantiles_of == "signal" else background
         requirements = _requirements(events, values, simulated, background, binning)
-        return _automatic_edges(
+        edges = _automatic_edges(
             values, events.weights[NOMINAL], simulated, source, binning.n_bins, requirements, region
         )
+        return _with_enough_of_each(edges, events, values, in_region, signal, binning)
     edges = np.array(binning.edges)
     if config.empty_bins == "merge":
         return _merged_edges(edges, Requirement(values[background], events.weights[NOMINAL][background], 0.0), region)
@@ -148,6 +149,28 @@ def _automatic_edges(
     return edges
 
 
+def _with_enough_of_each(
+    edges: FloatArray,
+    events: "Events",
+    values: FeatureArray,
+    in_region: BoolArray,
+    signal: str,
+    binning: BinningConfig,
+) -> FloatArray:
+    """Merge bins until every process that matters in one has enough effective events there."""
+    if not binning.min_effective_events_each:
+        return edges
+    floors = sensitivity.Floors(binning.min_effective_events, binning.min_effective_events_each)
+    starts = enough_of_each(cells(events, values, in_region, signal, edges), floors)
+    return np.append(edges[starts], edges[-1])
+
+
+def enough_of_each(found: sensitivity.Cells, floors: sensitivity.Floors) -> IntArray:
+    """Return the first of the bins that each bin is made of, merged from the right as the floors ask."""
+    n_bins = found.sumw.shape[1]
+    return merged_from_right(n_bins, lambda first, stop: bool(found.joined(first, stop).has_enough(floors).all()))
+
+
 def _merged_edges(edges: FloatArray, background: Requirement, region: str) -> FloatArray:
     """Merge configured bins without positive background with their neighbours, and log which."""
     merged = merge_edges(edges, [background])
@@ -207,13 +230,23 @@ def merge_bins(sums: Sequence[tuple[FloatArray, FloatArray]], min_effective_even
     -------
     (<= n_bins,) int64, the first of the bins that each merged bin is made of; the first of all is 0
     """
-    stacked, n_bins = np.array(sums), len(sums[0][0])
+    stacked = np.array(sums)
     minima = np.array(min_effective_events)
 
     def holds_enough(first: int, stop: int) -> bool:
         sumw, sumw2 = stacked[:, :, first:stop].sum(axis=2).T
         return bool(_is_enough(sumw, sumw2, minima).all())
 
+    return merged_from_right(len(sums[0][0]), holds_enough)
+
+
+def merged_from_right(n_bins: int, holds_enough: Callable[[int, int], bool]) -> IntArray:
+    """Return the first of the bins that each merged bin is made of, ``(<= n_bins,) int64``; the first of all is 0.
+
+    Parameters
+    ----------
+    holds_enough : whether the bins from a first one up to, but without, another hold enough together
+    """
     # From the right, because the rightmost bins are the purest in signal and the poorest in background: each becomes
     # as narrow as the requirements allow, and what is left over goes to the leftmost bin.
     starts, stop = [], n_bins

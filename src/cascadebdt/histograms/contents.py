@@ -1,8 +1,8 @@
 """What stages and regions contain: histograms of scores, and tables of yields."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import hist
@@ -19,6 +19,11 @@ from cascadebdt.records import Json, Record, Table
 
 if TYPE_CHECKING:
     from cascadebdt.cascade import Scores
+
+MAIN_SHARE = 0.5
+"""Of the background of a bin, from which on a process dominates it."""
+MIN_EFFECTIVE = 5.0
+"""Effective events of a process that dominates a bin, below which its Poisson fluctuation is not Gaussian."""
 
 
 @dataclass(frozen=True)
@@ -88,15 +93,16 @@ class Histograms:
     ----------
     regions : region -> histogram with axes process, variation and the observable
     scores : stage -> histogram with axes process and score
+    shapes : region -> histogram of the events that tell the shapes of backgrounds; empty if these are their own
     """
 
     regions: Yields
     scores: dict[str, Histogram]
+    shapes: Yields = field(default_factory=dict)
 
     def to_json(self) -> Json:
         """Return the histograms as the JSON of the Unified Histogram Interface."""
-        content: Json = json.loads(json.dumps(vars(self), default=uhi.io.json.default))
-        return content
+        return to_uhi(vars(self))
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
@@ -107,15 +113,28 @@ class Histograms:
         InputError
             If they are not histograms.
         """
-        try:
-            arrays = json.loads(json.dumps(content), object_hook=uhi.io.json.object_hook)
-            regions, scores = (
-                {name: hist.Hist(histogram) for name, histogram in arrays[part].items()}
-                for part in ("regions", "scores")
-            )
-        except (LookupError, TypeError, ValueError, AttributeError) as error:  # of the libraries that build them
-            raise InputError(f"not histograms ({error!r})") from None
-        return cls(regions, scores)
+        return cls(*from_uhi(content, "regions", "scores", "shapes"))
+
+
+def to_uhi(parts: Mapping[str, Any]) -> Json:
+    """Return parts of named histograms as the JSON of the Unified Histogram Interface."""
+    content: Json = json.loads(json.dumps(parts, default=uhi.io.json.default))
+    return content
+
+
+def from_uhi(content: Mapping[str, Any], *parts: str) -> list[dict[str, Histogram]]:
+    """Return the named histograms of every part that `to_uhi` wrote.
+
+    Raises
+    ------
+    InputError
+        If they are not histograms.
+    """
+    try:
+        arrays = json.loads(json.dumps(content), object_hook=uhi.io.json.object_hook)
+        return [{name: hist.Hist(histogram) for name, histogram in arrays[part].items()} for part in parts]
+    except (LookupError, TypeError, ValueError, AttributeError) as error:  # of the libraries that build them
+        raise InputError(f"not histograms ({error!r})") from None
 
 
 def score_histograms(
@@ -260,3 +279,28 @@ def region_table(yields: Yields, against: Mapping[str, tuple[str, ...]], signal:
             data=round(total(histogram, DATA)[0]) if has_data else None,
         )
     return table
+
+
+def thin_bins(yields: Yields, signal: str) -> Iterator[str]:
+    """Yield which background dominates bins with few effective events, (sum w)^2 / sum w^2, a sentence per region.
+
+    Parameters
+    ----------
+    yields : region -> histogram
+    signal : name of the signal process, which is no background
+    """
+    for region, histogram in yields.items():
+        names = [name for name in histogram.axes["process"] if name not in (signal, DATA)]
+        cells: Any = histogram.view(flow=False)
+        rows = [histogram.axes["process"].index(name) for name in names]
+        cells = cells[rows, histogram.axes["variation"].index(NOMINAL)]
+        values = np.maximum(cells["value"], 0.0)
+        effective = np.divide(values**2, cells["variance"], out=np.zeros_like(values), where=cells["variance"] > 0)
+        for name, of_process, number in zip(names, values, effective, strict=True):
+            thin = (of_process > MAIN_SHARE * values.sum(axis=0)) & (number < MIN_EFFECTIVE)
+            if thin.any():
+                bins = ", ".join(map(str, np.flatnonzero(thin)))
+                yield (
+                    f"region '{region}': '{name}' dominates bins [{bins}] with as little as {number[thin].min():.1f} "
+                    "effective events; use fewer bins, or add simulation"
+                )

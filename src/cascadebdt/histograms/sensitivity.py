@@ -50,6 +50,14 @@ class Cells:
             self, sumw=np.add.reduceat(self.sumw, starts, axis=1), sumw2=np.add.reduceat(self.sumw2, starts, axis=1)
         )
 
+    def joined(self, first: int, stop: int) -> Self:
+        """Return the sums of one bin, made of those from `first` up to, but without, `stop`."""
+        return replace(
+            self,
+            sumw=self.sumw[:, first:stop].sum(axis=1, keepdims=True),
+            sumw2=self.sumw2[:, first:stop].sum(axis=1, keepdims=True),
+        )
+
     @property
     def information(self) -> FloatArray:
         """Of each bin, ``(n_bins, n_processes, n_processes)``."""

@@ -111,7 +111,8 @@ def minimum(
             f"{by_minuit.deviance:.4f} (MINUIT) above that of a perfect description; the model is badly scaled"
         )
     if n_restarts:
-        logger.debug("the minimisers agree after %d restarts", n_restarts)
+        counted = {"counted": "the minimisers were restarted {} times, and always agreed"}
+        logger.debug("the minimisers agree after %d restarts", n_restarts, extra=counted)
     best = _lower(by_newton, by_minuit)
     return Minimum(best.theta, best.deviance, difference)
 

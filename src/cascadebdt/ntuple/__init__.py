@@ -11,9 +11,11 @@ is missing, damaged or unexpected is one sentence.
 from cascadebdt.ntuple.checksums import changed, verify
 from cascadebdt.ntuple.files import NtupleFile, describe, find, locate, sum_of_weights
 from cascadebdt.ntuple.reading import EntryRange, Reader, ranges, require_matches
-from cascadebdt.ntuple.survey import Survey, starting_configuration, survey
+from cascadebdt.ntuple.starting import Blanks, starting_configuration
+from cascadebdt.ntuple.survey import Survey, survey
 
 __all__ = [
+    "Blanks",
     "EntryRange",
     "NtupleFile",
     "Reader",

@@ -186,6 +186,14 @@ class Reader:
         """Return what is noted of a file, its header first."""
         return self._sums.setdefault((file.location, file.tree), dict(file.header))
 
+    def noted(self, file: NtupleFile) -> Sums:
+        """Return the checksums of the ranges of bytes that were read from a file so far."""
+        return dict(self._sums_of(file))
+
+    def note(self, file: NtupleFile, sums: Sums) -> None:
+        """Take note of what another reader has read from a file."""
+        self._sums_of(file).update(sums)
+
     def sum(self, file: NtupleFile) -> Sum:
         """Return the checksum of what was read from a file so far."""
         return total(self._sums.get((file.location, file.tree), {}))

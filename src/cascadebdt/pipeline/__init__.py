@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cascadebdt.pipeline.fits import Question, fit_file, fit_workspace
     from cascadebdt.pipeline.later import fit, report
+    from cascadebdt.pipeline.nodes import Node, nodes, note_inputs
     from cascadebdt.pipeline.runs import apply, apply_files, run, train
+    from cascadebdt.pipeline.single import select_part, train_model
     from cascadebdt.pipeline.status import status
     from cascadebdt.pipeline.stream import Request
 
 _HOME = {
+    "Node": "nodes",
     "Question": "fits",
     "Request": "stream",
     "apply": "runs",
@@ -21,12 +24,17 @@ _HOME = {
     "fit": "later",
     "fit_file": "fits",
     "fit_workspace": "fits",
+    "nodes": "nodes",
+    "note_inputs": "nodes",
     "report": "later",
     "run": "runs",
+    "select_part": "single",
     "status": "status",
     "train": "runs",
+    "train_model": "single",
 }
 __all__ = [
+    "Node",
     "Question",
     "Request",
     "apply",
@@ -34,14 +42,21 @@ __all__ = [
     "fit",
     "fit_file",
     "fit_workspace",
+    "nodes",
+    "note_inputs",
     "report",
     "run",
+    "select_part",
     "status",
     "train",
+    "train_model",
 ]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'cascadebdt.pipeline' has no attribute '{name}'")
-    return getattr(importlib.import_module(f"cascadebdt.pipeline.{_HOME[name]}"), name)
+    module = importlib.import_module(f"cascadebdt.pipeline.{_HOME[name]}")
+    # All of them at once: a module that has the name of one, `nodes` or `status`, has just taken its place.
+    globals().update({other: getattr(module, other) for other, home in _HOME.items() if home == _HOME[name]})
+    return globals()[name]

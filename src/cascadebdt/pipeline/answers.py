@@ -45,12 +45,17 @@ def fit(
     jobs : processes of pseudo-experiments, if the configuration asks for them; they do not change the result
     progress : told of pseudo-experiments
     """
-    from cascadebdt import workspace
+    from cascadebdt import inference, workspace
     from cascadebdt.pipeline.fits import Asked, fit_workspace
 
     applied = applied or Applied.read(products)
     yields_of_regions = applied.histograms.regions
-    everything = workspace.build(yields_of_regions, applied.corrections.added_to(config), with_validation=True)
+    everything = workspace.build(
+        yields_of_regions,
+        applied.corrections.added_to(config),
+        shapes=applied.histograms.shapes,
+        with_validation=True,
+    )
     model = everything.fitted()
     asked = Asked(
         level=round(1 - config.fit.confidence_level, 12),
@@ -61,14 +66,23 @@ def fit(
         seed=config.seed,
     )
     answers = fit_workspace(model, asked, store=ToyStore(products.toys), jobs=jobs, progress=progress)
+    if config.data == "asimov":  # the expectation describes itself
+        answers = replace(answers, fit=replace(answers.fit, goodness_of_fit=None))
     regions = _region_summaries(yields_of_regions, config)
     inferred = Inferred(
         answers=answers,
         treatment=everything.notes,
-        validation=_validated(everything, products),
+        validation=_validated(everything, config, products),
         summary=Summary.of(
-            config.analysis, applied.cutflow.events, regions, answers.fit, answers.limits, answers.breakdown
+            config,
+            applied.cutflow.events,
+            regions,
+            answers.fit,
+            answers.limits,
+            answers.breakdown,
+            floors=everything.notes.floors,
         ),
+        predictions=None if answers.fit.degenerate else inference.predictions(model),
     )
     products.write("workspace", model)
     inferred.write(products)
@@ -95,13 +109,16 @@ def _region_summaries(regions: Yields, config: Config) -> dict[str, RegionSummar
     return table
 
 
-def _validated(everything: "Workspace", products: Products) -> "Validation | None":
-    """Return what the control regions predict in the validation regions, and keep the workspace with the data there."""
+def _validated(everything: "Workspace", config: Config, products: Products) -> "Validation | None":
+    """Return what the control regions predict in the validation regions, and keep the workspace with the data there.
+
+    Without data there is nothing to compare with.
+    """
     from cascadebdt import inference
 
     products.discard("workspace_validation")
     regions = [channel["name"] for channel in everything["channels"] if is_validation(channel["name"])]
-    if not regions:
+    if not regions or config.data == "asimov":
         return None
     products.write("workspace_validation", everything)
     return inference.validate(everything.blinded(SIGNAL_REGION), regions)
@@ -114,11 +131,13 @@ def report(
     cascade: Cascade | None = None,
     applied: Applied | None = None,
     inferred: Inferred | None = None,
+    n_features: int | None = None,
 ) -> Path:
     """Draw the figures and write the HTML page; return its path.
 
     Parameters
     ----------
+    n_features : features drawn of every stage and region, the most important first; a few if not given
     cascade, applied, inferred : what the other steps made; read from disk if not given
     """
     from cascadebdt import report as page
@@ -128,5 +147,20 @@ def report(
         cascade=cascade or Cascade.load(products.cascade),
         applied=applied or Applied.read(products),
         inferred=inferred or Inferred.read(products),
-        signal=config.cascade.signal,
+        n_features=n_features or page.N_FEATURES,
     )
+
+
+def report_without_fit(
+    config: Config, products: Products, *, cascade: Cascade, applied: Applied | None, missing: str
+) -> Path:
+    """Draw the figures that need no fit and write a page of them; return its path.
+
+    Parameters
+    ----------
+    applied : what `apply` made; None before it
+    missing : what has not been done, in words
+    """
+    from cascadebdt.report import partial
+
+    return partial.write(products, config=config, cascade=cascade, applied=applied, missing=missing)

@@ -1,6 +1,5 @@
 """Scored events, block by block -> what the step `apply` makes; the blocks may be one, of all events."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -9,13 +8,16 @@ import numpy as np
 from cascadebdt.arrays import FEATURE, AnyArray, FeatureArray, FloatArray, IntArray, RegionArray
 from cascadebdt.cascade import BLINDED, Cascade, Scores
 from cascadebdt.config import DATA, NOMINAL, Config
+from cascadebdt.config.region_names import SIGNAL_REGION
 from cascadebdt.corrections import Corrections, learn, normalisation
 from cascadebdt.errors import YieldError
 from cascadebdt.events import Events, StoredEvents, joined
 from cascadebdt.events.selection import Cutflow
 from cascadebdt.histograms import contents, migration, yields
 from cascadebdt.histograms.contents import Flow, Histograms
+from cascadebdt.histograms.inputs import InputFilling, Inputs, edges_of_features
 from cascadebdt.histograms.migration import Migrations, MigrationTable
+from cascadebdt.histograms.shapes import Shapes
 from cascadebdt.histograms.yields import Filling, Histogram, Yields
 from cascadebdt.training.inputs import Range, data_ranges, require_alive
 
@@ -40,11 +42,12 @@ class Block:
         return replace(self, events=corrections.applied(self.events, self.scores)) if corrections.processes else self
 
     @property
-    def hidden(self) -> dict[str, int]:
-        """Sample -> number of its data events that were dropped while blind."""
-        rows = (self.scores.region == BLINDED) & self.events.is_nominal
-        codes, counts = np.unique(self.events.sample[rows], return_counts=True)
-        return {self.events.samples[code]: int(count) for code, count in zip(codes, counts, strict=True)}
+    def hidden(self) -> dict[str, FloatArray]:
+        """Sample -> number, sum of weights and of squared weights of its data events that were dropped while blind."""
+        rows = np.flatnonzero((self.scores.region == BLINDED) & self.events.is_nominal)
+        samples, weights = self.events.sample[rows], self.events.weights[NOMINAL][rows]
+        powers = np.stack([np.ones_like(weights), weights, weights**2])
+        return {self.events.samples[code]: powers[:, samples == code].sum(axis=1) for code in np.unique(samples)}
 
 
 class Totals:
@@ -58,33 +61,47 @@ class Totals:
     config : the analysis
     cascade : that scores
     edges : bin edges of every region
+    inputs : filled with the features, too; None to leave them out
     """
 
-    def __init__(self, config: Config, cascade: Cascade, edges: Mapping[str, FloatArray]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        cascade: Cascade,
+        edges: Mapping[str, FloatArray],
+        *,
+        inputs: InputFilling | None = None,
+    ) -> None:
         self._config = config
         self._cascade = cascade
         self._filling = Filling(config.regions, edges)
+        self._shapes = Shapes(config, cascade, edges[SIGNAL_REGION])
         self._scores: dict[str, Histogram] | None = None
         self._migrations: Migrations | None = None
         self._ends: dict[str, FloatArray] | None = None
         self._ranges: dict[str, Range] = {}
         self._cutflow: Cutflow | None = None
-        self._hidden: Counter[str] = Counter()
+        self._hidden: dict[str, FloatArray] = {}
         self._selected: dict[str, int] = {}
         self._missing: dict[str, IntArray] = {}
+        self._inputs = inputs
 
     def add(self, block: Block) -> None:
         """Add a block."""
         events, scores = block.events, block.scores
         self._cutflow = self._cutflow.plus(events.cutflow) if self._cutflow else events.cutflow
-        self._hidden.update(block.hidden)
+        for name, removed in block.hidden.items():
+            self._hidden[name] = self._hidden.get(name, np.zeros(3)) + removed
         for name, values in data_ranges(events, self._cascade.features).items():
             self._ranges[name] = self._ranges[name].plus(values) if name in self._ranges else values
         self._filling.add(events, scores, block.values)
+        self._shapes.add(events, scores, block.values)
         self._migrations = migration.table(events, scores, self._config.systematics, onto=self._migrations)
         self._scores = contents.score_histograms(events, scores, onto=self._scores)
         self._ends = contents.ends(events, scores, onto=self._ends)
         self._count_missing(events)
+        if self._inputs is not None:
+            self._inputs.add(events, scores)
 
     def _count_missing(self, events: Events) -> None:
         rows = {name: np.flatnonzero(events.is_nominal & events.of_process(name)) for name in events.processes}
@@ -109,7 +126,12 @@ class Totals:
         require_alive(self._ranges, self._cascade.repetition)
         filled = self._filling.yields()
         regions: Yields = {name: filled[name] for name in filled if name not in self._cascade.empty_regions}
-        return Histograms(regions, self._scores or {})
+        return Histograms(regions, self._scores or {}, self._shapes.histograms)
+
+    @property
+    def inputs(self) -> Inputs:
+        """Histograms of the features; none where they were left out."""
+        return Inputs({}, {}) if self._inputs is None else self._inputs.inputs
 
     @property
     def migrations(self) -> MigrationTable:
@@ -130,8 +152,8 @@ class Totals:
         Otherwise the selected data less the data of the control regions would tell how many there are.
         """
         cutflow = self.cutflow
-        for sample, n_events in self._hidden.items():
-            cutflow = cutflow.without(sample, n_events)
+        for sample, removed in self._hidden.items():
+            cutflow = cutflow.without(sample, removed)
         return cutflow
 
     @property
@@ -180,7 +202,7 @@ def _filled(
 ) -> tuple[Totals, Corrections]:
     edges = _Observed.of(for_bins()).edges(cascade, config)
     corrections = _learnt(blocks(), cascade, config, edges) if config.corrections else Corrections({})
-    totals = Totals(config, cascade, edges)
+    totals = Totals(config, cascade, edges, inputs=InputFilling(edges_of_features(cascade)))
     for block in blocks():
         totals.add(block.corrected(corrections))
     return totals, corrections

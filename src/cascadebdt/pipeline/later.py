@@ -10,7 +10,7 @@ from cascadebdt.pipeline.plan import Plan
 from cascadebdt.products import Products, figures
 from cascadebdt.products.inventory import Inventory, sha256
 from cascadebdt.products.lock import locked
-from cascadebdt.products.results import Inferred
+from cascadebdt.products.results import Applied, Inferred
 from cascadebdt.progress import Progress, silent
 
 
@@ -35,8 +35,14 @@ def fit(config: Config, products: Products, *, jobs: int = 1, progress: Progress
         return inferred
 
 
-def report(config: Config, products: Products) -> Path:
+def report(config: Config, products: Products, *, n_features: int | None = None) -> Path:
     """Draw the figures and write the page; return its path.
+
+    Before there is a fit, after `train` alone or where a run stopped, it shows the figures that need none.
+
+    Parameters
+    ----------
+    n_features : features drawn of every stage and region, the most important first; a few if not given
 
     Raises
     ------
@@ -45,10 +51,25 @@ def report(config: Config, products: Products) -> Path:
     """
     with locked(products.directory):
         plan = _plan_of_what_was_applied(config, products)
+        if {"train", "apply"} & plan.inventory.steps.keys() and "fit" not in plan.inventory.steps:
+            return _report_without_fit(config, products, plan)
         plan.require("fit")
-        path = answers.report(config, products, cascade=_cascade_that_was_applied(plan, products))
+        cascade = _cascade_that_was_applied(plan, products)
+        path = answers.report(config, products, cascade=cascade, n_features=n_features)
         plan.done("report", [path, *figures.paths(products)])
         return path
+
+
+def _report_without_fit(config: Config, products: Products, plan: Plan) -> Path:
+    """Show what there is; the page is no product of the plan, so that `run` draws the whole one later."""
+    from cascadebdt.pipeline.provenance import load_cascade
+
+    is_applied = "apply" in plan.inventory.steps
+    plan.require("apply" if is_applied else "train")
+    cascade = _cascade_that_was_applied(plan, products) if is_applied else load_cascade(config, products.cascade)
+    applied = Applied.read(products) if is_applied else None
+    missing = str(plan.fault("fit"))
+    return answers.report_without_fit(config, products, cascade=cascade, applied=applied, missing=missing)
 
 
 def _plan_of_what_was_applied(config: Config, products: Products) -> Plan:

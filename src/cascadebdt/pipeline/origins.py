@@ -5,33 +5,49 @@ depends on the stages before it with their working points, and on its own stage 
 stages after it, not the models of its own.
 """
 
+import json
+import re
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
 from cascadebdt.config import CascadeConfig, Config
-from cascadebdt.expression import registered
+from cascadebdt.events.variations import samples_by_name
+from cascadebdt.expression import load_plugins, registered
+from cascadebdt.products.inventory import sha256
 from cascadebdt.products.keys import Origin
 
-FORMATS = {"train": 1, "apply": 1, "fit": 2, "report": 2}
+FORMATS = {"select": 1, "train": 2, "apply": 2, "fit": 3, "report": 3}
 LEARNING = ("cascadebdt", "numpy", "xgboost")  # packages whose versions change the bits of models and scores
 FITTING = ("cascadebdt", "iminuit", "numpy", "scipy")
 # Where and how a step runs, which changes no bit of what it makes.
 EXECUTION = {"ntuples": {"chunk_entries", "retries", "retry_seconds"}, "cascade": {"device", "memory", "bdt"}}
+READING = ("cascadebdt", "awkward", "numpy", "uproot")
 BEFORE_TRAINING = ("luminosity_fb", "seed", "ntuples", "samples", "objects", "selection")
 
 Files = Mapping[str, Mapping[str, str]]  # sample -> location, relative to the configuration -> identity
 
 
+def of_selections(config: Config, files: Files) -> dict[str, Origin]:
+    """Return the origin of the selected events of every sample, alternative ones included."""
+    read = ("luminosity_fb", "ntuples", "objects", "selection", "features", "systematics")
+    common = _parts(config, {}, read, READING)
+    origins = {}
+    for name, sample in samples_by_name(config).items():
+        own = {"sample": sample.model_dump(mode="json"), "files": files.get(name, {})}
+        origins[name] = Origin("select", FORMATS["select"], {**common, **own}, {})
+    return origins
+
+
 def of_models(config: Config, files: Files) -> dict[str, Origin]:
     """Return the origin of the models of every stage, and of ``final`` where there is one."""
-    common = _parts(config, _nominal(config, files), BEFORE_TRAINING, LEARNING)
+    common = _parts(_trained(config), _nominal(config, files), BEFORE_TRAINING, LEARNING)
     shared = _cascade(config.cascade)
     origins: dict[str, Origin] = {}
     before: dict[str, Any] = {}
     used: dict[str, str] = {}
-    for stage in config.cascade.stages:
-        content = stage.model_dump(mode="json")
+    for position, stage in enumerate(config.cascade.stages):
+        content = {**stage.model_dump(mode="json"), "position": position}
         used |= _spaced_once({name: config.features[name] for name in stage.features})
         own = {name: value for name, value in content.items() if name != "working_point"}
         stages = {**before, stage.name: own}
@@ -55,26 +71,31 @@ def of_steps(config: Config, files: Files, *, elsewhere: Mapping[str, str] | Non
     files : that it reads
     elsewhere : name -> key of what was made elsewhere, the cascade first; then there is no step ``train``
     """
-    stages = {stage.name: stage.model_dump(mode="json") for stage in config.cascade.stages}
+    if config.data == "asimov":  # an expectation has nothing to unblind
+        config = config.replace("fit.unblind", False)
+    stages = {
+        stage.name: {**stage.model_dump(mode="json"), "position": position}
+        for position, stage in enumerate(config.cascade.stages)
+    }
     final = config.cascade.final.model_dump(mode="json") if config.cascade.final else None
     control = config.cascade.control.model_dump(mode="json")
     whole = {**_cascade(config.cascade), "control": control, "stages": stages, "final": final}
     learnt = {name for stage in config.cascade.stages for name in stage.features}
     learnt |= set(config.cascade.final.features if config.cascade.final else ())
     trained = {
-        **_parts(config, _nominal(config, files), BEFORE_TRAINING, LEARNING),
+        **_parts(_trained(config), _nominal(config, files), BEFORE_TRAINING, LEARNING),
         "features": _spaced_once({name: text for name, text in config.features.items() if name in learnt}),
         "cascade": whole,
     }
     train = Origin("train", FORMATS["train"], trained, {})
-    read = (*BEFORE_TRAINING, "features", "pass_through", "corrections", "systematics", "regions")
+    read = (*BEFORE_TRAINING, "features", "pass_through", "corrections", "systematics", "regions", "templates")
     filled = _parts(config, files, read, LEARNING)
     if config.corrections:  # what is subtracted has the normalisations that the control regions give
         filled["free"] = list(config.fit.free)
     filled["unblind"] = config.fit.unblind or None
     before = dict(elsewhere) if elsewhere else {"train": train.key}
     apply = Origin("apply", FORMATS["apply"], filled, before)
-    asked = _parts(config, {}, ("analysis", "systematics", "regions", "fit"), FITTING)
+    asked = _parts(config, {}, ("analysis", "systematics", "regions", "templates", "fit"), FITTING)
     fit = Origin("fit", FORMATS["fit"], asked, {"apply": apply.key})
     inputs = {**before, "apply": apply.key, "fit": fit.key}
     report = Origin("report", FORMATS["report"], _parts(config, {}, (), ("cascadebdt",)), inputs)
@@ -99,13 +120,25 @@ def _parts(config: Config, files: Files, names: tuple[str, ...], packages: tuple
     for name in ("samples", "systematics", "selection"):
         if name in content:
             content[name] = {entry["name"]: {**entry, "position": k} for k, entry in enumerate(content[name])}
-    own = {name: function.digest for name, function in sorted(registered().items())}
+    load_plugins(config.plugins, config.directory)
+    text = json.dumps(config.model_dump(mode="json", by_alias=True))
+    called = [name for name in sorted(registered()) if re.search(rf"\b{name}\b", text)]
+    own = {name: registered()[name].digest for name in called}
     return {
         **_spaced_once(content),
         **({"files": files} if files else {}),
         **({"functions": own} if own else {}),
+        **({"scale_factors": _contents(config)} if config.scale_factors else {}),
         "versions": {name: version(name) for name in packages},
     }
+
+
+def _contents(config: Config) -> dict[str, Any]:
+    """Return what scale factors are, with the hashes of their files; a missing one is refused where it is read."""
+    files = {factor.name: config.directory / factor.file for factor in config.scale_factors}
+    hashes = {name: sha256(path) if path.is_file() else None for name, path in files.items()}
+    content = config.model_dump(mode="json", include={"scale_factors"})["scale_factors"]
+    return {entry["name"]: {**entry, "sha256": hashes[entry["name"]]} for entry in content}
 
 
 def _spaced_once(content: Any) -> Any:
@@ -122,6 +155,12 @@ def _cascade(config: CascadeConfig) -> dict[str, Any]:
     return config.model_dump(mode="json", exclude={"device", "memory", "bdt", "control", "stages", "final"})
 
 
+def _trained(config: Config) -> Config:
+    """Return the configuration without data, which train nothing: a cascade stays when they come."""
+    return config if config.data == "asimov" else config.without_data()
+
+
 def _nominal(config: Config, files: Files) -> Files:
-    """Return the files without those of alternative samples, which train nothing."""
-    return {sample.name: files[sample.name] for sample in config.samples if sample.name in files}
+    """Return the files without those of data and of alternative samples, which train nothing."""
+    nominal = [sample.name for sample in config.samples if not sample.is_data]
+    return {name: files[name] for name in nominal if name in files}

@@ -9,7 +9,7 @@ from typing import Any
 from cascadebdt import ntuple
 from cascadebdt.config import Config
 from cascadebdt.errors import InputError
-from cascadebdt.events.variations import alternative_samples
+from cascadebdt.events.variations import samples_by_name
 from cascadebdt.ntuple.fingerprints import fingerprints
 from cascadebdt.pipeline import origins
 from cascadebdt.products.inventory import Inventory
@@ -27,11 +27,13 @@ class Plan:
     inventory : of the products that are there
     steps : step -> what its products are to be made from
     models : stage (or ``final``) -> what its models are to be made from
+    selections : sample -> what its selected events are to be made from
     """
 
     inventory: Inventory
     steps: Mapping[str, Origin]
     models: Mapping[str, Origin]
+    selections: Mapping[str, Origin]
 
     @classmethod
     def of(
@@ -59,7 +61,7 @@ class Plan:
             If an input file is not there, or the manifest cannot be understood.
         """
         inventory = Inventory.read(folder)
-        locations = _configured(config) if files is None else files
+        locations = configured(config) if files is None else files
         wanted = dict.fromkeys(location for of_sample in locations.values() for location in of_sample)
         inputs = fingerprints(wanted, config.ntuples, known=inventory.inputs, jobs=jobs)
         identities = {
@@ -68,7 +70,10 @@ class Plan:
         }
         own = replace(inventory, inputs=inputs)
         return cls(
-            own, origins.of_steps(config, identities, elsewhere=elsewhere), origins.of_models(config, identities)
+            own,
+            origins.of_steps(config, identities, elsewhere=elsewhere),
+            origins.of_models(config, identities),
+            origins.of_selections(config, identities),
         )
 
     def fault(self, step: str) -> str | None:
@@ -113,11 +118,11 @@ class Plan:
         return replace(self, inventory=inventory)
 
 
-def _configured(config: Config) -> dict[str, Sequence[str]]:
+def configured(config: Config) -> dict[str, Sequence[str]]:
     """Return the files of every sample that a configuration names."""
-    patterns = {sample.name: sample.files for sample in config.samples}
-    patterns |= {sample.name: sample.files for sample in alternative_samples(config).values()}
-    return {name: ntuple.find(files, directory=config.directory) for name, files in patterns.items()}
+    return {
+        name: ntuple.find(sample.files, directory=config.directory) for name, sample in samples_by_name(config).items()
+    }
 
 
 def _relative(location: str, directory: Path) -> str:

@@ -3,21 +3,18 @@
 The single steps refuse products of earlier steps that do not belong to the configuration; `run` makes them anew.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from cascadebdt.atomic import scratch
 from cascadebdt.cascade import Cascade
 from cascadebdt.config import Config
 from cascadebdt.errors import InputError
 from cascadebdt.events import Events, StoredEvents
-from cascadebdt.events.loading import select, select_to_disk
 from cascadebdt.pipeline import answers, steps, stream
 from cascadebdt.pipeline.later import cascade_key
 from cascadebdt.pipeline.plan import STEPS, Plan
 from cascadebdt.pipeline.provenance import load_cascade
+from cascadebdt.pipeline.selected import Selection, kept_parts, selected
 from cascadebdt.pipeline.stream import Request
 from cascadebdt.products import Products, figures
 from cascadebdt.products.inventory import Inventory
@@ -65,7 +62,7 @@ def run(config: Config, products: Products, *, jobs: int = 1, progress: Progress
             return Inferred.read(products)
         cascade = applied = inferred = None
         if plan.fault("apply"):
-            with _selected(config, products, jobs=jobs, progress=progress) as events:
+            with selected(config, products, plan, jobs=jobs, progress=progress) as events:
                 plan, cascade = _train(config, products, plan, events, jobs=jobs, progress=progress)
                 plan, applied = _apply(config, products, plan, events.all, cascade, jobs=jobs)
         if plan.fault("fit"):
@@ -89,7 +86,7 @@ def train(config: Config, products: Products, *, jobs: int = 1, progress: Progre
         plan = Plan.of(config, products.directory, jobs=jobs)
         if plan.fault("train") is None:
             return load_cascade(config, products.cascade)
-        with _selected(config, products, training_only=True, jobs=jobs, progress=progress) as events:
+        with selected(config, products, plan, training_only=True, jobs=jobs, progress=progress) as events:
             return _train(config, products, plan, events, jobs=jobs, progress=progress)[1]
 
 
@@ -114,7 +111,7 @@ def apply(
         if cascade is None:
             plan.require("train")
         model = load_cascade(config, folder)
-        with _selected(config, products, jobs=jobs, progress=progress) as events:
+        with selected(config, products, plan, jobs=jobs, progress=progress) as events:
             _apply(config, products, plan, events.all, model, elsewhere=cascade, jobs=jobs)
 
 
@@ -155,34 +152,6 @@ def apply_files(
         return filled
 
 
-@dataclass(frozen=True)
-class _Selection:
-    """Selected events, and those that train.
-
-    Attributes
-    ----------
-    all : in memory or on disk
-    training : returns the events that train
-    """
-
-    all: Events | StoredEvents
-    training: Callable[[], Events]
-
-
-@contextmanager
-def _selected(
-    config: Config, products: Products, *, training_only: bool = False, jobs: int, progress: Progress
-) -> Iterator[_Selection]:
-    """Select events where `cascade.memory` says: into memory, or into files that vanish when the block ends."""
-    if config.cascade.memory == "ram":
-        events = select(config, nominal_only=training_only, jobs=jobs, progress=progress)
-        yield _Selection(events, lambda: events)
-        return
-    with scratch(products.selected) as folder:
-        stored = select_to_disk(config, folder, training_only=training_only, jobs=jobs, progress=progress)
-        yield _Selection(stored, lambda: stored.training(folder / "training.root"))
-
-
 def _reference(folder: Path, wanted: Origin, cascade: str) -> str | None:
     """Return the key of the bins and corrections of an earlier `apply`; None if there was none.
 
@@ -220,7 +189,7 @@ def _train(
     config: Config,
     products: Products,
     plan: Plan,
-    events: _Selection,
+    events: Selection,
     *,
     jobs: int,
     progress: Progress,
@@ -248,4 +217,6 @@ def _apply(
 ) -> tuple[Plan, Applied]:
     applied = steps.apply(config, products, events, cascade, jobs=jobs)
     manifest = replace(applied.manifest, cascade=str(elsewhere.resolve()) if elsewhere else None)
-    return plan.done("apply", products.of_apply(), about=manifest.to_json()), applied
+    plan = plan.done("apply", products.of_apply(), about=manifest.to_json())
+    kept_parts(config, products, plan).forget()
+    return plan, applied

@@ -1,5 +1,6 @@
 """The steps that read and score events: each takes values, returns values and writes its products."""
 
+import logging
 from dataclasses import replace
 
 from cascadebdt import training
@@ -7,6 +8,7 @@ from cascadebdt.cascade import Cascade
 from cascadebdt.config import Config
 from cascadebdt.events import Events, StoredEvents
 from cascadebdt.events.loading import require_trainable
+from cascadebdt.histograms import contents
 from cascadebdt.pipeline import filling
 from cascadebdt.pipeline.provenance import provenance, remarks
 from cascadebdt.products import Products
@@ -15,6 +17,8 @@ from cascadebdt.products.manifest import Manifest
 from cascadebdt.products.results import Applied
 from cascadebdt.progress import Progress, silent
 from cascadebdt.training.kept import NOTHING, Kept
+
+logger = logging.getLogger(__name__)
 
 
 def train(
@@ -33,11 +37,24 @@ def train(
     TrainingError
         If a process has too few events, or a stage cannot be trained.
     """
-    require_trainable(events, config)
-    trained = training.train(events, config.cascade, seed=config.seed, jobs=jobs, kept=kept, progress=progress)
+    trained = train_models(config, events, kept=kept, jobs=jobs, progress=progress)
     cascade = replace(trained, provenance=provenance(config, trained))
     cascade.save(products.cascade)
     return cascade
+
+
+def train_models(config: Config, events: Events, *, kept: Kept, jobs: int = 1, progress: Progress = silent) -> Cascade:
+    """Train the models that `kept` wants; with all others it has, they are a cascade.
+
+    Raises
+    ------
+    TrainingError
+        As `train`.
+    Unfinished
+        If models are missing that `kept` does not want.
+    """
+    require_trainable(events, config)
+    return training.train(events, config.cascade, seed=config.seed, jobs=jobs, kept=kept, progress=progress)
 
 
 def apply(
@@ -54,8 +71,12 @@ def apply(
     """
     totals, corrections = filling.fill(events, cascade, config, jobs=jobs)
     account = events if isinstance(events, Events) else events.account
+    histograms = totals.histograms
+    warnings = (*remarks(cascade, config), *contents.thin_bins(histograms.regions, config.cascade.signal))
+    for warning in warnings:
+        logger.warning("%s", warning)
     applied = Applied(
-        histograms=totals.histograms,
+        histograms=histograms,
         migrations=totals.migrations,
         cutflow=CutflowReport.of_analysis(
             totals.visible,
@@ -69,9 +90,10 @@ def apply(
             account,
             missing=totals.missing,
             used_in_training=totals.cutflow.used_in_training,
-            warnings=remarks(cascade, config),
+            warnings=warnings,
         ),
         corrections=corrections,
+        inputs=totals.inputs,
     )
     applied.write(products)
     return applied

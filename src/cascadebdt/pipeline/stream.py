@@ -15,7 +15,7 @@ from cascadebdt.corrections import Corrections
 from cascadebdt.errors import ConfigError, InputError, did_you_mean
 from cascadebdt.events import Events
 from cascadebdt.events.loading import select_each
-from cascadebdt.events.variations import alternative_samples
+from cascadebdt.events.variations import samples_by_name
 from cascadebdt.histograms.contents import Histograms
 from cascadebdt.pipeline.filling import Block, Totals
 from cascadebdt.pipeline.provenance import remarks
@@ -103,8 +103,7 @@ def apply_files(
 
 def requested(config: Config, request: Request) -> list[SampleConfig | SampleSystematic]:
     """Return the samples, alternative ones included, that the files belong to, with these files only."""
-    known: dict[str, SampleConfig | SampleSystematic] = {sample.name: sample for sample in config.samples}
-    known |= {sample.name: sample for sample in alternative_samples(config).values()}
+    known = samples_by_name(config)
     if request.sample is not None and request.sample not in known:
         raise ConfigError(f"--sample: unknown sample '{request.sample}'{did_you_mean(request.sample, known)}")
     paths: dict[str, list[str]] = {}

@@ -10,17 +10,18 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.text import Text
 from matplotlib.textpath import TextToPath
-from matplotlib.ticker import LogFormatter, ScalarFormatter
 from scipy import stats
 
 from cascadebdt.arrays import AnyArray, FloatArray
 from cascadebdt.atomic import draft
 from cascadebdt.config import DATA
+from cascadebdt.plots.ticks import draw_minor_ticks, write_powers
 
 DATA_COLOUR = "black"
 SIGNAL_COLOUR = "#bd1f01"
@@ -38,6 +39,7 @@ BACKGROUND_COLOURS = (
     "#92dadd",
 )
 DPI = 110
+NAMELESS = {"CreationDate": None, "Producer": None, "Creator": None}  # of a PDF, so that equal figures are equal bytes
 
 
 def colours(processes: Iterable[str], *, signal: str) -> dict[str, str]:
@@ -59,7 +61,7 @@ def colours(processes: Iterable[str], *, signal: str) -> dict[str, str]:
 
 def figure(width: float, height: float) -> Figure:
     """Return an empty figure, sizes in inches, that lays itself out and needs no display."""
-    result = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    result = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
     FigureCanvasAgg(result)
     return result
 
@@ -79,7 +81,8 @@ def wrapped(label: str, size: float, width: float) -> str:
 
 def frame(ax: Axes) -> None:
     """Give an Axes inward ticks on all sides and the fonts of the house."""
-    ax.minorticks_on()
+    draw_minor_ticks(ax)
+    write_powers(ax)
     ax.tick_params(which="major", direction="in", top=True, right=True, length=6, labelsize=10.5)
     ax.tick_params(which="minor", direction="in", top=True, right=True, length=3)
     ax.xaxis.label.set_fontsize(12)
@@ -99,40 +102,23 @@ def save(figure: Figure, path: Path | str) -> tuple[Path, Path]:
     -------
     paths of the PNG and the PDF file
     """
-    _take_names_literally(figure)
+    for ax in figure.axes:
+        write_powers(ax)
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)  # names with dollar signs, which workspaces of other programs may have
     path = Path(path)
     png, pdf = path.with_name(f"{path.name}.png"), path.with_name(f"{path.name}.pdf")
-    engine, resolution = figure.get_layout_engine(), figure.dpi
-    if engine is not None:
-        # Once, at the resolution of the PNG: each `savefig` would draw the whole figure once more to lay it out.
-        figure.dpi = DPI
-        engine.execute(figure)
-        figure.set_layout_engine(None)
+    # Canvases draw once; Figure.savefig draws everything once more for each file, to lay out what is laid out already.
+    canvas, engine, dpi = figure.canvas, figure.get_layout_engine(), figure.dpi
     with draft(png) as place:
-        figure.savefig(place, dpi=DPI, metadata={"Software": None})
+        FigureCanvasAgg(figure).print_png(place, metadata={"Software": None})  # type: ignore[no-untyped-call]
+    figure.set_layout_engine("none")
     with draft(pdf) as place:
-        figure.savefig(place, metadata={"CreationDate": None, "Producer": None, "Creator": None})
+        FigureCanvasPdf(figure).print_pdf(place, metadata=NAMELESS)  # type: ignore[no-untyped-call]
+    figure.set_canvas(canvas)
     figure.set_layout_engine(engine)
-    figure.dpi = resolution
+    figure.set_dpi(dpi)
     return png, pdf
-
-
-def _take_names_literally(figure: Figure) -> None:
-    """Let names with dollar signs, which workspaces of other programs may have, be no mathematics.
-
-    No text of this package is; only the numbers at the ticks of axes are, which matplotlib writes as powers.
-    """
-    numbers = {
-        text
-        for ax in figure.axes
-        for axis in (ax.xaxis, ax.yaxis)
-        if isinstance(axis.get_major_formatter(), (LogFormatter, ScalarFormatter))
-        for text in axis.findobj(Text)
-        if text is not axis.label
-    }
-    for text in figure.findobj(Text):
-        if text not in numbers:
-            text.set_parse_math(False)
 
 
 def poisson_interval(counts: AnyArray) -> FloatArray:

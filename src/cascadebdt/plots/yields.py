@@ -88,7 +88,7 @@ def regions(
     shown = {n: h for n, h in yields.items() if fit is None or n in fit.postfit or not is_validation(n)}
     contents = [content(name, histogram, fit, signal=signal) for name, histogram in shown.items()]
     heading = " · ".join(filter(None, [title, _fit_label(fit)]))
-    return draw_rows(rows_of(contents), _look(contents, list(shown.values()), signal), heading)
+    return draw_rows(rows_of(contents), look_of(contents, list(shown.values()), signal), heading)
 
 
 def draw_rows(rows: Sequence[Sequence[Content]], look: "Look", heading: str) -> Figure:
@@ -99,7 +99,7 @@ def draw_rows(rows: Sequence[Sequence[Content]], look: "Look", heading: str) -> 
     for row, part in zip(rows, np.atleast_1d(np.asarray(figure.subfigures(len(rows), 1), object)), strict=True):
         _overview_row(part, row, look)
     figure.supxlabel("Bin number (bins of unequal width are drawn equally wide)", fontsize=12)
-    _legend(figure, look, heading, columns=int(figure.get_figwidth() / 1.5))
+    legend(figure, look, heading, columns=int(figure.get_figwidth() / 1.5))
     return figure
 
 
@@ -120,19 +120,19 @@ def region(
     fit, signal, title : as for `regions`
     """
     drawn = content(name, histogram, fit, signal=signal)
-    look = _look([drawn], [histogram], signal)
+    look = look_of([drawn], [histogram], signal)
     figure = style.figure(7.6, 6.8)
     _squeeze(figure)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     edges = _drawn_edges(drawn)
-    _yields(top, drawn, edges, look)
-    top.set(ylim=_log_range([drawn], look.factor), ylabel="Events / bin")
+    yields_panel(top, drawn, edges, look)
+    top.set(ylim=log_range([drawn], look.factor), ylabel="Events / bin")
     top.set_title(name, loc="left", fontsize=13, fontweight="bold")
-    _ratio(bottom, drawn, edges, _ratio_reach([drawn]))
+    ratio_panel(bottom, drawn, edges, ratio_reach([drawn]))
     bottom.set_ylabel("Data / prediction")
     _edge_ticks(bottom, drawn, edges)
     figure.align_ylabels([top, bottom])
-    _legend(figure, look, " · ".join(filter(None, [title, _fit_label(fit)])), columns=4)
+    legend(figure, look, " · ".join(filter(None, [title, _fit_label(fit)])), columns=4)
     return figure
 
 
@@ -206,7 +206,7 @@ class Look:
     factor: float
 
 
-def _look(contents: Sequence[Content], histograms: Sequence[Histogram], signal: str) -> Look:
+def look_of(contents: Sequence[Content], histograms: Sequence[Histogram], signal: str) -> Look:
     """Order the stack with small processes below and the signal on top; colours follow the order of the histograms."""
     processes = dict.fromkeys(name for histogram in histograms for name in histogram.axes["process"])
     sums = {name: sum(float(np.sum(drawn.stack.get(name, 0.0))) for drawn in contents) for name in processes}
@@ -240,21 +240,21 @@ def _overview_row(figure: FigureBase, contents: Sequence[Content], look: Look) -
         width_ratios=[drawn.width for drawn in contents],
         height_ratios=(3.2, 1, 1),
     )
-    reach = _ratio_reach(contents)
+    reach = ratio_reach(contents)
     for (top, middle, bottom), drawn in zip(axes.T, contents, strict=True):
         edges = np.arange(0.5, drawn.n_bins + 1, dtype=np.float64)
-        _yields(top, drawn, edges, look)
+        yields_panel(top, drawn, edges, look)
         _composition(middle, drawn, edges, look)
-        _ratio(bottom, drawn, edges, reach)
+        ratio_panel(bottom, drawn, edges, reach)
         top.set_title(drawn.name, fontsize=10.5, fontweight="bold")
         _bin_ticks(bottom, drawn)
-    axes[0, 0].set(ylim=_log_range(contents, look.factor), ylabel="Events / bin")
+    axes[0, 0].set(ylim=log_range(contents, look.factor), ylabel="Events / bin")
     axes[1, 0].set(ylim=(0, 1), ylabel="Composition")
     axes[2, 0].set_ylabel("Data / pred.")
     figure.align_ylabels(axes[:, 0])
 
 
-def _yields(ax: Axes, drawn: Content, edges: FloatArray, look: Look) -> None:
+def yields_panel(ax: Axes, drawn: Content, edges: FloatArray, look: Look) -> None:
     """Draw the stack with its uncertainty, the signal line and the data."""
     names = [name for name in look.order if name in drawn.stack]
     ax.set_yscale("log")
@@ -296,7 +296,7 @@ def _composition(ax: Axes, drawn: Content, edges: FloatArray, look: Look) -> Non
     ax.set_xlim(edges[0], edges[-1])
 
 
-def _ratio(ax: Axes, drawn: Content, edges: FloatArray, reach: float) -> None:
+def ratio_panel(ax: Axes, drawn: Content, edges: FloatArray, reach: float) -> None:
     """Draw data over prediction with the errors of the data; the relative uncertainty of the prediction is a band."""
     ax.axhline(1, color="0.4", linewidth=0.8)
     if drawn.is_blind:
@@ -347,7 +347,7 @@ def _stamp(ax: Axes, x: float, y: float) -> None:
     text.set(fontsize=11, style="italic")
 
 
-def _log_range(contents: Sequence[Content], factor: float) -> tuple[float, float]:
+def log_range(contents: Sequence[Content], factor: float) -> tuple[float, float]:
     """Return limits of a log axis that hold the prediction, the signal and the data."""
     shown = [np.concatenate([c.total, factor * c.signal, c.total if c.data is None else c.data]) for c in contents]
     values = np.concatenate(shown)
@@ -359,7 +359,7 @@ def _log_range(contents: Sequence[Content], factor: float) -> tuple[float, float
     return low, float(values.max()) * (float(values.max()) / low) ** 0.08
 
 
-def _ratio_reach(contents: Sequence[Content]) -> float:
+def ratio_reach(contents: Sequence[Content]) -> float:
     """Return how far the ratio panel reaches from 1, so that it holds nearly all data and their bands."""
     reach = [0.0]
     for drawn in contents:
@@ -397,7 +397,7 @@ def _edge_ticks(ax: Axes, drawn: Content, edges: FloatArray) -> None:
     ax.set_xlabel(f"{drawn.observable} (bins of unequal width are drawn equally wide)")
 
 
-def _legend(figure: Figure, look: Look, heading: str, *, columns: int) -> None:
+def legend(figure: Figure, look: Look, heading: str, *, columns: int) -> None:
     """Write one legend above all panels, in rows of equal length of at most `columns` entries that fit the figure."""
     handles: dict[str, Any] = {}
     for ax in figure.axes:
@@ -408,7 +408,7 @@ def _legend(figure: Figure, look: Look, heading: str, *, columns: int) -> None:
     shown = {_SIGNAL_LINE: f"{look.signal}{_times(look.factor)}"}
     widest = LEGEND_HANDLE + style.label_width([shown.get(label, label) for label in order], LEGEND_SIZE)
     columns = max(1, min(columns, int(figure.get_figwidth() / widest)))
-    legend = figure.legend(
+    drawn = figure.legend(
         [handles[label] for label in order],
         [shown.get(label, label) for label in order],
         loc="outside upper center",
@@ -418,7 +418,7 @@ def _legend(figure: Figure, look: Look, heading: str, *, columns: int) -> None:
         title=heading,
         title_fontproperties={"size": 12, "weight": "bold"},
     )
-    legend.set_gid("legend")
+    drawn.set_gid("legend")
 
 
 def _times(factor: float) -> str:

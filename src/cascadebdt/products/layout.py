@@ -71,7 +71,7 @@ class Products:
 
     def of_apply(self) -> list[Path]:
         """Return the products of filling the regions that are there."""
-        return self._present("cutflow", "yields", "migration", "histograms", "corrections")
+        return self._present("cutflow", "yields", "migration", "histograms", "inputs", "corrections")
 
     def of_fit(self) -> list[Path]:
         """Return the products of the fit that are there."""
@@ -88,7 +88,7 @@ class Products:
             "toys",
             "summary",
         )
-        return self._present(*names, "workspace_validation", "validation")
+        return self._present(*names, "workspace_validation", "validation", "predictions")
 
     def _present(self, *names: str) -> list[Path]:
         return [self.json(name) for name in names if self.has(name)]

@@ -11,21 +11,43 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Self
 
 from cascadebdt.errors import InputError
 
 NAME = ".lock"
 HEARTBEAT_SECONDS = 20.0
 STALE_SECONDS = 600.0  # of silence, after which the holder on another machine is taken for dead
+NODE = "CASCADEBDT_NODE"  # environment variable with the node of a plan that a batch job is
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)  # from file systems that cannot lock
 
 
 @dataclass(frozen=True)
 class Holder:
-    """The process at work in a folder: name of its machine, and its number there."""
+    """The process at work in a folder.
+
+    Attributes
+    ----------
+    host : name of its machine
+    pid : its number there
+    node : of a plan, which it does as a batch job; None if it is none
+    """
 
     host: str
     pid: int
+    node: str | None = None
+
+    @classmethod
+    def here(cls) -> Self:
+        """Return this process."""
+        return cls(platform.node(), os.getpid(), os.environ.get(NODE))
+
+    def may_live_beside(self, other: Self) -> bool:
+        """Whether this process may still run while another one starts, on another machine.
+
+        A batch system starts a node anew only where its machine was lost, or it was evicted.
+        """
+        return self.host != other.host and (self.node is None or self.node != other.node)
 
 
 @contextmanager
@@ -85,10 +107,11 @@ def _acquire(descriptor: int, path: Path) -> None:
         if error.errno not in NO_LOCKS:
             raise
     holder = _holder(descriptor)
-    if holder and holder.host != platform.node() and time.time() - os.fstat(descriptor).st_mtime < STALE_SECONDS:
+    own = Holder.here()
+    if holder and holder.may_live_beside(own) and time.time() - os.fstat(descriptor).st_mtime < STALE_SECONDS:
         raise _taken(path, holder)
     os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, json.dumps(asdict(Holder(platform.node(), os.getpid()))).encode(), 0)
+    os.pwrite(descriptor, json.dumps(asdict(own)).encode(), 0)
 
 
 def _is_at(descriptor: int, path: Path) -> bool:

@@ -7,7 +7,7 @@ They are those of the trained cascade of which the key is still right, and those
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,10 @@ class KeptModels:
         """Return a model of the trained cascade or of an interrupted training; None if there is none to be trusted."""
         return self._finished(place) or self._interrupted(place)
 
+    def has(self, wanted: Iterable[Place]) -> bool:
+        """Return whether all of some models are there."""
+        return all(self.recall(place) is not None for place in wanted)
+
     def keep(self, place: Place, fitted: Fitted) -> None:
         """Write a model."""
         raw = bytes(fitted.booster.save_raw("ubj"))
@@ -50,6 +54,10 @@ class KeptModels:
         curves = {name: [float(value) for value in curve] for name, curve in fitted.curves.items()}
         # Written after the model: without it the model does not count.
         write_text(path.with_suffix(".json"), json.dumps({"sha256": _sha256(raw), "curves": curves}))
+
+    def wants(self, place: Place) -> bool:
+        """Return True: all models are to be trained."""
+        return True
 
     def forget(self) -> None:
         """Remove what an interrupted training left."""

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from cascadebdt.corrections import Corrections
 from cascadebdt.errors import InputError
 from cascadebdt.histograms.contents import Histograms, YieldTable
+from cascadebdt.histograms.inputs import Inputs
 from cascadebdt.histograms.migration import MigrationTable
-from cascadebdt.inference import Breakdown, FitResult, Limits, Lint, Ranking, Scan, ToyAnswers, Validation
+from cascadebdt.inference import Breakdown, FitResult, Limits, Lint, Predictions, Ranking, Scan, ToyAnswers, Validation
 from cascadebdt.products.cutflow import CutflowReport, CutflowTable
 from cascadebdt.products.inventory import Inventory
 from cascadebdt.products.layout import Products
@@ -50,14 +51,17 @@ class Applied(Filled):
     histograms, migrations, manifest : as for `Filled`
     cutflow : what the cuts and the stages left
     corrections : weights of simulated processes that were learnt from data, and are in the histograms
+    inputs : histograms of the features
     """
 
     cutflow: CutflowReport
     corrections: Corrections = field(default_factory=lambda: Corrections({}))
+    inputs: Inputs = field(default_factory=lambda: Inputs({}, {}))
 
     def write(self, products: Products) -> None:
         """Write the products of `apply`, and remove the corrections that an earlier one made."""
         super().write(products)
+        products.write("inputs", self.inputs)
         if self.corrections.processes:
             products.write("corrections", self.corrections)
         else:
@@ -78,6 +82,7 @@ class Applied(Filled):
             products.read(CutflowReport, "cutflow", made_by="apply"),
             _manifest(products),
             read_corrections(products),
+            products.read(Inputs, "inputs", made_by="apply") if products.has("inputs") else Inputs({}, {}),
         )
 
 
@@ -185,12 +190,14 @@ class Inferred:
     treatment : what was done to yields on their way into it
     validation : data and prediction of the validation regions; None without any
     summary : of the run
+    predictions : expected events before and after the fit; None where the data do not determine them
     """
 
     answers: Answers
     treatment: Notes
     validation: Validation | None
     summary: Summary
+    predictions: Predictions | None = None
 
     def write(self, products: Products) -> None:
         """Write the products of `fit` but for the workspaces, and remove those that an earlier one made."""
@@ -200,6 +207,10 @@ class Inferred:
             products.discard("validation")
         else:
             products.write("validation", self.validation)
+        if self.predictions is None:
+            products.discard("predictions")
+        else:
+            products.write("predictions", self.predictions)
         products.write("summary", self.summary)
 
     @classmethod
@@ -216,4 +227,5 @@ class Inferred:
             products.read(Notes, "treatment", made_by="fit"),
             products.read(Validation, "validation", made_by="fit") if products.has("validation") else None,
             products.read(Summary, "summary", made_by="fit"),
+            products.read(Predictions, "predictions", made_by="fit") if products.has("predictions") else None,
         )

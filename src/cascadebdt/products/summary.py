@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from cascadebdt.config import Config, DataSource
 from cascadebdt.errors import FitError
 from cascadebdt.histograms.contents import RegionSummary, purity_matrix
 from cascadebdt.inference import Breakdown, FitResult, LimitResult, Limits, SignificanceResult
@@ -110,31 +111,38 @@ class Summary(Record):
     Attributes
     ----------
     analysis : its name
+    data : ``real``; ``asimov`` where there are none, so that everything is an expectation on the nominal simulation; or
+        ``simulation``, weighted, that stands for data
     events : read, selected and lost
     regions : yields, purity and data of each; the data of the signal region are None while blind
     fit, limit, significance : of the signal
     purity_matrix : region -> process -> its share in the prediction
+    floors : bins of processes without events, which have a conservative floor, such as ``SR bin 7: floor for zee``
     resources : seconds, megabytes and events per second; empty until the run ends
     """
 
     analysis: str
+    data: DataSource = field(default="real", kw_only=True)
     events: EventCounts
     regions: dict[str, RegionSummary]
     fit: FitSummary
     limit: LimitSummary
     significance: SignificanceResult
     purity_matrix: dict[str, dict[str, float]] = field(default_factory=dict)
+    floors: tuple[str, ...] = ()
     resources: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(
         cls,
-        analysis: str,
+        config: Config,
         events: EventCounts,
         regions: dict[str, RegionSummary],
         fit: FitResult,
         limits: Limits,
         parts: Breakdown,
+        *,
+        floors: tuple[str, ...] = (),
     ) -> "Summary":
         """Summarise what the steps made.
 
@@ -147,11 +155,13 @@ class Summary(Record):
         if limit is None or significance is None:
             raise FitError(str(limits.undefined))
         return cls(
-            analysis=analysis,
+            analysis=config.analysis,
+            data=config.data,
             events=events,
             regions=regions,
             fit=FitSummary.of(fit, parts),
             limit=LimitSummary.of(limit),
             significance=significance,
             purity_matrix=purity_matrix(regions),
+            floors=floors,
         )

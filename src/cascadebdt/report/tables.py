@@ -1,12 +1,13 @@
 """Results -> rows of the report's tables about fits, systematics, edited bins and migrations."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from scipy import stats
 
 from cascadebdt.corrections import Corrections
+from cascadebdt.histograms.contents import RegionSummary
 from cascadebdt.histograms.migration import Migration, MigrationTable
 from cascadebdt.inference import Breakdown, FitResult, Limits, ToyAnswers, Validation
 from cascadebdt.plots.style import significant
@@ -112,6 +113,14 @@ def _largest(notes: Sequence[VariationNote], size: Callable[[VariationNote], flo
 
 def _counted(actions: Iterable[str]) -> str:
     return ", ".join(f"{action} ({count} ×)" for action, count in Counter(actions).items())
+
+
+def effective_events(regions: Mapping[str, RegionSummary]) -> dict[str, dict[str, float]]:
+    """Return region -> process -> (sum w)^2 / sum w^2 of its simulated events, 0 without any."""
+    return {
+        region: {process: (value / error) ** 2 if error else 0.0 for process, (value, error) in summary.yields.items()}
+        for region, summary in regions.items()
+    }
 
 
 @dataclass(frozen=True)

@@ -22,16 +22,15 @@ def validation_threshold(point: WorkingPoint | None) -> float | None:
     return None if point is None or point.validation_threshold is None else float(point.validation_threshold)
 
 
-def doubts(cascade: Cascade) -> Iterator[str]:
-    """Yield what a reader should know of the training before believing its result."""
-    for classifier, _ in classifiers(cascade):
-        yield from _doubts_of_inputs(classifier, cascade.signal)
-        yield from _doubts_of_rounds(classifier)
-        for row in negative_weights(classifier):
-            if abs(row.count.sum_negative) > NOTABLE_NEGATIVE_SHARE * abs(row.count.sum_true):
-                true = row.count.sum_true
-                share = percent(abs(row.count.sum_negative / true)) if true else "all"
-                yield f"Stage {row.stage}: negative weights are {share} of the yield of {row.name} in training."
+def doubts(classifier: Classifier, signal: str) -> Iterator[str]:
+    """Yield what a reader should know of the training of a classifier before believing its result."""
+    yield from _doubts_of_inputs(classifier, signal)
+    yield from _doubts_of_rounds(classifier)
+    for row in negative_weights(classifier):
+        if abs(row.count.sum_negative) > NOTABLE_NEGATIVE_SHARE * abs(row.count.sum_true):
+            true = row.count.sum_true
+            share = percent(abs(row.count.sum_negative / true)) if true else "all"
+            yield f"Stage {row.stage}: negative weights are {share} of the yield of {row.name} in training."
 
 
 def _doubts_of_inputs(classifier: Classifier, signal: str) -> Iterator[str]:
@@ -158,6 +157,42 @@ def sculpting(cascade: Cascade) -> list[tuple[str, Sculpting]]:
     """Return rows of the table of spectators: stages that name one, with what their cuts do to it."""
     rows = ((classifier.name, classifier.summary.sculpting) for classifier, _ in classifiers(cascade))
     return [(stage, sculpted) for stage, sculpted in rows if sculpted is not None]
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """A row of the table of multiclass BDTs: a class of the sorter or of the final discriminant.
+
+    Attributes
+    ----------
+    auc : of its probability out of fold, against all other classes
+    effective_events : that trained it
+    """
+
+    model: str
+    name: str
+    auc: str
+    effective_events: float
+    best_iterations: str
+    features: tuple[str, ...]
+
+
+def multiclass(cascade: Cascade) -> list[ClassRow]:
+    """Return a row per class of the sorter and of the multiclass BDTs of the final discriminant."""
+    ratios = cascade.discriminant.ratios if cascade.discriminant else ()
+    models = [*([cascade.sorter] if cascade.sorter else []), *(ratio.model for ratio in ratios)]
+    return [
+        ClassRow(
+            model=model.name,
+            name=name,
+            auc=decimals(model.summary["auc"][name], 4),
+            effective_events=model.summary["effective_events"][name],
+            best_iterations=span(model.summary["best_iterations"]),
+            features=model.features,
+        )
+        for model in models
+        for name in model.classes
+    ]
 
 
 def effective_events(classifier: Classifier) -> str:

@@ -8,8 +8,7 @@ from cascadebdt.arrays import FeatureArray
 from cascadebdt.training import boosting, preparation
 from cascadebdt.training.boosting import Fitted, Runtime
 from cascadebdt.training.context import Context
-from cascadebdt.training.kept import Kept, Place
-from cascadebdt.training.lineage import Lineage
+from cascadebdt.training.kept import Kept, Place, Unfinished
 from cascadebdt.training.preparation import Prepared
 from cascadebdt.training.problem import Problem
 from cascadebdt.training.survivors import Survivors
@@ -37,20 +36,30 @@ def fit(problem: Problem, survivors: Survivors, context: Context, *, deployed_on
     """Train a problem in every lineage: the models that choose survivors, unless not needed, and those deployed.
 
     A `repeat` has another seed, and another fold stops the training.
+
+    Raises
+    ------
+    Unfinished
+        If models are missing that are not to be trained.
     """
     runtime = replace(context.runtime, seed=context.runtime.seed + repeat)
     models: list[Mapping[int, Fitted]] = []
     summaries: list[Mapping[str, Any]] = []
     constant: dict[str, list[int]] = {}
+    missing: list[Place] = []
     for lineage in survivors.lineages:
         members = lineage.deployed if deployed_only else lineage.members
         prepared = preparation.prepare(
             problem, lineage, members, context.events, context.folds, context.config, later=repeat
         )
-        models.append(_fit(problem, lineage, prepared, context.kept, runtime))
+        places = {fold: Place(problem.name, fold, lineage.held_out) for fold in prepared.splits}
+        models.append(_fit(problem, places, prepared, context.kept, runtime))
+        missing += [place for fold, place in places.items() if fold not in models[-1]]
         summaries.append(prepared.summary)
         for name, folds in prepared.constant.items():
             constant.setdefault(name, []).extend(fold for fold in folds if fold in lineage.deployed)
+    if missing:
+        raise Unfinished(missing)
     deployed = {
         fold: of_lineage[fold]
         for lineage, of_lineage in zip(survivors.lineages, models, strict=True)
@@ -60,14 +69,15 @@ def fit(problem: Problem, survivors: Survivors, context: Context, *, deployed_on
     return Trained(tuple(models), deployed, context.scores(deployed, problem, survivors.unseen), summary)
 
 
-def _fit(problem: Problem, lineage: Lineage, prepared: Prepared, kept: Kept, runtime: Runtime) -> dict[int, Fitted]:
-    """Return the models of a lineage, fold -> model: those kept from an earlier training, the others trained."""
-    places = {fold: Place(problem.name, fold, lineage.held_out) for fold in prepared.splits}
+def _fit(
+    problem: Problem, places: Mapping[int, Place], prepared: Prepared, kept: Kept, runtime: Runtime
+) -> dict[int, Fitted]:
+    """Return the models of a lineage, fold -> model: those kept from an earlier training, and those trained now."""
     models = {fold: fitted for fold, place in places.items() if (fitted := kept.recall(place)) is not None}
-    left = {fold: split for fold, split in prepared.splits.items() if fold not in models}
+    left = {fold: split for fold, split in prepared.splits.items() if fold not in models and kept.wants(places[fold])}
     if left:
         trained = boosting.fit(prepared.sample, list(left.values()), problem.bdt, runtime)
         for fold, fitted in zip(left, trained, strict=True):
             kept.keep(places[fold], fitted)
             models[fold] = fitted
-    return {fold: models[fold] for fold in prepared.splits}
+    return {fold: models[fold] for fold in prepared.splits if fold in models}

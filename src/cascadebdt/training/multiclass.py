@@ -100,7 +100,11 @@ def train(
         boosters |= dict(
             zip(splits, _fit(sample, list(splits.values()), problem, context.runtime, repeat), strict=True)
         )
-        summary = {"effective_events": sample.effective_events, "class_weights": sample.totals}
+        summary = {
+            "yields": sample.yields,
+            "effective_events": sample.effective_events,
+            "class_weights": sample.totals,
+        }
     ordered = tuple(boosters[fold] for fold in sorted(boosters))
     model = Multiclass(problem.name, tuple(problem.classes), problem.features, ordered)
     summary |= {
@@ -124,7 +128,7 @@ class _Sample:
     codes : (n_rows,) the class
     weights : (n_rows,) float64, none negative, with a mean of 1 in each class
     classes : name -> (n_rows,) bool
-    effective_events, totals : class -> effective number of events, and sum of the weights
+    yields, effective_events, totals : class -> expected events, effective number of events, and sum of the weights
     """
 
     features: FeatureRows
@@ -132,6 +136,7 @@ class _Sample:
     codes: IntArray
     weights: FloatArray
     classes: Mapping[str, BoolArray]
+    yields: Mapping[str, float]
     effective_events: Mapping[str, float]
     totals: Mapping[str, float]
 
@@ -157,6 +162,7 @@ class _Sample:
             codes=codes,
             weights=used,
             classes=classes,
+            yields={name: float(weights[mask].sum()) for name, mask in found.items()},
             effective_events={name: effective_number(weights[mask]) for name, mask in found.items()},
             totals={name: float(mask.sum()) for name, mask in classes.items()},
         )

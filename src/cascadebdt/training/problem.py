@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 
@@ -25,7 +25,8 @@ from cascadebdt.events import Events
 class Problem:
     """The classification problem of a stage, or of the final discriminant, which has no working point.
 
-    `dropped` are features that were asked for, but have one value in all events that reach it.
+    `dropped` are features that were asked for, but have one value in all events that reach it. `train_on` says whether
+    it trains on all events or on those that pass the earlier stages.
     """
 
     name: str
@@ -36,13 +37,16 @@ class Problem:
     constraints: ConstraintsConfig
     decorrelate: DecorrelateConfig | None
     working_point: WorkingPointConfig | None
+    train_on: Literal["all", "survivors"]
     dropped: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, spec: StageConfig | FinalConfig, signal: str, against: tuple[str, ...]) -> Self:
         """Return the problem of a stage, or of the final discriminant."""
         name, point = (spec.name, spec.working_point) if isinstance(spec, StageConfig) else (FINAL, None)
-        return cls(name, signal, against, spec.features, spec.bdt, spec.constraints, spec.decorrelate, point)
+        return cls(
+            name, signal, against, spec.features, spec.bdt, spec.constraints, spec.decorrelate, point, spec.train_on
+        )
 
     @property
     def where(self) -> str:

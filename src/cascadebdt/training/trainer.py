@@ -5,13 +5,14 @@ that they never saw.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from cascadebdt.arrays import FEATURE
 from cascadebdt.cascade import Cascade, Classifier, Stage, WorkingPoint
+from cascadebdt.cascade.discriminant import Discriminant
 from cascadebdt.config import CascadeConfig, WorkingPointConfig
 from cascadebdt.events import Events, in_order
 from cascadebdt.events.disk import DiskColumns
@@ -55,22 +56,19 @@ def train(
     ConfigError
         If the device asked for is not available.
     """
-    is_stored = isinstance(events.columns, DiskColumns)  # then it is nominal simulation, in order
-    simulation = events if is_stored else in_order(events.take(events.is_nominal & ~events.is_data))
+    simulation = _nominal(events)
     to_learn = problems(config, simulation)
-    for problem in to_learn:
-        preparation.require_varying(problem, simulation)
-    preparation.require_enough(to_learn, simulation, config)
     runtime = Runtime(seed, jobs, resolve_device(config.device), config.memory)
-    context = Context.of(simulation, config, runtime, kept)
+    context = _context(simulation, to_learn, config, runtime, kept)
     everything = survivors = Survivors.of_no_stage(config, context.folds)
     stages: list[Stage] = []
     binary: list[Classifier] = []
     for problem in progress(to_learn, "training stages"):
+        training = everything if problem.train_on == "all" else survivors
         if problem.working_point is None:
-            binary = _binary(problem, everything if _trains_on_all(config) else survivors, context)
+            binary = _binary(problem, training, context)
         else:
-            stage, survivors = _stage(problem, problem.working_point, survivors, context)
+            stage, survivors = _stage(problem, problem.working_point, training, survivors, context)
             stages.append(stage)
     ratios = likelihood.ratios(everything if _trains_on_all(config) else survivors, context)
     return Cascade(
@@ -84,20 +82,58 @@ def train(
     )
 
 
+def train_final(events: Events, config: CascadeConfig, *, seed: int = 1, jobs: int = 1) -> Discriminant:
+    """Train the BDTs of the final discriminant alone, on all events: classifiers that need no stages.
+
+    Parameters
+    ----------
+    events, seed, jobs : as for `train`
+    config : `final` says which BDTs: one of signal against all backgrounds, one with a class for each process
+
+    Raises
+    ------
+    TrainingError
+        As `train`.
+    """
+    simulation = _nominal(events)
+    to_learn = [problem for problem in problems(config, simulation) if problem.working_point is None]
+    runtime = Runtime(seed, jobs, resolve_device(config.device), config.memory)
+    context = _context(simulation, to_learn, config, runtime, NOTHING)
+    everything = Survivors.of_no_stage(config, context.folds)
+    binary = [classifier for problem in to_learn for classifier in _binary(problem, everything, context)]
+    return Discriminant(tuple(binary), tuple(likelihood.ratios(everything, context)))
+
+
+def _nominal(events: Events) -> Events:
+    """Return the events that train, in order."""
+    is_stored = isinstance(events.columns, DiskColumns)  # then it is nominal simulation, in order
+    return events if is_stored else in_order(events.take(events.is_nominal & ~events.is_data))
+
+
+def _context(
+    simulation: Events, to_learn: Sequence[Problem], config: CascadeConfig, runtime: Runtime, kept: Kept
+) -> Context:
+    """Return what problems share, after a look at whether they can be learned at all."""
+    for problem in to_learn:
+        preparation.require_varying(problem, simulation)
+    preparation.require_enough(to_learn, simulation, config)
+    return Context.of(simulation, config, runtime, kept)
+
+
 def _trains_on_all(config: CascadeConfig) -> bool:
     """Return whether the final discriminant trains on all events, not only on the survivors."""
     return config.final is not None and config.final.train_on == "all"
 
 
 def _stage(
-    problem: Problem, wanted: WorkingPointConfig, survivors: Survivors, context: Context
+    problem: Problem, wanted: WorkingPointConfig, training: Survivors, survivors: Survivors, context: Context
 ) -> tuple[Stage, Survivors]:
-    """Train a stage on the survivors, and return it with those that pass its working point."""
-    missing = preparation.shortage(problem, survivors.lineages, context.events, context.config)
+    """Train a stage, and return it with those survivors that pass its working point."""
+    missing = preparation.shortage(problem, training.lineages, context.events, context.config)
     if missing:
         return _pass_through(problem, wanted, survivors, context, missing), survivors
-    problem = _without_constant(problem, survivors, context)
-    trained = fitting.fit(problem, survivors, context, deployed_only=False)
+    problem = _without_constant(problem, training, context)
+    trained = fitting.fit(problem, training, context, deployed_only=False)
     scores = [
         trained.scores
         if lineage.held_out is None
@@ -119,7 +155,7 @@ def _stage(
         ),
         survivors.unseen & (trained.scores >= point.threshold),
     )
-    classifier = _classifier(problem, trained, survivors, context, point.threshold)
+    classifier = _classifier(problem, trained, training, context, point.threshold)
     return Stage(classifier, replace(point, efficiencies=kept)), passing
 
 

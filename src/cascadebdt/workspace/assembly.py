@@ -8,17 +8,18 @@ and prunes variations; `Workspace.notes` records what both did.
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from cascadebdt.arrays import FloatArray
-from cascadebdt.config import DATA, NOMINAL, Config, NormalisationSystematic, applies, parameter, sides
+from cascadebdt.config import DATA, NOMINAL, Config, NormalisationSystematic, applies, parameter
 from cascadebdt.config.region_names import SIGNAL_REGION, is_validation
 from cascadebdt.errors import FitError, YieldError, did_you_mean
 from cascadebdt.records import Json, Record
-from cascadebdt.workspace import treatment
-from cascadebdt.workspace.templates import BinNote, Template, Templates, content, names, of_region
+from cascadebdt.workspace import borrowing, checks, treatment
+from cascadebdt.workspace.templates import BinNote, Template, Templates, content, of_region
 from cascadebdt.workspace.treatment import Effect, VariationNote
 
 if TYPE_CHECKING:
@@ -42,13 +43,23 @@ class Notes(Record):
     Attributes
     ----------
     merged : region -> edges that are left, where configured bins were merged
-    bins : bins without positive expectation
+    bins : bins without positive expectation, and those with a borrowed shape
     variations : effects of the systematics that are found from events
     """
 
     merged: dict[str, tuple[float, ...]] = field(default_factory=dict)
     bins: tuple[BinNote, ...] = ()
     variations: tuple[VariationNote, ...] = ()
+
+    @property
+    def floors(self) -> tuple[str, ...]:
+        """The bins of processes that have nothing but the conservative floor, such as ``SR bin 7: floor for zee``."""
+        return tuple(
+            f"{note.region} {'bin' if len(note.bins) == 1 else 'bins'} {', '.join(map(str, note.bins))}: "
+            f"floor for {note.process}"
+            for note in self.bins
+            if note.action == "floored"
+        )
 
 
 class Workspace(dict[str, Any]):
@@ -115,7 +126,14 @@ def blind_regions(workspace: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(channel["name"] for channel in workspace["channels"] if channel["name"] not in observed)
 
 
-def build(yields: Mapping[str, "Histogram"], config: Config, *, with_validation: bool = False) -> Workspace:
+def build(
+    yields: Mapping[str, "Histogram"],
+    config: Config,
+    *,
+    shapes: Mapping[str, "Histogram"] | None = None,
+    with_validation: bool = False,
+    with_data: bool = True,
+) -> Workspace:
     """Write yields as a HistFactory workspace; equal input gives equal bytes.
 
     The signal carries the normalisation `mu`, each process of ``config.fit.free`` a free `norm_<process>`. Systematics
@@ -123,13 +141,17 @@ def build(yields: Mapping[str, "Histogram"], config: Config, *, with_validation:
     (`normsys`) and a shape of the nominal yield (`histosys`) of the same name; one-sided ones are mirrored, lo = 1 / hi
     for the normalisation and 2 nominal - up for the shape. The statistical uncertainty of the simulated background is
     one parameter per bin, `mcstat_<region>` (Barlow-Beeston light: Conway, arXiv:1103.0354); the signal's is left out.
-    While blind, the signal region has no observation and its data are not read.
+    While blind, the signal region has no observation and its data are not read. Without data (``config.data`` is
+    ``asimov``) the observation of every other region is its background, the signal region has none, and the name of the
+    measurement says so.
 
     Parameters
     ----------
     yields : per region a histogram with axes process, variation and the observable, storage Weight
-    config : of the analysis; `fit`, `regions` and `systematics` are used
+    config : of the analysis; `fit`, `regions`, `templates` and `systematics` are used
+    shapes : region -> the shapes that its backgrounds borrow, if ``config.templates.shapes`` is not ``own``
     with_validation : keep the validation regions, which are not to be fitted; those without background are left out
+    with_data : whether to read data; without, no region has an observation
 
     Raises
     ------
@@ -144,13 +166,17 @@ def build(yields: Mapping[str, "Histogram"], config: Config, *, with_validation:
     chosen = {name: histogram for name, histogram in yields.items() if with_validation or not is_validation(name)}
     if not chosen:
         raise YieldError("yields: there is no region")
-    blind = (SIGNAL_REGION,) if config.fit.unblind is False and SIGNAL_REGION in chosen else ()
+    # An expectation has nothing that could be unblinded: without data the signal region stays without observation.
+    is_asimov = config.data == "asimov"
+    is_blind = (is_asimov or config.fit.unblind is False) and SIGNAL_REGION in chosen
+    hidden = (SIGNAL_REGION,) if is_blind else ()
+    blind = hidden if with_data else tuple(chosen)
     for region, histogram in chosen.items():
-        _check(region, histogram, needs_data=region not in blind)
-    regions, bin_notes = _all_templates(chosen, config)
+        checks.require_usable(region, histogram, needs_data=region not in blind and not is_asimov)
+    regions, bin_notes = _all_templates(chosen, config, checks.shapes_of(chosen, config, shapes or {}))
     fitted = {region: templates for region, templates in regions.items() if not is_validation(region)}
-    _check_normalised(fitted, config)
-    _check_variations(fitted, config)
+    checks.require_normalised(fitted, config)
+    checks.require_variations(fitted, config)
     variation_notes: list[VariationNote] = []
     channels = [
         {
@@ -162,7 +188,7 @@ def build(yields: Mapping[str, "Histogram"], config: Config, *, with_validation:
         for region, templates in regions.items()
     ]
     observations = [
-        {"name": region, "data": _observation(region, chosen[region], templates, config.fit.signal)}
+        {"name": region, "data": _observation(region, chosen[region], templates, config)}
         for region, templates in regions.items()
         if region not in blind
     ]
@@ -182,7 +208,8 @@ def _measurement(regions: Mapping[str, Templates], config: Config) -> dict[str, 
     parameters += [
         {"name": f"norm_{process}", "bounds": [list(NORM_BOUNDS)], "inits": [1.0]} for process in config.fit.free
     ]
-    return {"name": config.analysis, "config": {"poi": POI, "parameters": parameters}}
+    name = f"{config.analysis}_asimov" if config.data == "asimov" else config.analysis
+    return {"name": name, "config": {"poi": POI, "parameters": parameters}}
 
 
 def _merged(yields: Mapping[str, "Histogram"], config: Config) -> dict[str, tuple[float, ...]]:
@@ -192,14 +219,22 @@ def _merged(yields: Mapping[str, "Histogram"], config: Config) -> dict[str, tupl
     return {region: left for region, left in edges.items() if configured[region] not in (None, left)}
 
 
-def _all_templates(yields: Mapping[str, "Histogram"], config: Config) -> tuple[dict[str, Templates], list[BinNote]]:
+def _all_templates(
+    yields: Mapping[str, "Histogram"], config: Config, shapes: Mapping[str, "Histogram"]
+) -> tuple[dict[str, Templates], list[BinNote]]:
     """Return the templates of every region, and the edits of their bins."""
     regions: dict[str, Templates] = {}
     notes: list[BinNote] = []
     for region, histogram in yields.items():
         try:
             regions[region], edits = of_region(
-                region, histogram, signal=config.fit.signal, strict=config.regions.empty_bins == "error"
+                region,
+                histogram,
+                signal=config.fit.signal,
+                strict=config.regions.empty_bins == "error",
+                borrow=partial(borrowing.borrow, region, shapes=shapes[region], config=config.templates)
+                if region in shapes
+                else None,
             )
         except YieldError as error:
             if not is_validation(region):
@@ -208,59 +243,6 @@ def _all_templates(yields: Mapping[str, "Histogram"], config: Config) -> tuple[d
         else:
             notes += edits
     return regions, notes
-
-
-def _check(region: str, histogram: "Histogram", *, needs_data: bool) -> None:
-    """Check what does not depend on the roles of processes: axes, numbers, data."""
-    axes = [axis.name for axis in histogram.axes]
-    if axes[:2] != ["process", "variation"] or len(axes) != 3:
-        raise YieldError(f"region '{region}': expected the axes process, variation and an observable, got {axes}")
-    if NOMINAL not in names(histogram, "variation"):
-        raise YieldError(f"region '{region}': there is no variation '{NOMINAL}'")
-    processes = names(histogram, "process")
-    if needs_data and DATA not in processes:
-        raise YieldError(f"region '{region}': there are no data, got the processes {processes}")
-    for process in processes:
-        if process != DATA or needs_data:
-            _check_finite(region, process, histogram)
-    if needs_data:
-        data, _ = content(histogram, DATA, NOMINAL)
-        if (data < 0).any():
-            bin_index = int(np.argmin(data))
-            raise YieldError(f"region '{region}', process '{DATA}', bin {bin_index}: negative, got {data[bin_index]:g}")
-
-
-def _check_finite(region: str, process: str, histogram: "Histogram") -> None:
-    """Check that every yield and variance of a process is a number."""
-    for variation in names(histogram, "variation"):
-        is_finite = np.isfinite(np.stack(content(histogram, process, variation))).all(axis=0)
-        if not is_finite.all():
-            raise YieldError(
-                f"region '{region}', process '{process}', bin {int(np.argmin(is_finite))}: "
-                f"the yield of variation '{variation}' is not a finite number"
-            )
-
-
-def _check_normalised(regions: Mapping[str, Templates], config: Config) -> None:
-    """Check that the signal and the processes of free normalisation have events in some region."""
-    for role, processes in (("fit.signal", (config.fit.signal,)), ("fit.free", config.fit.free)):
-        for process in processes:
-            if not any(process in templates and templates[process].values.any() for templates in regions.values()):
-                known = {name for templates in regions.values() for name in templates}
-                raise YieldError(
-                    f"process '{process}' of {role} has no events in any region{did_you_mean(process, sorted(known))}"
-                )
-
-
-def _check_variations(regions: Mapping[str, Templates], config: Config) -> None:
-    """Check that every process a systematic affects was filled with it."""
-    processes = dict.fromkeys(process for templates in regions.values() for process in templates)
-    for systematic in config.systematics:
-        for side in sides(systematic):
-            for process in processes:
-                varied = [templates[process].varied.get(side) for templates in regions.values() if process in templates]
-                if applies(systematic, process) and not any(v is not None and v.any() for v in varied):
-                    raise YieldError(f"process '{process}': the variation '{side}' is empty in every region")
 
 
 def _sample(
@@ -278,6 +260,7 @@ def _sample(
         # would dilute the relative uncertainty of the background, also where a fit finds no signal.
         errors = np.sqrt(template.variances).tolist()
         modifiers.append({"name": f"mcstat_{region}", "type": "staterror", "data": errors})
+        modifiers += borrowing.modifiers(template)
     for systematic in config.systematics:
         if not applies(systematic, process, region):
             continue
@@ -319,10 +302,13 @@ def _modifiers(name: str, template: Template, up: Effect, down: Effect) -> list[
     return modifiers
 
 
-def _observation(region: str, histogram: "Histogram", templates: Templates, signal: str) -> list[float]:
-    """Return the data of a region."""
+def _observation(region: str, histogram: "Histogram", templates: Templates, config: Config) -> list[float]:
+    """Return the data of a region, its background where there are none at all."""
+    background = _background(templates, config.fit.signal)
+    if config.data == "asimov":
+        return cast("list[float]", background.tolist())
     data = content(histogram, DATA, NOMINAL)[0]
-    expected = float(_background(templates, signal).sum())
+    expected = float(background.sum())
     if lacks_data(data, expected):
         raise YieldError(
             f"region '{region}': there are no data where {expected:.4g} events are expected; "

@@ -12,8 +12,8 @@ are errors instead.
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,7 +40,7 @@ class BinNote(Record):
     Attributes
     ----------
     action : ``floored`` (background without positive yield), ``filled`` (no background at all), ``set to zero``
-        (negative signal)
+        (negative signal), ``borrowed`` (the shape is that of other events)
     added : sum of the expectation after less before
     uncertainty : of each bin afterwards
     """
@@ -58,24 +58,33 @@ class Template:
     """The simulated yields of one process in one region, ready for a fit.
 
     `values` and `variances` are (n_bins,) float64; `edited` marks bins that the policy changed; `varied` has the raw
-    yields per variation.
+    yields per variation. Where the shape is borrowed, `own` has the process's own events, to which variations are
+    compared, and `changes` the relative effect of one standard deviation of each nuisance parameter of the shape.
     """
 
     values: FloatArray
     variances: FloatArray
     edited: BoolArray
     varied: Mapping[str, FloatArray]
+    own: "Template | None" = None
+    changes: Mapping[str, FloatArray] = field(default_factory=dict)
 
 
 Templates = dict[str, Template]
 
 
-def of_region(region: str, histogram: "Histogram", *, signal: str, strict: bool) -> tuple[Templates, list[BinNote]]:
+Edit = Callable[[Templates], tuple[Templates, list[BinNote]]]
+
+
+def of_region(
+    region: str, histogram: "Histogram", *, signal: str, strict: bool, borrow: Edit | None = None
+) -> tuple[Templates, list[BinNote]]:
     """Return the templates of every simulated process that has events in a region, and the edits of their bins.
 
     Parameters
     ----------
     strict : whether bins that would be edited in a way that hides a problem are errors
+    borrow : gives backgrounds another shape, before bins are edited
 
     Raises
     ------
@@ -86,6 +95,9 @@ def of_region(region: str, histogram: "Histogram", *, signal: str, strict: bool)
     backgrounds = {name: template for name, template in templates.items() if name != signal}
     _require_background(region, backgrounds, strict=strict)
     notes: list[BinNote] = []
+    if borrow is not None:
+        backgrounds, notes = borrow(backgrounds)
+        templates |= backgrounds
     for process, template in templates.items():
         edit = _without_negative_signal if process == signal else _floored
         templates[process], edits = edit(region, process, template)
@@ -165,29 +177,40 @@ def _without_negative_signal(region: str, process: str, template: Template) -> t
 
 def _floored(region: str, process: str, template: Template) -> tuple[Template, list[BinNote]]:
     """Give bins without positive yield a tiny one with the uncertainty of an event that could be in any of them."""
-    edited = template.values <= 0
+    values, variances, edited = floored(template.values, template.variances)
     if not edited.any():
         return template, []
-    weight = _mean_weight(template)
-    # One unseen event of mean weight w could be in any of the n empty bins: a variance of w^2 / n in each. The error
-    # of an empty bin must not be 0, as pyhf would take it (scikit-hep/pyhf#1944), nor w in each of many bins.
-    unseen = weight**2 / edited.sum()
-    values = np.where(edited, FLOOR * weight, template.values)
-    variances = np.where(edited, np.maximum(template.variances, unseen), template.variances)
     note = _note(region, process, "floored", template, values, variances, edited)
     logger.info(
         "region '%s', process '%s', bins %s: no positive yield; set to %.3g with uncertainty of at least %.3g",
-        region, process, list(note.bins), FLOOR * weight, math.sqrt(unseen),
+        region, process, list(note.bins), values[edited][0], values[edited][0] / FLOOR / math.sqrt(edited.sum()),
     )  # fmt: skip
     return replace(template, values=values, variances=variances, edited=edited), [note]
 
 
-def _mean_weight(template: Template) -> float:
+def floored(values: FloatArray, variances: FloatArray) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Return the yields of a process in a region, their variances, and the bins that were edited.
+
+    Parameters
+    ----------
+    values, variances : (..., n_bins), those of several processes at once if there are more dimensions
+    """
+    edited = values <= 0
+    weight = mean_weight(values, variances)[..., None]
+    # One unseen event of mean weight w could be in any of the n empty bins: a variance of w^2 / n in each. The error
+    # of an empty bin must not be 0, as pyhf would take it (scikit-hep/pyhf#1944), nor w in each of many bins.
+    unseen = weight**2 / np.maximum(edited.sum(axis=-1, keepdims=True), 1)
+    return np.where(edited, FLOOR * weight, values), np.where(edited, np.maximum(variances, unseen), variances), edited
+
+
+def mean_weight(values: FloatArray, variances: FloatArray) -> FloatArray:
     """Return the mean weight of a process, sum w^2 / sum w, but at most the error of its sum, sqrt(sum w^2)."""
     # Where weights of both signs nearly cancel, sum w^2 / sum w has no upper bound; one event of the error's size is
     # then the most that the sum can miss. With positive weights, sum w^2 / sum w is the smaller of the two.
-    total, squared = float(template.values.sum()), float(template.variances.sum())
-    return min(squared / total, math.sqrt(squared)) if total > 0 and squared > 0 else math.sqrt(squared) or abs(total)
+    total, squared = values.sum(axis=-1), variances.sum(axis=-1)
+    error = np.sqrt(squared)
+    mean = np.divide(squared, total, out=np.full_like(total, np.inf), where=total > 0)
+    return np.asarray(np.where(squared > 0, np.minimum(mean, error), np.abs(total)))
 
 
 def _filled(region: str, backgrounds: Templates) -> tuple[Templates, list[BinNote]]:

@@ -70,8 +70,10 @@ def effects(
 
     In this order: `smooth` acts on the ratio per bin, ratios beyond a factor of `MAX_RATIO` are limited,
     `symmetrise` (always ``up`` for a systematic with one side) acts on the logarithm of the normalisation and on the
-    shape less 1, and `prune` sets to 1 what is below its thresholds on both sides.
+    shape less 1, and `prune` sets to 1 what is below its thresholds on both sides. Of a template with a borrowed shape
+    the process's own events count.
     """
+    template = template.own or template
     if isinstance(systematic, NormalisationSystematic):
         flat = np.ones(len(template.values))
         # Log-normal: the inverse, not 1 - size, so that the expected rate stays positive at any pull.

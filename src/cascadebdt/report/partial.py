@@ -1,0 +1,70 @@
+"""The page of an analysis that has no fit yet: the figures that exist."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from cascadebdt import plots
+from cascadebdt.atomic import write_text
+from cascadebdt.cascade import Cascade
+from cascadebdt.config import Config
+from cascadebdt.histograms.contents import purity_matrix, region_table
+from cascadebdt.products import Products, figures
+from cascadebdt.products.results import Applied
+from cascadebdt.report import training
+from cascadebdt.report.drawings import DATA_TITLES, of_inputs, of_scores, of_training, placed
+from cascadebdt.report.page import N_FEATURES, environment
+
+
+def write(products: Products, *, config: Config, cascade: Cascade, applied: Applied | None, missing: str) -> Path:
+    """Draw what there is without a fit and write the page; return its path.
+
+    Parameters
+    ----------
+    products : where figures and page go
+    config : the analysis
+    cascade : that was trained
+    applied : what `apply` made; None before it
+    missing : what has not been done, in words
+    """
+    drawn = {name: plots.save(figure, products.plots / name) for name, figure in _figures(config, cascade, applied)}
+    figures.replace(products, [path for paths in drawn.values() for path in paths])
+    page = (
+        environment()
+        .get_template("partial.html.j2")
+        .render(
+            analysis=config.analysis,
+            missing=missing,
+            data=DATA_TITLES.get(config.data),
+            warnings=[*(applied.manifest.warnings if applied else ()), *_of_training(cascade)],
+            sections={
+                section: pictures
+                for section, pictures in placed({n: p for n, (p, _) in drawn.items()}).items()
+                if pictures
+            },
+        )
+    )
+    return write_text(products.report, page)
+
+
+def _of_training(cascade: Cascade) -> list[str]:
+    classifiers = training.classifiers(cascade)
+    return [sentence for classifier, _ in classifiers for sentence in training.doubts(classifier, cascade.signal)]
+
+
+def _figures(config: Config, cascade: Cascade, applied: Applied | None) -> Iterator[tuple[str, Figure]]:
+    """Draw every figure, one at a time."""
+    if applied is not None:
+        yields, signal = applied.histograms.regions, config.cascade.signal
+        title = DATA_TITLES.get(config.data)
+        yield "regions_before_fit", plots.regions(yields, signal=signal, title=title)
+        for name, histogram in yields.items():
+            yield f"region_{name}", plots.region(histogram, name, signal=signal, title=title)
+        against = {stage.name: stage.against for stage in config.cascade.stages}
+        yield "purity", plots.purity(purity_matrix(region_table(yields, against, signal)))
+        yield "flow", plots.flow(applied.cutflow.cascade, signal=signal)
+        yield from of_inputs(cascade, applied.inputs, N_FEATURES)
+    yield from of_training(cascade)
+    if applied is not None:
+        yield from of_scores(cascade, applied.histograms.scores, config.cascade.signal)

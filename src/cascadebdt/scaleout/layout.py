@@ -1,0 +1,92 @@
+"""Where the files of a submission lie, and what its manifest tells."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from cascadebdt.atomic import write_text
+from cascadebdt.errors import InputError
+from cascadebdt.pipeline import Node
+from cascadebdt.records import Record, read_json
+
+
+@dataclass(frozen=True)
+class NodeRecord(Record):
+    """What the manifest tells of a node; see `pipeline.Node`."""
+
+    name: str
+    category: str
+    arguments: tuple[str, ...]
+    key: str
+    after: tuple[str, ...]
+    is_done: bool
+
+    @classmethod
+    def of(cls, node: Node) -> "NodeRecord":
+        """Take what is told of a node."""
+        return cls(node.name, node.category, node.arguments, node.key, node.after, node.is_done)
+
+
+@dataclass(frozen=True)
+class Submitted(Record):
+    """What was submitted: ``manifest.json``.
+
+    Attributes
+    ----------
+    config : path of the configuration
+    nodes : in an order in which they can be done
+    """
+
+    config: str
+    nodes: tuple[NodeRecord, ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The files of a submission below one directory."""
+
+    directory: Path
+
+    @classmethod
+    def of_products(cls, folder: Path) -> "Layout":
+        """Return the layout beside the products of an analysis."""
+        return cls(folder / "batch")
+
+    @property
+    def dag(self) -> Path:
+        """The DAG."""
+        return self.directory / "analysis.dag"
+
+    @property
+    def dag_log(self) -> Path:
+        """What HTCondor notes of DAGMan itself."""
+        return self.directory / "analysis.dag.dagman.log"
+
+    @property
+    def jobs(self) -> Path:
+        """Folder of what the jobs say."""
+        return self.directory / "jobs"
+
+    @property
+    def manifest(self) -> Path:
+        """What was submitted."""
+        return self.directory / "manifest.json"
+
+    def write(self, submitted: Submitted) -> None:
+        """Write what is submitted."""
+        write_text(self.manifest, json.dumps(submitted.to_json(), indent=2) + "\n")
+
+    def read(self) -> Submitted:
+        """Return what was submitted.
+
+        Raises
+        ------
+        InputError
+            If nothing was, or the manifest cannot be understood.
+        """
+        try:
+            return Submitted.from_json(read_json(self.manifest))
+        except FileNotFoundError:
+            raise InputError(f"{self.manifest}: no such file, so nothing was submitted here") from None
+        except (ValueError, InputError) as error:
+            raise InputError(f"{self.manifest}: not the manifest of a submission ({error}); submit it again") from None

@@ -1,0 +1,202 @@
+"""The text of what HTCondor reads: the DAG, a submit description for each category of nodes, and the scripts."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+
+from cascadebdt.config.batch import BatchConfig, ResourcesConfig
+from cascadebdt.pipeline import Node
+
+INPUT_IS_WRONG = 2  # exit code of the command line, see `cli`
+MAY_PASS = 75
+MEMORY_EXCEEDED = 34  # hold reason codes of HTCondor
+BY_A_PERSON = 1
+
+
+def dag(nodes: Sequence[Node], config: BatchConfig, *, has_scripts: bool) -> str:
+    """Return the DAG of some nodes, those marked that need not be done.
+
+    Parameters
+    ----------
+    has_scripts : whether each node packs before and collects after itself
+    """
+    lines = ["# The plan of the analysis, written by 'cascadebdt submit'; DONE marks what need not be done again."]
+    for node in nodes:
+        lines.append(f"JOB {node.name} {node.category}.sub{' DONE' if node.is_done else ''}")
+        lines.append(f'VARS {node.name} node="{node.name}" step="{" ".join(node.arguments)}"')
+        lines.append(f"RETRY {node.name} {config.retries} UNLESS-EXIT {INPUT_IS_WRONG}")
+        lines.append(f"CATEGORY {node.name} {node.category}")
+        if has_scripts:
+            lines.append(f"SCRIPT PRE {node.name} ./pack.sh $JOB")
+            lines.append(f"SCRIPT POST {node.name} ./collect.sh $JOB $RETURN")
+    for category in dict.fromkeys(node.category for node in nodes):
+        lines.append(f"MAXJOBS {category} {resources(config, category).at_a_time}")
+    # Nodes with the same parents are their children together: one line, and not one for each pair.
+    families: dict[tuple[str, ...], list[str]] = {}
+    for node in nodes:
+        families.setdefault(node.after, []).append(node.name)
+    for parents, children in families.items():
+        if parents:
+            lines.append(f"PARENT {' '.join(parents)} CHILD {' '.join(children)}")
+    return "\n".join(lines) + "\n"
+
+
+def resources(config: BatchConfig, category: str) -> ResourcesConfig:
+    """Return what jobs of a category ask for."""
+    asked: ResourcesConfig = getattr(config, category)
+    return asked
+
+
+def description(config: BatchConfig, category: str, *, archives: Sequence[str]) -> str:
+    """Return the submit description of a category of nodes.
+
+    Parameters
+    ----------
+    archives : files that every job takes; none where all machines see the files of the analysis
+    """
+    commands = {
+        "universe": "vanilla",
+        **_container(config),
+        "executable": "job.sh",
+        "arguments": "$(node) $(step)",
+        "log": "jobs/$(node).log",
+        "output": "jobs/$(node).out",
+        "error": "jobs/$(node).err",
+        **_transfer(archives),
+        **_requests(config, resources(config, category)),
+        **_policy(config),
+        **config.commands,
+    }
+    return "".join(f"{name} = {value}\n" for name, value in commands.items()) + "queue\n"
+
+
+def _container(config: BatchConfig) -> dict[str, str]:
+    if config.environment in ("here", "packed"):
+        return {}
+    return {"universe": "container", "container_image": config.environment}
+
+
+def _transfer(archives: Sequence[str]) -> dict[str, str]:
+    if not archives:
+        return {"should_transfer_files": "NO"}
+    return {
+        "should_transfer_files": "YES",
+        "when_to_transfer_output": "ON_EXIT",
+        "transfer_input_files": ", ".join([*archives, "jobs/$(node).in.tar"]),
+        "transfer_output_files": "$(node).out.tar",
+        "transfer_output_remaps": '"$(node).out.tar = jobs/$(node).out.tar"',
+    }
+
+
+def _requests(config: BatchConfig, asked: ResourcesConfig) -> dict[str, str]:
+    """Return the requests; after a hold for memory a job asks for more than it used."""
+    most = max(config.max_memory_mb, asked.memory_mb)
+    return {
+        "request_cpus": str(asked.cpus),
+        "request_memory": f"min({{{most}, max({{{asked.memory_mb}, (MemoryUsage ?: 0) * 3 / 2}})}})",
+        "request_disk": f"{asked.disk_mb}MB",
+        **({"request_gpus": str(asked.gpus)} if asked.gpus else {}),
+    }
+
+
+def _policy(config: BatchConfig) -> dict[str, str]:
+    """Return when a held job goes on, or leaves, so that it cannot hold up the DAG for ever."""
+    held_for = "(time() - EnteredCurrentStatus)"
+    tries = f"NumJobStarts <= {config.retries}"
+    by_system = f"HoldReasonCode =!= {BY_A_PERSON} && {held_for} > {config.held_seconds // 10}"
+    return {
+        "periodic_release": f"{tries} && (HoldReasonCode =?= {MEMORY_EXCEEDED} || ({by_system}))",
+        "periodic_remove": f"JobStatus == 5 && {held_for} > {config.held_seconds}",
+    }
+
+
+def job_in_place(command: Sequence[str], arguments: Sequence[str], *, variables: Mapping[str, str]) -> str:
+    """Return the script of a job that works in the folders of the analysis.
+
+    Parameters
+    ----------
+    command : that starts the package
+    arguments : of every step, after its own: the configuration and options
+    variables : of the environment
+    """
+    return "\n".join(
+        [
+            "#!/bin/sh",
+            "# Do one step. Arguments: the node, then the step's.",
+            "node=$1; shift",
+            *_exported(variables),
+            f'exec {shlex.join(command)} "$@" {shlex.join(arguments)}',
+            "",
+        ]
+    )
+
+
+def _exported(variables: Mapping[str, str]) -> list[str]:
+    """Return the lines that set the environment of a job."""
+    exports = [f"export {name}={value}" for name, value in variables.items()]
+    return ['export CASCADEBDT_NODE="$node" HOME="${HOME:-$PWD}"', *exports]
+
+
+def job_in_a_copy(
+    command: Sequence[str],
+    arguments: Sequence[str],
+    *,
+    output: str,
+    archives: Sequence[str],
+    variables: Mapping[str, str],
+) -> str:
+    """Return the script of a job that unpacks what it needs, and packs what it wrote and the names of what it removed.
+
+    Parameters
+    ----------
+    output : folder of the products
+    archives : that every job takes
+    command, arguments, variables : as for `job_in_place`
+    """
+    unpacked = " && ".join(f"tar xf {name} -C {'.' if name.startswith('environment') else 'root'}" for name in archives)
+    folder = shlex.quote(output)
+    return f"""#!/bin/sh
+# Do one step in a copy of what it needs. Arguments: the node, then the step's.
+node=$1; shift
+here=$PWD
+mkdir -p root/{folder} && {unpacked} && tar xf "$node.in.tar" -C root || exit {MAY_PASS}
+{chr(10).join(_exported(variables))}
+cd root
+find {folder} -type f | sort > "$here/before"
+{shlex.join(command)} "$@" {shlex.join(arguments)}
+code=$?
+find {folder} -type f | sort > "$here/after"
+comm -23 "$here/before" "$here/after" > "$here/removed"
+find {folder} -type f -newer "$here/before" > "$here/written"
+tar cf "$here/$node.out.tar" -C "$here" removed -C "$here/root" -T "$here/written" || exit {MAY_PASS}
+exit $code
+"""
+
+
+def pack_script(*, root: str, output: str) -> str:
+    """Return the script that packs the products which a node may read."""
+    return f"""#!/bin/sh
+# Pack the products that a node may read. Argument: the node.
+here=$PWD
+cd {shlex.quote(root)} && mkdir -p {shlex.quote(output)} || exit {MAY_PASS}
+find {shlex.quote(output)} -maxdepth 1 > "$here/jobs/$1.list" \\
+    \\( -name '*.json' -o -name cascade -o -name .training -o -name .selected \\)
+tar cf "$here/jobs/$1.in.tar" -T "$here/jobs/$1.list" || exit {MAY_PASS}
+"""
+
+
+def collect_script(*, root: str) -> str:
+    """Return the script that puts what a node made beside the other products, and ends as the node did."""
+    return f"""#!/bin/sh
+# Collect what a node wrote, and remove what it removed. Arguments: the node, its exit code.
+here=$PWD
+code=$2
+case $code in -*) code={MAY_PASS} ;; esac
+made="$here/jobs/$1.out.tar"
+if [ -f "$made" ]; then
+    cd {shlex.quote(root)} || exit {MAY_PASS}
+    tar xf "$made" -O removed | while IFS= read -r name; do rm -f -- "$name"; done
+    tar xf "$made" --exclude=removed || code={MAY_PASS}
+fi
+rm -f "$made" "$here/jobs/$1.in.tar" "$here/jobs/$1.list"
+exit "$code"
+"""

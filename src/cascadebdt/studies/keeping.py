@@ -1,0 +1,83 @@
+"""Studies of a trained cascade in a folder: the cascade is trained where it is not there, and a result is kept.
+
+A result that was made from the same configuration, files, versions and settings is read, not made again.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from cascadebdt import pipeline
+from cascadebdt.cascade import Cascade
+from cascadebdt.config import Config
+from cascadebdt.errors import InputError
+from cascadebdt.events import Events
+from cascadebdt.events.loading import select
+from cascadebdt.pipeline.plan import Plan
+from cascadebdt.products import Products
+from cascadebdt.products.keys import Origin
+from cascadebdt.products.layout import Result
+from cascadebdt.products.lock import locked
+from cascadebdt.progress import Progress, silent
+from cascadebdt.studies.compare_runs import without_data
+
+R = TypeVar("R", bound=Result)
+
+Make = Callable[[Events, Cascade, Origin], tuple[R, Iterable[Path]]]
+"""Makes a result of selected events and the cascade trained on them, and returns what else it wrote."""
+
+
+def kept(
+    study: str,
+    kind: type[R],
+    make: Make[R],
+    config: Config,
+    products: Products,
+    *,
+    settings: Mapping[str, Any],
+    packages: tuple[str, ...] = (),
+    events_of: Literal["train", "apply"] = "train",
+    jobs: int = 1,
+    progress: Progress = silent,
+) -> R:
+    """Return the result of a study, from ``<study>.json`` if it can be used as it is; a report that is there shows it.
+
+    Parameters
+    ----------
+    study : its name
+    kind : type of its result
+    make : the study
+    config : the analysis
+    products : where the cascade and the result go
+    settings : what the result depends on beside the trained cascade and its events, as plain content
+    packages : whose versions it depends on
+    events_of : the step whose events it takes: nominal ones of training, or all variations of ``apply``
+    jobs : threads
+    progress : told of long loops
+
+    Raises
+    ------
+    CascadeBDTError
+        If the configuration or an input file is not usable, a stage cannot be trained, or another process is at work
+        in the folder.
+    """
+    cascade = pipeline.train(config, products, jobs=jobs, progress=progress)
+    if not any(stage.classifier.is_trained for stage in cascade.stages):
+        raise InputError(f"{study}: no stage has enough events to be trained; add simulation")
+    with locked(products.directory):
+        plan = Plan.of(config, products.directory, jobs=jobs)
+        versions = {name: version(name) for name in packages}
+        parts: dict[str, Any] = {"settings": dict(settings), **({"versions": versions} if versions else {})}
+        parts |= {"config_hash": config.hash} if events_of == "apply" else {}
+        origin = Origin(study, 1, parts, {events_of: plan.steps[events_of].key})
+        if plan.inventory.fault(origin) is None:
+            return products.read(kind, study, made_by=study)
+        is_nominal = events_of == "train"
+        events = select(without_data(config), nominal_only=is_nominal, jobs=jobs, progress=progress)
+        result, written = make(events, cascade, origin)
+        path = products.write(study, result)
+        plan.inventory.with_step(origin, [path, *written]).write()
+    if products.report.is_file() and plan.fault("fit") is None:
+        pipeline.report(config, products)
+    return result

@@ -1,0 +1,91 @@
+"""Histograms of the features: every event once, the same bits for any blocks, bins where trees split."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cascadebdt.cascade import Cascade, Scores
+from cascadebdt.events import Events
+from cascadebdt.histograms.contents import flow
+from cascadebdt.histograms.inputs import InputFilling, Inputs, _edges, edges_of_features
+from cascadebdt.histograms.yields import Histogram
+from cascadebdt.training import train
+from tiny_analysis import toy_cascade, toy_events
+
+EDGES = {"x": np.linspace(-1, 3, 9), "y": np.linspace(-1, 3, 5)}
+
+
+@pytest.fixture(scope="module")
+def events() -> Events:
+    return toy_events(2000)
+
+
+@pytest.fixture(scope="module")
+def cascade(events: Events) -> Cascade:
+    return train(events, toy_cascade(), seed=1)
+
+
+@pytest.fixture(scope="module")
+def scores(events: Events, cascade: Cascade) -> Scores:
+    return cascade.score(events)
+
+
+def filled(events: Events, scores: Scores, *, n_blocks: int = 1) -> Inputs:
+    filling = InputFilling(EDGES)
+    for rows in np.array_split(np.arange(len(events)), n_blocks):
+        block = replace(scores, margins=scores.margins[rows], final_margin=None, region=scores.region[rows])
+        filling.add(events.take(rows), block)
+    return filling.inputs
+
+
+def at(histogram: Histogram, **place: str) -> Any:
+    """Return the cells of a histogram at some names."""
+    index: Any = place
+    chosen: Any = histogram[index]
+    return chosen.view()
+
+
+def test_every_event_with_a_value_is_in_one_bin_of_its_region(events: Events, scores: Scores) -> None:
+    histogram = filled(events, scores).regions["y"]
+    for code, region in enumerate(scores.regions):
+        for process in events.processes:
+            rows = (scores.region == code) & events.of_process(process) & ~np.isnan(events.columns["y"])
+            cells = at(histogram, region=region, process=process)
+            assert cells["value"].sum() == pytest.approx(events.weights["nominal"][rows].sum())
+            assert cells["variance"].sum() == pytest.approx((events.weights["nominal"][rows] ** 2).sum())
+
+
+def test_what_reaches_a_stage_is_what_the_flow_says(events: Events, scores: Scores) -> None:
+    histogram = filled(events, scores).stages["x"]
+    for process, reaching in flow(events, scores).yields.items():
+        sums = [at(histogram, stage=stage, process=process)["value"].sum() for stage in scores.stages]
+        assert sums == pytest.approx(reaching[:-1])
+
+
+def test_data_of_a_blind_signal_region_are_in_no_histogram(events: Events, scores: Scores) -> None:
+    inputs = filled(events, scores)
+    assert not at(inputs.regions["x"], region="SR", process="data")["value"].any()
+    assert "data" not in inputs.stages["x"].axes["process"]
+
+
+def test_blocks_give_the_bits_of_all_events_at_once(events: Events, scores: Scores) -> None:
+    assert filled(events, scores).to_json() == filled(events, scores, n_blocks=7).to_json()
+
+
+def test_inputs_come_back_from_json(events: Events, scores: Scores) -> None:
+    content = filled(events, scores).to_json()
+    assert Inputs.from_json(content).to_json() == content
+
+
+def test_bins_reach_over_the_values_where_trees_split(cascade: Cascade) -> None:
+    edges = edges_of_features(cascade)
+    assert set(edges) == {"x", "y"}
+    for bins in edges.values():
+        assert -4 < bins[0] < 0 < 2 < bins[-1] < 6
+        assert np.diff(bins) == pytest.approx(np.diff(bins)[0])
+
+
+def test_a_feature_that_counts_has_bins_of_width_one() -> None:
+    assert _edges(np.array([1.0, 2.0, 2.0, 4.0])).tolist() == [-0.5, 0.5, 1.5, 2.5, 3.5, 4.5]

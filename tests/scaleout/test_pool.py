@@ -1,0 +1,160 @@
+"""The tiny analysis on a real HTCondor pool: the bits of `run`, through everything that happens to jobs."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cascadebdt.scaleout import Layout, dag_status, job_statuses
+from cascadebdt.scaleout.jobs import last_event
+from scaleout.folders import bits, call, numbers, write_analysis, write_config
+
+MINUTES = 15
+
+
+def pool_is_there() -> bool:
+    if shutil.which("condor_submit_dag") is None:
+        return False
+    return subprocess.run(["condor_q", "-totals"], capture_output=True, check=False).returncode == 0
+
+
+pytestmark = [
+    pytest.mark.htcondor,
+    pytest.mark.skipif(not pool_is_there(), reason="no HTCondor pool answers condor_q here"),
+]
+
+
+@pytest.fixture(scope="module")
+def reference(ntuples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Products of `run`."""
+    folder = tmp_path_factory.mktemp("reference")
+    result = call("run", write_analysis(folder, ntuples), "--output", folder / "out", "--jobs", 1)
+    assert result.exit_code == 0, result.output
+    return folder / "out"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder whose DAG leaves the queue when the test ends."""
+    yield tmp_path
+    event = last_event(Layout.of_products(tmp_path / "out").dag_log)
+    if event is not None and not event.is_end:
+        condor("condor_rm", event.cluster)
+
+
+def condor(*arguments: object) -> str:
+    return subprocess.run([str(a) for a in arguments], capture_output=True, text=True, check=False).stdout
+
+
+def submitted(config: Path, output: Path) -> Layout:
+    result = call("submit", config, "--output", output)
+    assert result.exit_code == 0, result.output
+    assert "submitted job" in result.output
+    return Layout.of_products(output)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60 * MINUTES
+    while not condition():
+        assert time.monotonic() < end, "it takes too long"
+        time.sleep(0.2)
+
+
+def has_ended(layout: Layout) -> bool:
+    event = last_event(layout.dag_log)
+    return event is not None and event.is_end
+
+
+def of_state(layout: Layout, *states: str) -> list[str]:
+    return [job.name for job in job_statuses(layout) if job.state in states]
+
+
+def job_of(layout: Layout, node: str) -> int:
+    event = last_event(layout.jobs / f"{node}.log")
+    assert event is not None
+    return event.cluster
+
+
+def dagman_of(layout: Layout) -> int:
+    """Return the process that works in the folder of a submission and is DAGMan."""
+    pids = [path for path in Path("/proc").iterdir() if path.name.isdigit()]
+    (pid,) = (
+        int(path.name)
+        for path in pids
+        if b"condor_dagman" in (path / "cmdline").read_bytes() and (path / "cwd").resolve() == layout.directory
+    )
+    return pid
+
+
+def is_running(layout: Layout, node: str) -> Callable[[], bool]:
+    return lambda: node in of_state(layout, "running")
+
+
+def assert_same(output: Path, reference: Path) -> None:
+    assert bits(output) == bits(reference)
+    assert numbers(output) == numbers(reference)
+
+
+def test_jobs_that_are_killed_vacated_and_held_change_no_bit(ntuples: Path, reference: Path, folder: Path) -> None:
+    config = write_analysis(folder, ntuples, held_seconds=10)
+    layout = submitted(config, folder / "out")
+    until(is_running(layout, "train_zee_0"))
+    condor("condor_vacate_job", "-fast", job_of(layout, "train_zee_0"))
+    until(is_running(layout, "train_zee_1"))
+    condor("condor_hold", job_of(layout, "train_zee_1"))
+    until(lambda: of_state(layout, "held") == ["train_zee_1"])
+    until(is_running(layout, "train_wjets_2"))
+    condor("condor_rm", job_of(layout, "train_wjets_2"))
+    until(is_running(layout, "apply"))
+    os.kill(dagman_of(layout), signal.SIGKILL)
+    until(lambda: has_ended(layout))
+    assert dag_status(layout) == "ended"
+    assert of_state(layout, "done") == [job.name for job in job_statuses(layout)]
+    assert_same(folder / "out", reference)
+
+
+def test_an_input_that_is_unreadable_at_first_needs_the_same_command_once_more(
+    ntuples: Path, reference: Path, folder: Path
+) -> None:
+    config = write_analysis(folder, ntuples, shared_file_system=True)
+    data, away = folder / "ntuples" / "data.root", folder / "away.root"
+    layout = submitted(config, folder / "out")
+    until(lambda: "train_zee_0" in of_state(layout, "done"))
+    data.rename(away)
+    until(lambda: has_ended(layout))
+    told = call("status", folder / "out", "--config", config).output
+    away.rename(data)
+    assert "ended before all was done; submit it again" in told or "data.root" in told
+    failed = [job for job in job_statuses(layout) if job.state == "failed"]
+    assert failed
+    assert all("data.root" in job.reason for job in failed)
+    submitted(config, folder / "out")
+    assert "train_zee_0" in of_state(layout, "done")
+    until(lambda: has_ended(layout))
+    assert_same(folder / "out", reference)
+
+
+def test_after_condor_rm_and_a_change_the_same_command_does_what_is_left(
+    ntuples: Path, reference: Path, folder: Path
+) -> None:
+    config = write_analysis(folder, ntuples, shared_file_system=True)
+    layout = submitted(config, folder / "out")
+    until(lambda: "train_zee_0" in of_state(layout, "done"))
+    event = last_event(layout.dag_log)
+    assert event is not None
+    assert call("submit", config, "--output", folder / "out").exit_code == 2
+    condor("condor_rm", event.cluster)
+    until(lambda: has_ended(layout))
+    assert dag_status(layout) == "ended before all was done; submit it again"
+    write_config(folder, shared_file_system=True, model={"cpus": 1, "memory_mb": 1000}, retries=1)
+    submitted(config, folder / "out")
+    assert "train_zee_0" in of_state(layout, "done")
+    until(lambda: has_ended(layout))
+    assert_same(folder / "out", reference)
+    result = call("submit", config, "--output", folder / "out")
+    assert "17 of 17 nodes are done already" in result.output
