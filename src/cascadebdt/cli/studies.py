@@ -148,6 +148,7 @@ def _set_of_features(text: str) -> tuple[str, tuple[str, ...]]:
     show_default=True,
     help="Share of its own background that every control region must have.",
 )
+@click.option("--retrain", is_flag=True, help="Train the proposal, too, and judge it again.")
 def optimise_command(
     objective: "OptimisedBy",
     trials: int,
@@ -155,6 +156,7 @@ def optimise_command(
     orders: int,
     features: tuple[tuple[str, tuple[str, ...]], ...],
     min_purity: float,
+    retrain: bool,
     **options: Unpack[Options],
 ) -> None:
     """Find working points, bins, order and features that measure the signal best, and write them as a configuration.
@@ -165,7 +167,7 @@ def optimise_command(
     from cascadebdt.studies.optimise_runs import CONFIGURATION, Asked, optimise
 
     job = Job.of(options)
-    asked = Asked(objective, trials, finalists, orders, features, min_purity)
+    asked = Asked(objective, trials, finalists, orders, features, min_purity, retrain)
     with _silent_models():
         result = optimise(job.config, job.products, asked, jobs=job.jobs, progress=job.progress)
     tell(job, optimisation(result))

@@ -1,9 +1,9 @@
 """What an optimisation found: ``optimise.json``."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from cascadebdt.records import Record
+from cascadebdt.records import ABSENT, Record
 
 Objective = Literal["limit", "significance", "sigma_mu"]
 """What the fits of an optimisation are compared by."""
@@ -104,6 +104,7 @@ class Optimised(Record):
     sigmas : (trials,) what it said, in the order of the search; None where a floor was not met
     finalists : that were fitted
     variants : cascades that were trained anew
+    retrained_claimed, retrained_held_out : of the proposal after its own training, if that was asked for
     """
 
     objective: Objective
@@ -121,3 +122,5 @@ class Optimised(Record):
     sigmas: tuple[float | None, ...]
     finalists: tuple[Finalist, ...]
     variants: tuple[Variant, ...] = ()
+    retrained_claimed: Sensitivity | None = field(default=None, metadata=ABSENT)
+    retrained_held_out: Sensitivity | None = field(default=None, metadata=ABSENT)

@@ -144,6 +144,9 @@ def optimisation(result: Optimised) -> StudyAnswer:
         "gain of the luckiest trial, claimed": result.luckiest_gain_claimed,
         "gain of the luckiest trial, held out": result.luckiest_gain_held_out,
     }
+    if result.retrained_claimed and result.retrained_held_out:
+        rows |= {"trained again, searched": result.retrained_claimed}
+        rows |= {"trained again, held out": result.retrained_held_out}
     trained = [
         f"{variant.name}: σ(μ) {variant.ratio:.3f} ± {variant.standard_error:.3f} of the best before, "
         f"{'taken' if variant.is_taken else 'not taken'}."

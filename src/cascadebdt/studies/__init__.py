@@ -80,6 +80,7 @@ def optimise(
     orders: int = 0,
     features: Sequence[tuple[str, Sequence[str]]] = (),
     min_purity: float = 0.0,
+    retrain: bool = False,
     jobs: int = 1,
     progress: Progress = silent,
 ) -> Optimised:
@@ -95,6 +96,7 @@ def optimise(
     orders : of the stages to train, by exchanging neighbours
     features : stage and other features to train it with, each pair on its own
     min_purity : share of its own background that every control region must have
+    retrain : whether to train the proposal, too, and to judge it again
     jobs : threads; they do not change the result
     progress : told of long loops
 
@@ -104,7 +106,7 @@ def optimise(
         If the configuration, an input file or a fit is not usable, or no setting has what is asked for.
     """
     sets = tuple((stage, tuple(names)) for stage, names in features)
-    asked = optimise_runs.Asked(objective, trials, finalists, orders, sets, min_purity)
+    asked = optimise_runs.Asked(objective, trials, finalists, orders, sets, min_purity, retrain)
     return optimise_runs.optimise(config, Products(Path(output)), asked, jobs=jobs, progress=progress)
 
 

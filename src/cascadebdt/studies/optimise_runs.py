@@ -8,7 +8,7 @@ for the configuration as it was: what a search claims and does not keep there is
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,6 +51,7 @@ class Asked:
     n_orders : other orders of the stages to train, by exchanging neighbours, the last ones first
     features : stage -> another set of features to train it with
     min_purity : of every control region
+    retrain : whether to train the proposal and to judge it again
     """
 
     objective: Objective = "limit"
@@ -59,6 +60,7 @@ class Asked:
     n_orders: int = 0
     features: tuple[tuple[str, tuple[str, ...]], ...] = ()
     min_purity: float = 0.0
+    retrain: bool = False
 
 
 def optimise(
@@ -94,8 +96,10 @@ def optimise(
         trainer = Trainer(events, Inventory.read(products.directory), asked.min_purity, jobs, progress)
         best, variants = best_training(start, trainer, tried, n_trials=asked.n_trials, seed=config.seed)
         optimised, chosen = _account(start, best, variants, asked, progress)
-        text = proposed(best.halves, chosen.setting).text(products.directory)
-        written = write_text(products.directory / CONFIGURATION, text)
+        configuration = proposed(best.halves, chosen.setting)
+        if asked.retrain:
+            optimised = _retrained(optimised, trainer.halves(configuration))
+        written = write_text(products.directory / CONFIGURATION, configuration.text(products.directory))
         return optimised, [written, *plots.save(figure(optimised), products.plots / STEP)]
 
     # As it comes back from a file, where there are no tuples.
@@ -122,6 +126,12 @@ def _account(
     chosen = proposal(among, asked.objective)
     configured = among[-1] if best is start else fitted(start, start.halves.start)
     return judged(start.halves, configured, best, chosen, among, asked.objective, variants), chosen
+
+
+def _retrained(optimised: Optimised, halves: Halves) -> Optimised:
+    """Return the account with what the proposal reaches after its own training."""
+    claimed, edges = halves.claimed(halves.start)
+    return replace(optimised, retrained_claimed=claimed, retrained_held_out=halves.judged(halves.start, edges))
 
 
 def figure(optimised: Optimised) -> "Figure":
