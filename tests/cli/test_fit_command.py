@@ -1,6 +1,7 @@
 """`cascadebdt fit WORKSPACE.json`: any HistFactory workspace through the real command line."""
 
 import copy
+import hashlib
 import json
 import math
 from collections.abc import Callable
@@ -47,7 +48,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
 def test_products_and_figures_are_written_and_the_headline_is_said(fitted: tuple[Path, Result]) -> None:
     folder, result = fitted
     assert result.exit_code == 0, result.output
-    names = {"fit", "limits", "ranking", "lint", "scan", "breakdown", "summary"}
+    names = {"fit", "limits", "ranking", "lint", "scan", "breakdown", "summary", "manifest"}
     assert {path.stem for path in folder.glob("*.json")} == names
     assert {path.name for path in (folder / "plots").iterdir()} == {
         f"{name}.{suffix}"
@@ -72,6 +73,17 @@ def test_products_are_those_of_the_functions(fitted: tuple[Path, Result]) -> Non
     assert read(folder, "fit")["intervals"]["norm_b"] == pytest.approx(inference.profile_interval(model(), "norm_b"))
     assert read(folder, "limits")["limit"]["observed"] == pytest.approx(inference.limit(model()).observed)
     assert {row["parameter"] for row in read(folder, "ranking")["impacts"]} == {"norm_b", "tilt"}
+
+
+def test_the_manifest_tells_the_file_what_was_asked_and_every_product(fitted: tuple[Path, Result]) -> None:
+    folder, _ = fitted
+    manifest = read(folder, "manifest")
+    workspace = hashlib.sha256((folder.parent / "search.json").read_bytes()).hexdigest()
+    assert manifest["steps"]["fit"]["inputs"] == {"workspace": workspace}
+    assert manifest["steps"]["fit"]["parts"]["asked"]["level"] == 0.05
+    digests = {name: made["sha256"] for name, made in manifest["products"].items()}
+    names = [path.name for path in folder.glob("*.json") if path.name != "manifest.json"]
+    assert digests == {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
 
 
 def test_a_patch_a_measurement_and_a_parameter_are_chosen(tmp_path: Path) -> None:

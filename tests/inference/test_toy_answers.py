@@ -34,8 +34,9 @@ def test_the_same_call_goes_on_where_it_was_interrupted_with_the_same_bits(
     toy_answers(MODEL, Experiments(N, seed=3, store=store))
     pieces = sorted(tmp_path.iterdir())
     kept = {path: path.stat().st_mtime_ns for path in pieces[::2]}
-    for number, path in enumerate(pieces[1::2]):  # lost, or written by half
-        path.unlink() if number % 2 else path.write_text(path.read_text()[:40])
+    for number, path in enumerate(pieces[1::2]):  # lost, written by half, or altered
+        text = path.read_text()
+        path.unlink() if number % 3 == 0 else path.write_text(text[:40] if number % 3 == 1 else text.replace("1", "2"))
     again = toy_answers(MODEL, Experiments(N, seed=3, store=store))
     assert again.to_json() == uninterrupted.to_json()
     assert sorted(tmp_path.iterdir()) == pieces

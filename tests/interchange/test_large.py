@@ -16,12 +16,14 @@ def model() -> dict[str, Any]:
     return {**counting(observed=[30, 20], signal=[10, 5], background=[20, 15], relative_error=0.1), "version": "1.0.0"}
 
 
-def test_reading_a_large_file_is_logged_with_its_size(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_reading_a_large_file_is_logged_with_its_size_and_how_far_it_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = tmp_path / "large.json"
     path.write_text(json.dumps(model()) + " " * 21_000_000)
     with caplog.at_level(logging.INFO, logger="cascadebdt"):
         read_workspace(path)
-    assert f"{path}: reading 21 MB" in caplog.messages
+    assert caplog.messages == [f"{path}: reading 21 MB", f"{path}: read, checking 1 regions", f"{path}: checked"]
 
 
 def test_an_unknown_entry_of_a_modifier_is_refused_by_the_schema(tmp_path: Path) -> None:

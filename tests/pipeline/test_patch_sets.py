@@ -3,6 +3,7 @@
 import copy
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from cascadebdt.errors import InputError
 from cascadebdt.interchange import read_workspace
 from cascadebdt.pipeline.fits import Question
 from cascadebdt.pipeline.patch_sets import Task, fit_patches
-from cascadebdt.products import Products
+from cascadebdt.products import Products, sealed
 from small_models import on_off
 
 MASSES = {"light": (300, 100, 9.0), "medium": (400, 100, 5.0), "heavy": (500, 200, 1.0), "odd name/1": (300, 200, 7.0)}
@@ -64,12 +65,13 @@ def test_points_that_are_done_are_not_fitted_again(task: Task, tmp_path: Path) -
     products = Products(tmp_path / "out")
     points = fit_patches(task, products)
     path = products.directory / "patches" / "light.json"
-    mark = {**json.loads(path.read_text()), "observed": 123.0}
-    path.write_text(json.dumps(mark))
+    sealed.write(path, replace(points[0], observed=123.0))
     (products.directory / "patches" / "heavy.json").unlink()
     again = fit_patches(task, products)
     assert again[0].observed == 123.0
     assert again[1:] == points[1:]
+    path.write_text(path.read_text().replace("123.0", "124.0"))
+    assert fit_patches(task, products) == points  # an altered point is none
 
 
 def test_points_of_another_workspace_are_fitted_again(task: Task, tmp_path: Path) -> None:

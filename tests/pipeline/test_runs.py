@@ -51,6 +51,18 @@ def folder(finished: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_a_configuration_asks_for_pseudo_experiments_which_the_report_shows(folder: Path, ntuples: Path) -> None:
+    config = write(ntuples, folder, lambda raw: raw["fit"].update(toys=20))
+    result = call("run", config, "--output", folder / "out", "--jobs", 1)
+    assert result.exit_code == 0, result.output
+    toys = json.loads((folder / "out" / "toys.json").read_text())
+    assert (toys["n"], toys["seed"], toys["limit"]["observed"]) == (20, 1, None)
+    assert (folder / "out" / "plots" / "toys.png").exists()
+    page = (folder / "out" / "report.html").read_text()
+    assert f"{toys['goodness_of_fit']['value']:.3g} ±" in page
+    assert f"expected {toys['limit']['expected'][2]:.3g}, 68 %" in page
+
+
 def state(folder: Path) -> dict[str, tuple[int, bytes]]:
     """Return path -> time of the last change and content of every file."""
     paths = [path for path in (folder / "out").rglob("*") if path.is_file()]

@@ -13,7 +13,9 @@ from cascadebdt import config as configuration
 from cascadebdt.cli import main
 from cascadebdt.config.document import read
 from cascadebdt.forest.logistic import probability
+from cascadebdt.products import Products
 from cascadebdt.progress import silent
+from cascadebdt.report.studies import answers
 from cascadebdt.studies.halves import Halves
 from cascadebdt.studies.optimise_choice import finalists, judged, proposal
 from cascadebdt.studies.optimise_variants import explored
@@ -111,6 +113,12 @@ def test_the_same_question_is_answered_from_the_folder(folder: Path) -> None:
 
 def test_the_figure_is_drawn(folder: Path) -> None:
     assert (folder / "out" / "plots" / "optimise.png").stat().st_size > 10_000
+
+
+def test_the_report_tells_it(folder: Path) -> None:
+    (answer,) = answers(Products(folder / "out"), configuration.load(folder / "config.yaml").hash)
+    assert answer.title == "Optimisation"
+    assert len(answer.pictures) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The surrogate: its histogram holds what direct filling gives, and its uncertainty is that of the fit."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -101,3 +102,10 @@ def test_the_halves_share_no_event_and_have_all(halves: Halves) -> None:
     assert not set(searched.event_id) & set(held_out.event_id)
     assert len(searched) + len(held_out) == len(halves.whole.events)
     assert abs(len(searched) - len(held_out)) < 5 * np.sqrt(len(halves.whole.events))
+
+
+def test_fewer_bins_are_not_simpler_but_fewer_cuts_are(halves: Halves) -> None:
+    start = halves.start
+    assert halves.complexity(replace(start, n_signal=2)) == halves.complexity(start) + 1
+    if halves.whole.sorted_to is not None:
+        assert halves.complexity(start.with_level(0, 0)) == halves.complexity(start) - 1

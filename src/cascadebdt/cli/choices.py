@@ -95,75 +95,83 @@ class Choices(TypedDict):
     seed: int
 
 
+MODEL = (
+    click.option("--patch", metavar="FILE[:NAME]", help="JSON patch, or one of a patch set, to apply to it."),
+    click.option("--all", is_flag=True, help="With --patch, fit all patches of the set: a table and a figure."),
+    click.option("--mass", default=MASS, show_default=True, help="Takes the place of $MASS in a data card."),
+    click.option("--measurement", help="Measurement of the workspace [the first]."),
+    click.option("--poi", help="Parameter of interest, any of the model [that of the measurement]."),
+    click.option("--blind", multiple=True, metavar="REGION", help="Do not look at these data."),
+)
+"""Which model, and what is not to be seen of its data."""
+
+CHANGES = (
+    click.option(
+        "--fix",
+        multiple=True,
+        callback=_each(_constant),
+        metavar="NAME=VALUE",
+        help="Hold a parameter constant.",
+    ),
+    click.option("--bound", multiple=True, callback=_each(_bounds), metavar="NAME=LOW,HIGH", help="Bound a parameter."),
+    click.option(
+        "--regions", multiple=True, callback=_each(_names), metavar="NAME,...", help="Fit these regions alone."
+    ),
+    click.option(
+        "--project",
+        is_flag=True,
+        help="With --regions, fit them without signal (or with POI=VALUE of --fix) and predict all others.",
+    ),
+    click.option(
+        "--asimov",
+        callback=_values,
+        metavar="[NAME=VALUE,...]",
+        help="Fit the expectation for these values instead of the data; with a configuration, as of 'run'.",
+    ),
+)
+"""What is changed of it."""
+
+ANSWERS = (
+    click.option(
+        "--group",
+        multiple=True,
+        callback=_each(_group),
+        metavar="GROUP=PATTERN,...",
+        help="Group of parameters in the breakdown of the uncertainty [by name].",
+    ),
+    click.option("--mu", multiple=True, type=float, metavar="VALUE", help="Give CLs and p-values of this POI."),
+    click.option(
+        "--cl",
+        type=click.FloatRange(0.5, 1, min_open=True, max_open=True),
+        default=0.95,
+        show_default=True,
+        help="Confidence level of limits.",
+    ),
+    click.option(
+        "--contour",
+        multiple=True,
+        callback=_each(_pair),
+        metavar="NAME,NAME",
+        help="Draw the 68 % and 95 % contours of two parameters.",
+    ),
+    click.option(
+        "--toys",
+        type=click.IntRange(min=0),
+        default=0,
+        metavar="NUMBER",
+        help="Pseudo-experiments of each hypothesis, for goodness of fit, significance and limit. The same "
+        "command goes on where it was interrupted; --jobs is the number of processes.",
+    ),
+    click.option(
+        "--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of pseudo-experiments."
+    ),
+)
+"""What is asked besides."""
+
+
 def about_a_workspace(function: F) -> F:
     """Add the options that go with a workspace file."""
-    for decorate in reversed(
-        (
-            click.option("--patch", metavar="FILE[:NAME]", help="JSON patch, or one of a patch set, to apply to it."),
-            click.option("--all", is_flag=True, help="With --patch, fit all patches of the set: a table and a figure."),
-            click.option("--mass", default=MASS, show_default=True, help="Takes the place of $MASS in a data card."),
-            click.option("--measurement", help="Measurement of the workspace [the first]."),
-            click.option("--poi", help="Parameter of interest, any of the model [that of the measurement]."),
-            click.option("--blind", multiple=True, metavar="REGION", help="Do not look at these data."),
-            click.option(
-                "--fix",
-                multiple=True,
-                callback=_each(_constant),
-                metavar="NAME=VALUE",
-                help="Hold a parameter constant.",
-            ),
-            click.option(
-                "--bound", multiple=True, callback=_each(_bounds), metavar="NAME=LOW,HIGH", help="Bound a parameter."
-            ),
-            click.option(
-                "--regions", multiple=True, callback=_each(_names), metavar="NAME,...", help="Fit these regions alone."
-            ),
-            click.option(
-                "--project",
-                is_flag=True,
-                help="With --regions, fit them without signal (or with POI=VALUE of --fix) and predict all others.",
-            ),
-            click.option(
-                "--asimov",
-                callback=_values,
-                metavar="[NAME=VALUE,...]",
-                help="Fit the expectation for these values instead of the data; with a configuration, as of 'run'.",
-            ),
-            click.option(
-                "--group",
-                multiple=True,
-                callback=_each(_group),
-                metavar="GROUP=PATTERN,...",
-                help="Group of parameters in the breakdown of the uncertainty [by name].",
-            ),
-            click.option("--mu", multiple=True, type=float, metavar="VALUE", help="Give CLs and p-values of this POI."),
-            click.option(
-                "--cl",
-                type=click.FloatRange(0.5, 1, min_open=True, max_open=True),
-                default=0.95,
-                show_default=True,
-                help="Confidence level of limits.",
-            ),
-            click.option(
-                "--contour",
-                multiple=True,
-                callback=_each(_pair),
-                metavar="NAME,NAME",
-                help="Draw the 68 % and 95 % contours of two parameters.",
-            ),
-            click.option(
-                "--toys",
-                type=click.IntRange(min=0),
-                default=0,
-                metavar="NUMBER",
-                help="Pseudo-experiments of each hypothesis, for goodness of fit, significance and limit. The same "
-                "command goes on where it was interrupted; --jobs is the number of processes.",
-            ),
-            click.option(
-                "--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of pseudo-experiments."
-            ),
-        )
-    ):
+    for decorate in reversed((*MODEL, *CHANGES, *ANSWERS)):
         function = decorate(function)
     return function
 

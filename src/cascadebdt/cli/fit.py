@@ -49,7 +49,7 @@ def fit_command(**given: Any) -> None:
     if names := named(cast(Choices, {**choices, "asimov": choices["asimov"] or None})):
         raise click.UsageError(f"{', '.join(names)}: goes with a workspace, a file ending in {' or '.join(MODELS)}")
     job = Job.of(options)
-    inferred = pipeline.fit(job.config, job.products)
+    inferred = pipeline.fit(job.config, job.products, jobs=job.jobs, progress=job.progress)
     job.say(headline(inferred.answers, inferred.summary.data))
     job.say(f"wrote {job.products.json('fit')}")
 

@@ -55,6 +55,13 @@ class FitConfig(Section):
         description="Pairs of parameters whose 68 % and 95 % contours are drawn.",
         examples=[[["mu", "norm_zee"]]],
     )
+    toys: int = Field(
+        default=0,
+        ge=0,
+        description="Pseudo-experiments of each hypothesis, for goodness of fit, significance and limit where "
+        "asymptotic formulas do not hold; their seed is that of the analysis.",
+        examples=[1000],
+    )
     prune: PruneConfig = Field(
         default=PruneConfig(), description="Effects of variations that are left out.", examples=[{"shape": 0.01}]
     )

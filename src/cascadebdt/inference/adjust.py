@@ -104,10 +104,10 @@ def _with_settings(
 
 def _components(likelihood: Likelihood, name: str) -> list[int]:
     """Return the positions of a parameter, or of all of a set with one per bin."""
-    found = [i for i, known in enumerate(likelihood.names) if name in (known, known.rpartition("[")[0])]
-    if name.endswith("]") and found:
+    places = [i for i, known in enumerate(likelihood.names) if name in (known, known.rpartition("[")[0])]
+    if name.endswith("]") and places:
         raise FitError(f"parameter '{name}' belongs to a set with one per bin, which can only be changed as a whole")
-    return found or [likelihood.index(name)]
+    return places or [likelihood.index(name)]
 
 
 def _with_asimov_data(content: Mapping[str, Any], values: Mapping[str, float]) -> dict[str, Any]:

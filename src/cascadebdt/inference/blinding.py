@@ -1,4 +1,4 @@
-"""What a fit may see: all data, or while blind the regions that are open and an expectation for those that are not."""
+"""The data that a fit may see: all, or while blind those of open regions, and an expectation for the others."""
 
 import functools
 from collections.abc import Mapping

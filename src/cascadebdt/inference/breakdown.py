@@ -1,4 +1,4 @@
-"""What the uncertainty of a parameter is made of: statistics of data, systematics, and groups of parameters."""
+"""Parts of the uncertainty of a parameter: statistics of data, systematics, and groups of parameters."""
 
 import re
 from collections import Counter
@@ -69,7 +69,7 @@ class Breakdown(Record):
 
 @on_one_thread
 def breakdown(workspace: Mapping[str, Any], groups: Groups | None = None) -> Breakdown:
-    """Return what the uncertainty of the parameter of interest is made of.
+    """Return the parts of the uncertainty of the parameter of interest.
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ def _by_name(names: Sequence[str]) -> dict[str, str]:
     """Return a group per parameter: the first word of its name if others share it, else its name."""
     words = {name: (WORD.findall(PREFIX.sub("", name)) or [name])[0] for name in names}
     sizes = Counter(words.values())
-    found = {name: word if sizes[word] > 1 else name for name, word in words.items()}
-    largest = [group for group, _ in Counter(found.values()).most_common()]
+    groups = {name: word if sizes[word] > 1 else name for name, word in words.items()}
+    largest = [group for group, _ in Counter(groups.values()).most_common()]
     kept = set(largest if len(largest) <= MAX_GROUPS else largest[: MAX_GROUPS - 1])
-    return {name: group if group in kept else OTHERS for name, group in found.items()}
+    return {name: group if group in kept else OTHERS for name, group in groups.items()}

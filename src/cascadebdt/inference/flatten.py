@@ -53,15 +53,15 @@ def flatten(model: Any, channels: Sequence[Json]) -> Cells:
     FitError
         If a modifier occurs twice in one sample, or the rates are not those of pyhf.
     """
-    found = _Collected(model)
+    collected = _Collected(model)
     for name in model.config.channels:
         channel = next(channel for channel in channels if channel["name"] == name)
         samples = sorted(channel["samples"], key=lambda sample: model.config.samples.index(sample["name"]))
         for bin_index in range(model.config.channel_nbins[name]):
             for sample in samples:
-                found.add(name, sample, bin_index)
-            found.end_bin()
-    cells = found.cells()
+                collected.add(name, sample, bin_index)
+            collected.end_bin()
+    cells = collected.cells()
     _compare(model, cells)
     typical = np.add.reduceat(histfactory.rates(np.array(model.config.suggested_init()), cells), cells.first_cell[:-1])
     return cells._replace(floor=EMPTY * np.where(typical > 0, np.minimum(typical, 1.0), 1.0))

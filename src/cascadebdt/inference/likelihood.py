@@ -248,7 +248,7 @@ def objective(workspace: Mapping[str, Any], *, skip: tuple[str, ...] = ()) -> Ob
 
 @dataclass(frozen=True)
 class Specification:
-    """What a model is built from; two are equal if their digests are.
+    """The content that a model is built from; two are equal if their digests are.
 
     Parameters
     ----------

@@ -97,7 +97,7 @@ class Exclusion(Record):
 
 @dataclass(frozen=True)
 class Limits(Record):
-    """What the data say of a signal, and what was expected: ``limits.json``.
+    """Limits and significances, observed and expected: ``limits.json``.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What is odd in a model, before any fit: one line for each finding, with region, process, bin, parameter and number.
+"""Oddities of a model, before any fit: one line for each finding, with region, process, bin, parameter and number.
 
 The checks are those of Combine's ValidateDatacards and a few more. No data are looked at.
 """

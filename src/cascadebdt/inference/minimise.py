@@ -47,7 +47,7 @@ FAR = 1e4
 """A bound this many steps away is none for MINUIT, whose transformation of bounded parameters would cost digits."""
 
 FORBIDDEN = 1e15
-"""What MINUIT is told where the likelihood is impossible: it cannot digest infinity."""
+"""Value for MINUIT where the likelihood is impossible: it cannot digest infinity."""
 
 
 class ImpossibleError(FitError):
@@ -192,13 +192,13 @@ def newton(
     from inside, with fewer and fewer events in the empty bins (an interior-point method: Nocedal, Wright, Numerical
     Optimization, section 19.6). The result is +inf if the likelihood is impossible at the start.
     """
-    found = _newton(objective, fixed=fixed, start=start, precision=precision)
-    if not objective.is_walled(found.theta):
-        return found
+    straight = _newton(objective, fixed=fixed, start=start, precision=precision)
+    if not objective.is_walled(straight.theta):
+        return straight
     inside = _placed(objective, start, fixed)
     for events in BARRIERS:
         inside = _newton(objective.softened(events), fixed=fixed, start=inside, precision=precision).theta
-    return _lower(found, _newton(objective, fixed=fixed, start=inside, precision=precision))
+    return _lower(straight, _newton(objective, fixed=fixed, start=inside, precision=precision))
 
 
 def _newton(objective: Objective, *, fixed: Mapping[int, float], start: FloatArray, precision: float) -> Minimum:

@@ -111,10 +111,10 @@ class Profile:
     def is_confirmed(self, value: float) -> bool:
         """Return whether both minimisers agree on this point; a lower one they find starts a branch."""
         known = self._lowest(value)
-        found = minimum(self._objective, fixed={self._parameter: value}, start=known.theta)
-        if known.deviance <= found.deviance + TOLERANCE:
+        confirmed = minimum(self._objective, fixed={self._parameter: value}, start=known.theta)
+        if known.deviance <= confirmed.deviance + TOLERANCE:
             return True
-        self._branches.append({value: found})
+        self._branches.append({value: confirmed})
         self._points.clear()
         self._searched.clear()
         return False

@@ -95,14 +95,14 @@ def project(workspace: Mapping[str, Any], regions: Sequence[str], *, mu: float |
     likelihood = visible.likelihood
     fixed = {} if mu is None else {likelihood.poi: mu}
     best = global_minimum(visible, fixed=fixed)
-    found = spread(visible, best, tuple(fixed))
+    at_best = spread(visible, best, tuple(fixed))
     jacobian = likelihood.jacobian(best.theta)
-    found.require(jacobian, "projection")
-    joint = jacobian @ found.covariance @ jacobian.T
+    at_best.require(jacobian, "projection")
+    joint = jacobian @ at_best.covariance @ jacobian.T
     pairs = {
-        name: (float(best.theta[index]), float(found.errors[index]))
+        name: (float(best.theta[index]), float(at_best.errors[index]))
         for index, name in enumerate(likelihood.names)
-        if not found.undetermined[index]
+        if not at_best.undetermined[index]
     }
     strength = pairs.pop(likelihood.names[likelihood.poi], (float(best.theta[likelihood.poi]), float("nan")))
     rates = likelihood.rates(best.theta)

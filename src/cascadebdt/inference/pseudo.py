@@ -9,9 +9,10 @@ import hashlib
 import json
 import logging
 import multiprocessing
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any, Literal, Protocol
 
@@ -74,7 +75,7 @@ class Store(Protocol):
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """What pseudo-experiments are drawn from, and which statistic is asked of each.
+    """The truth that pseudo-experiments are drawn from, and the statistic that is asked of each.
 
     Parameters
     ----------
@@ -101,6 +102,7 @@ class Experiments:
     jobs : processes; they do not change the result
     store : where finished pieces are kept, and found by a later call
     progress : told of the pieces
+    pool : processes that are there already; see `together`
     """
 
     n: int
@@ -108,6 +110,7 @@ class Experiments:
     jobs: int = 1
     store: Store | None = None
     progress: Progress = field(default=silent, compare=False)
+    pool: Executor | None = field(default=None, compare=False)
 
     def statistics(self, workspace: Mapping[str, Any], *hypotheses: Hypothesis) -> list[tuple[FloatArray, Failures]]:
         """Return for each hypothesis the test statistics, (n_fitted, n_tests), and the fits that failed.
@@ -129,6 +132,19 @@ class Experiments:
             _joined(pieces[place * len(ranges) : (place + 1) * len(ranges)], self.n) for place in range(len(hypotheses))
         ]
 
+    @contextmanager
+    def together(self) -> Iterator["Experiments"]:
+        """Lend the same processes to all questions of a block, because each takes seconds to start."""
+        if self.jobs == 1 or self.pool is not None:
+            yield self
+            return
+        with ProcessPoolExecutor(self.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+            try:
+                yield replace(self, pool=pool)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
     def _pieces(self, content: dict[str, Any], tasks: Sequence["Task"]) -> list[Piece]:
         """Return the pieces in order: kept ones, and new ones by one process or several."""
         kept = [self.store.load(task.name) if self.store else None for task in tasks]
@@ -137,14 +153,10 @@ class Experiments:
         if self.jobs == 1 or len(missing) < 2:
             new = [work(task) for task in self.progress(missing, DESCRIPTION)]
         else:
-            context = multiprocessing.get_context("spawn")
-            with ProcessPoolExecutor(min(self.jobs, len(missing)), mp_context=context) as pool:
-                futures = [pool.submit(work, task) for task in missing]
-                try:
-                    new = [future.result() for future in self.progress(futures, DESCRIPTION)]
-                except BaseException:
-                    pool.shutdown(cancel_futures=True)
-                    raise
+            with self.together() as shared:
+                assert shared.pool is not None
+                futures = [shared.pool.submit(work, task) for task in missing]
+                new = [future.result() for future in self.progress(futures, DESCRIPTION)]
         fresh = iter(new)
         return [next(fresh) if piece is None else piece for piece in kept]
 

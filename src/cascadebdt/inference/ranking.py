@@ -27,7 +27,7 @@ WORTH_A_SECOND_OPINION = 0.1
 
 @dataclass(frozen=True)
 class Impact(Record):
-    """What one nuisance parameter does to the signal strength.
+    """The effect of one nuisance parameter on the signal strength.
 
     Parameters
     ----------
@@ -103,15 +103,15 @@ def ranking(workspace: Mapping[str, Any]) -> Ranking:
     """
     prepared = prepare(workspace)
     target, best = prepared.everything, prepared.best
-    found = spread(target, best)
+    at_best = spread(target, best)
     likelihood = target.likelihood
-    if found.undetermined[likelihood.poi]:
+    if at_best.undetermined[likelihood.poi]:
         raise FitError(f"ranking: the data do not determine {likelihood.names[likelihood.poi]}")
-    movable = [int(i) for i in np.flatnonzero(~likelihood.fixed & ~found.undetermined) if i != likelihood.poi]
-    impacts = [_impact(target, best, found.covariance, index) for index in movable]
+    movable = [int(i) for i in np.flatnonzero(~likelihood.fixed & ~at_best.undetermined) if i != likelihood.poi]
+    impacts = [_impact(target, best, at_best.covariance, index) for index in movable]
     ordered = tuple(sorted(impacts, key=lambda impact: -impact.size))
-    error = float(found.errors[likelihood.poi])
-    return Ranking((float(best.theta[likelihood.poi]), error), ordered, _of_simulation(likelihood, found.covariance))
+    error = float(at_best.errors[likelihood.poi])
+    return Ranking((float(best.theta[likelihood.poi]), error), ordered, _of_simulation(likelihood, at_best.covariance))
 
 
 def _of_simulation(likelihood: Likelihood, covariance: FloatArray) -> float | None:
@@ -153,14 +153,14 @@ def _change(target: Objective, best: Minimum, covariance: FloatArray, index: int
     guess = best.theta + (covariance[index] / covariance[index, index] * moved if covariance[index, index] > 0 else 0.0)
     fixed = {index: value}
     trials = [newton(target, fixed=fixed, start=origin) for origin in (guess, *best.modes)]
-    found = min(trials, key=lambda trial: trial.deviance)
-    change = float(found.theta[poi] - best.theta[poi])
+    lowest = min(trials, key=lambda trial: trial.deviance)
+    change = float(lowest.theta[poi] - best.theta[poi])
     is_large = abs(change) > WORTH_A_SECOND_OPINION * np.sqrt(covariance[poi, poi])
-    if is_large or not best.deviance - TOLERANCE <= found.deviance < np.inf:
+    if is_large or not best.deviance - TOLERANCE <= lowest.deviance < np.inf:
         try:
-            found = global_minimum(target, fixed=fixed, start=found.theta, others=best.modes)
+            lowest = global_minimum(target, fixed=fixed, start=lowest.theta, others=best.modes)
         except FitError as error:
             logger.warning("no impact of %s at %.4g: %s", likelihood.names[index], value, error)
             return None
-        change = float(found.theta[poi] - best.theta[poi])
+        change = float(lowest.theta[poi] - best.theta[poi])
     return change

@@ -86,13 +86,13 @@ def intervals(
     prepared = prepare(workspace)
     target, best = prepared.everything, prepared.best
     likelihood = target.likelihood
-    found = spread(target, best)
+    at_best = spread(target, best)
     if parameters is None:
-        floating = ~likelihood.constrained & ~likelihood.fixed & ~found.undetermined
+        floating = ~likelihood.constrained & ~likelihood.fixed & ~at_best.undetermined
         indices = [int(index) for index in np.flatnonzero(floating)]
     else:
         indices = [_movable(likelihood, parameter) for parameter in parameters]
-        found.require(np.eye(len(best.theta))[indices], "interval")
+        at_best.require(np.eye(len(best.theta))[indices], "interval")
     return {likelihood.names[index]: _interval(target, index, best, increase) for index in indices}
 
 

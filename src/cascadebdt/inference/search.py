@@ -103,15 +103,15 @@ def explored(
     """Return the lowest minimum to which pushes from a known one lead, with its `modes`; see `global_minimum`."""
     fixed = fixed or {}
     known = [best]
-    found = [newton(objective, fixed=fixed, start=theta) for theta in (*others, *best.modes)]
+    followed = [newton(objective, fixed=fixed, start=theta) for theta in (*others, *best.modes)]
     for _ in range(MAX_SWEEPS):
         valley = Valley.around(objective, best, fixed)
-        known += [*found, *valley.neighbours()]
+        known += [*followed, *valley.neighbours()]
         lowest = min(known, key=lambda other: other.deviance)
         if lowest is best or lowest.deviance > best.deviance - TOLERANCE:
             break
         logger.info("a minimum of -2 ln L that is lower by %.4f", best.deviance - lowest.deviance)
-        best, found = minimum(objective, fixed=fixed, start=lowest.theta), []
+        best, followed = minimum(objective, fixed=fixed, start=lowest.theta), []
         known.append(best)
     return replace(best, modes=_modes(known, best, valley))
 

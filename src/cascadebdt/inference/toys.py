@@ -115,9 +115,9 @@ def toys(workspace: Mapping[str, Any], n: int, *, seed: int, mu: float | None = 
 def _fitted(toy: Objective, truth: Minimum, shown: Any) -> tuple[FloatArray, FloatArray, list[bool]]:
     """Return values, uncertainties and coverage of the parameters shown."""
     best = global_minimum(toy, start=truth.theta)
-    found = spread(toy, best)
-    found.require(np.eye(len(best.theta))[shown], "fit")
-    errors = found.errors[shown]
+    at_best = spread(toy, best)
+    at_best.require(np.eye(len(best.theta))[shown], "fit")
+    errors = at_best.errors[shown]
     covered = [Profile(toy, int(index), best)(float(truth.theta[index])) <= 1 for index in shown]
     return best.theta[shown], errors, covered
 
@@ -186,7 +186,7 @@ class ToyLimit(Record):
 
 @dataclass(frozen=True)
 class ToyAnswers(Record):
-    """What pseudo-experiments say: ``toys.json``.
+    """All answers of pseudo-experiments: ``toys.json``.
 
     Parameters
     ----------
@@ -206,11 +206,17 @@ class ToyAnswers(Record):
 BACKGROUND_STREAM, SIGNAL_STREAM = 1, 2
 """Streams of random numbers of the background, and from where on those of signal strengths."""
 
-N_POINTS = 8
-"""Signal strengths between which a limit is interpolated."""
+FIRST_POINTS = 4
+"""Signal strengths from the lowest to the highest of the asymptotic limits, with which a search for limits begins."""
 
 REACH = 0.5, 1.5
-"""The points span from this times the lowest to this times the highest of the asymptotic limits."""
+"""By what the lowest, or the highest, signal strength is multiplied where a limit lies beyond."""
+
+CLOSE = 1.1
+"""Ratio of signal strengths between which CLs is interpolated without one more between."""
+
+ROUNDS = 4
+"""How often signal strengths are added."""
 
 
 def toy_cls(workspace: Mapping[str, Any], mu: float, n: int, *, seed: int, jobs: int = 1) -> ToyTest:
@@ -249,7 +255,7 @@ def _of_data(workspace: Mapping[str, Any], mus: Sequence[float]) -> FloatArray:
 
 def _cls(with_signal: FloatArray, without: FloatArray, observed: float) -> tuple[float, float]:
     """Return CLs and its uncertainty."""
-    above, above_without = (float(np.mean(found >= observed)) for found in (with_signal, without))
+    above, above_without = (float(np.mean(statistics >= observed)) for statistics in (with_signal, without))
     if above_without == 0:
         raise FitError(f"toys: none of {len(without)} without signal is as signal-like as the data; draw more")
     value = above / above_without
@@ -318,8 +324,9 @@ def _p_value(
 def toy_limit(workspace: Mapping[str, Any], n: int, *, seed: int, jobs: int = 1, level: float = 0.05) -> ToyLimit:
     """Return the CLs upper limit from pseudo-experiments, with the test statistic q-tilde.
 
-    CLs is found at eight signal strengths around the asymptotic limits, and interpolated in its logarithm. The expected
-    limits are those of quantiles of the statistic without signal.
+    CLs is found at signal strengths between the asymptotic limits, then where each limit seems to lie, or beyond the
+    others, and interpolated in its logarithm. The expected limits are those of quantiles of the statistic without
+    signal.
 
     Parameters
     ----------
@@ -342,23 +349,65 @@ def toy_limit(workspace: Mapping[str, Any], n: int, *, seed: int, jobs: int = 1,
 def _limit(workspace: Mapping[str, Any], experiments: Experiments, level: float) -> ToyLimit:
     asymptotic = limit(workspace, level=level)
     known = [*asymptotic.expected, *(() if asymptotic.observed is None else (asymptotic.observed,))]
-    mus = tuple(float(mu) for mu in np.geomspace(REACH[0] * min(known), REACH[1] * max(known), N_POINTS))
+    wanted = tuple(float(mu) for mu in np.geomspace(min(known), max(known), FIRST_POINTS))
+    points: list[ToyPoint] = []
+    failures: Failures = ()
+    with experiments.together() as shared:
+        for _ in range(ROUNDS):
+            added, failed, n_fitted = _points(
+                workspace, shared, wanted, len(points), is_blind=asymptotic.observed is None
+            )
+            points, failures = sorted([*points, *added], key=lambda point: point.mu), failures + failed
+            if not (wanted := _wanted(points, level)):
+                break
+    *bands, (best, error) = (_crossing(points, curve, level) for curve in (*_bands(points), _seen(points)))
+    low, lower, median, higher, high = (mu for mu, _ in bands)
+    observed = None if asymptotic.observed is None else best
+    return ToyLimit(level, (low, lower, median, higher, high), observed, error, tuple(points), n_fitted, failures)
+
+
+def _points(
+    workspace: Mapping[str, Any], experiments: Experiments, mus: tuple[float, ...], n_before: int, *, is_blind: bool
+) -> tuple[list[ToyPoint], Failures, int]:
+    """Return CLs at more signal strengths, the fits that failed, and how many without signal did not.
+
+    Parameters
+    ----------
+    n_before : how many signal strengths were computed before, whose random numbers are others
+    """
     background = Hypothesis("q_tilde", 0.0, mus, BACKGROUND_STREAM)
-    signals = [Hypothesis("q_tilde", mu, (mu,), SIGNAL_STREAM + place) for place, mu in enumerate(mus)]
+    signals = [Hypothesis("q_tilde", mu, (mu,), SIGNAL_STREAM + n_before + place) for place, mu in enumerate(mus)]
     (without, failures), *with_signals = experiments.statistics(workspace, background, *signals)
-    failures += tuple(failure for _, failed in with_signals for failure in failed)
-    observed = None if asymptotic.observed is None else _of_data(workspace, mus)
+    observed = None if is_blind else _of_data(workspace, mus)
     points = [
         _point(mu, with_signals[place][0][:, 0], without[:, place], None if observed is None else observed[place])
         for place, mu in enumerate(mus)
     ]
-    low, lower, median, higher, high = (
-        _crossing(points, [point.expected[place] for point in points], level)[0] for place in range(len(BAND))
-    )
-    seen = [point.expected[2] if point.observed is None else point.observed for point in points]
-    best, error = _crossing(points, seen, level)
-    bands = (low, lower, median, higher, high)
-    return ToyLimit(level, bands, None if observed is None else best, error, tuple(points), len(without), failures)
+    failures += tuple(failure for _, failed in with_signals for failure in failed)
+    return points, failures, len(without)
+
+
+def _wanted(points: Sequence[ToyPoint], level: float) -> tuple[float, ...]:
+    """Return where CLs should be known besides: about where it falls to a level, or beyond what is known."""
+    wanted: list[float] = []
+    for curve in (*_bands(points), _seen(points)):
+        mu, _ = _crossing(points, curve, level)
+        if math.isnan(mu):
+            mu = points[0].mu * REACH[0] if curve[0] < level else points[-1].mu * REACH[1]
+        near = max(1.0, min(max(mu / known, known / mu) for known in (*(point.mu for point in points), *wanted)))
+        if near > CLOSE:
+            wanted.append(mu)
+    return tuple(sorted(wanted))
+
+
+def _bands(points: Sequence[ToyPoint]) -> list[list[float]]:
+    """Return the expected CLs of all points, for each quantile."""
+    return [[point.expected[place] for point in points] for place in range(len(BAND))]
+
+
+def _seen(points: Sequence[ToyPoint]) -> list[float]:
+    """Return the observed CLs of all points, while blind the median."""
+    return [point.expected[2] if point.observed is None else point.observed for point in points]
 
 
 def _point(mu: float, with_signal: FloatArray, without: FloatArray, observed: float | None) -> ToyPoint:
@@ -403,10 +452,11 @@ def toy_answers(
         If all fits of pseudo-experiments fail.
     """
     is_open = not prepare(workspace).is_blind
-    return ToyAnswers(
-        n=experiments.n,
-        seed=experiments.seed,
-        goodness_of_fit=_goodness_of_fit(workspace, experiments),
-        significance=_significance(workspace, experiments) if is_limited and is_open else None,
-        limit=_limit(workspace, experiments, level) if is_limited else None,
-    )
+    with experiments.together() as shared:
+        return ToyAnswers(
+            n=experiments.n,
+            seed=experiments.seed,
+            goodness_of_fit=_goodness_of_fit(workspace, shared),
+            significance=_significance(workspace, shared) if is_limited and is_open else None,
+            limit=_limit(workspace, shared, level) if is_limited else None,
+        )

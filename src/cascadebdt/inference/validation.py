@@ -83,12 +83,12 @@ def validate(workspace: Mapping[str, Any], regions: Sequence[str]) -> Validation
     poi = visible.likelihood.poi
     fixed = {poi: 0.0}
     best = global_minimum(visible, fixed=fixed)
-    found = spread(visible, best, tuple(fixed))
+    at_best = spread(visible, best, tuple(fixed))
     slices = [visible.likelihood.regions[region] for region in regions]
     jacobian = visible.likelihood.jacobian(best.theta)
-    joint = jacobian @ found.covariance @ jacobian.T
+    joint = jacobian @ at_best.covariance @ jacobian.T
     together = np.concatenate([np.arange(bins.start, bins.stop) for bins in slices])
-    found.require(jacobian[together], "validation")
+    at_best.require(jacobian[together], "validation")
     return Validation(
         {region: _region(visible, best, joint, bins) for region, bins in zip(regions, slices, strict=True)},
         _p_value(*_of_bins(visible, best, joint, together)),

@@ -89,25 +89,25 @@ def _counts(card: Card, column: Column) -> bool:
 
 def _data(card: Card, templates: Templates, region: str) -> FloatArray:
     """Return the observed events of a bin of the card."""
-    stated, found = card.observed[region], templates.find(region, DATA)
-    if found is None:
+    stated, histogram = card.observed[region], templates.find(region, DATA)
+    if histogram is None:
         if stated < 0:
             raise InputError(f"{card.path}: bin '{region}' has an observation of -1 but no shapes")
         return np.array([stated])
-    total = float(found[0].sum())
+    total = float(histogram[0].sum())
     if stated != -1 and abs(total - stated) > TOLERANCE * max(1.0, stated):
         raise InputError(f"{card.path}: bin '{region}' states {stated:g} events, its histogram {DATA} has {total:g}")
-    return found[0]
+    return histogram[0]
 
 
 def _cell(card: Card, templates: Templates, column: Column) -> Cell:
     """Return a process in a bin without modifiers, scaled to its rate."""
-    found = templates.find(column.region, column.process)
-    if found is None:
+    histogram = templates.find(column.region, column.process)
+    if histogram is None:
         if column.rate < 0:
             raise card.rates.error(f"process '{column.process}' has a rate of -1 but no shape in '{column.region}'")
         return Cell(column, np.array([column.rate]), np.zeros(1), 1.0)
-    values, errors = found
+    values, errors = histogram
     total = float(values.sum())
     if column.rate == -1 or total == column.rate:
         return Cell(column, values, errors, 1.0)

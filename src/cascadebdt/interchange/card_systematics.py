@@ -74,11 +74,11 @@ def _shape(templates: Templates, item: Systematic, cell: Cell, size: float) -> N
     total = float(nominal.sum())
     if size == 0 or total == 0:
         return
-    found = [templates.find(column.region, column.process, f"{item.name}{side}") for side in ("Up", "Down")]
+    templates_of_ends = [templates.find(column.region, column.process, f"{item.name}{side}") for side in ("Up", "Down")]
     where = f"'{item.name}' of process '{column.process}' in '{column.region}'"
-    if found[0] is None or found[1] is None:
+    if templates_of_ends[0] is None or templates_of_ends[1] is None:
         raise item.line.error(f"{where} is a shape, but there are no shapes of this bin")
-    ends = [cell.scale * template[0] for template in found if template is not None]
+    ends = [cell.scale * template[0] for template in templates_of_ends if template is not None]
     if any(len(end) != len(nominal) or not end.sum() > 0 for end in ends):
         raise item.line.error(f"{where}: expected {len(nominal)} bins with a positive sum in each variation")
     factors = [float(end.sum()) / total for end in ends]

@@ -89,7 +89,7 @@ class Systematic:
 
 @dataclass(frozen=True)
 class Card:
-    """What a card says.
+    """The content of a card.
 
     Attributes
     ----------
@@ -112,7 +112,7 @@ class Card:
 
 @dataclass
 class _Header:
-    """What the lines down to ``rate`` say."""
+    """The lines down to ``rate``."""
 
     sizes: dict[str, Line] = field(default_factory=dict)
     shapes: list[Line] = field(default_factory=list)

@@ -111,23 +111,23 @@ def _plain(name: str) -> str:
 def _process(region: str, sample: Json, poi: str) -> _Process:
     """Translate the modifiers of a sample."""
     nominal = np.asarray(sample["data"], dtype=np.float64)
-    found = _Process(region, sample["name"], nominal, np.zeros(len(nominal)))
+    process = _Process(region, sample["name"], nominal, np.zeros(len(nominal)))
     for modifier in sample["modifiers"]:
         name, kind, data = modifier["name"], modifier["type"], modifier["data"]
         if kind == "normsys":
-            found.factors[name] = (data["lo"], data["hi"])
+            process.factors[name] = (data["lo"], data["hi"])
         elif kind == "histosys":
-            found.shapes[name] = (np.asarray(data["hi_data"]), np.asarray(data["lo_data"]))
+            process.shapes[name] = (np.asarray(data["hi_data"]), np.asarray(data["lo_data"]))
         elif kind == "staterror":
-            found.errors = np.asarray(data, dtype=np.float64)
+            process.errors = np.asarray(data, dtype=np.float64)
         elif kind == "shapesys":
-            _per_bin(found, name, np.asarray(data, dtype=np.float64))
+            _per_bin(process, name, np.asarray(data, dtype=np.float64))
         elif kind in ("normfactor", "lumi") or len(nominal) == 1:
             if name != poi:
-                found.free.append(name)
+                process.free.append(name)
         else:
             raise FitError(f"region '{region}', process '{sample['name']}': a data card has no '{kind}' ('{name}')")
-    return found
+    return process
 
 
 def _per_bin(process: _Process, name: str, errors: FloatArray) -> None:

@@ -182,13 +182,13 @@ def _of_bins(document: _Document, region: str, name: str, kind: str) -> list[str
     cells, likelihood = document.likelihood.cells, document.likelihood
     bins = likelihood.regions[region]
     own = {i for i, parameter in enumerate(likelihood.names) if parameter.startswith(f"{name}[")}
-    found = []
+    indices = []
     for number in range(bins.start, bins.stop):
         first, last = cells.first_factor[cells.first_cell[number]], cells.first_factor[cells.first_cell[number + 1]]
-        found += [int(i) for i in dict.fromkeys(cells.factors[first:last].tolist()) if i in own]
-    if len(found) != bins.stop - bins.start:
-        raise FitError(f"export: region '{region}': the {kind} '{name}' has {len(found)} parameters")
-    return [likelihood.names[index] for index in found]
+        indices += [int(i) for i in dict.fromkeys(cells.factors[first:last].tolist()) if i in own]
+    if len(indices) != bins.stop - bins.start:
+        raise FitError(f"export: region '{region}': the {kind} '{name}' has {len(indices)} parameters")
+    return [likelihood.names[index] for index in indices]
 
 
 def _modifier(document: _Document, region: str, modifier: Json) -> dict[str, Any]:

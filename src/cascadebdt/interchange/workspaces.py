@@ -65,7 +65,11 @@ def ready(
 ) -> Workspace:
     """Return the content of a file as a workspace, ready to be fitted; see `read_workspace`."""
     content = _measured(content, path, measurement, poi)
+    if _is_large(path):
+        logger.info("%s: read, checking %d regions", path, len(_listed(content, "channels")))
     _check(content, path)
+    if _is_large(path):
+        logger.info("%s: checked", path)
     workspace = Workspace(content).blinded(*blind)
     _require_data(workspace, path)
     _require_names(content, path)
@@ -92,8 +96,8 @@ def _json(path: Path) -> Any:
     Text and content are in memory together, between three and four times the size of the file; the content stays.
     """
     try:
-        if (size := path.stat().st_size / 1e6) > LARGE_MB:
-            logger.info("%s: reading %.0f MB", path, size)
+        if _is_large(path):
+            logger.info("%s: reading %.0f MB", path, path.stat().st_size / 1e6)
         return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_without_repetition)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
@@ -103,6 +107,11 @@ def _json(path: Path) -> Any:
         raise InputError(f"{path}: not valid JSON, {error}") from None
     except RecursionError:
         raise InputError(f"{path}: nested too deeply for a workspace or a patch") from None
+
+
+def _is_large(path: Path) -> bool:
+    """Return whether reading takes so long that the log says how far it is."""
+    return path.stat().st_size > LARGE_MB * 1e6
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -18,13 +18,22 @@ from cascadebdt.histograms.yields import Yields
 from cascadebdt.products import Products
 from cascadebdt.products.results import Applied, Inferred
 from cascadebdt.products.summary import Summary
+from cascadebdt.products.toys import ToyStore
+from cascadebdt.progress import Progress, silent
 
 if TYPE_CHECKING:
     from cascadebdt.inference import Validation
     from cascadebdt.workspace import Workspace
 
 
-def fit(config: Config, products: Products, applied: Applied | None = None) -> Inferred:
+def fit(
+    config: Config,
+    products: Products,
+    applied: Applied | None = None,
+    *,
+    jobs: int = 1,
+    progress: Progress = silent,
+) -> Inferred:
     """Fit the histograms of `apply`.
 
     Validation regions are not fitted: ``workspace_validation.json`` holds them beside the others, and
@@ -33,6 +42,8 @@ def fit(config: Config, products: Products, applied: Applied | None = None) -> I
     Parameters
     ----------
     applied : what `apply` made; read from disk if not given
+    jobs : processes of pseudo-experiments, if the configuration asks for them; they do not change the result
+    progress : told of pseudo-experiments
     """
     from cascadebdt import inference, workspace
     from cascadebdt.pipeline.fits import Asked, fit_workspace
@@ -51,8 +62,10 @@ def fit(config: Config, products: Products, applied: Applied | None = None) -> I
         mus=config.fit.test_mu,
         contours=config.fit.contours,
         groups=_groups(config, model),
+        toys=config.fit.toys,
+        seed=config.seed,
     )
-    answers = fit_workspace(model, asked)
+    answers = fit_workspace(model, asked, store=ToyStore(products.toys), jobs=jobs, progress=progress)
     if config.data == "asimov":  # the expectation describes itself
         answers = replace(answers, fit=replace(answers.fit, goodness_of_fit=None))
     regions = _region_summaries(yields_of_regions, config)

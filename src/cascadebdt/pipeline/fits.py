@@ -1,7 +1,7 @@
 """Everything that is asked of a workspace, and the products with the answers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,9 @@ from cascadebdt.inference import Experiments, Limits, Lint, Projection
 from cascadebdt.inference.breakdown import Groups
 from cascadebdt.interchange import read_workspace
 from cascadebdt.interchange.card_model import MASS
+from cascadebdt.pipeline import origins
 from cascadebdt.products import Products
+from cascadebdt.products.inventory import Inventory, sha256
 from cascadebdt.products.results import Answers, Contours
 from cascadebdt.products.summary import FileSummary
 from cascadebdt.products.toys import ToyStore
@@ -23,7 +25,7 @@ N_POINTS = 25
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked of a workspace besides a fit.
+    """Questions to a workspace besides its fit.
 
     Attributes
     ----------
@@ -43,13 +45,23 @@ class Asked:
     seed: int = 1
 
 
-def fit_workspace(model: Workspace, asked: Asked = Asked()) -> Answers:
+def fit_workspace(
+    model: Workspace,
+    asked: Asked = Asked(),
+    *,
+    store: ToyStore | None = None,
+    jobs: int = 1,
+    progress: Progress = silent,
+) -> Answers:
     """Lint and fit a workspace, and ask it for limits, ranking, scan and the parts of the uncertainty.
 
     Parameters
     ----------
     model : any HistFactory workspace; its blind regions are not looked at
     asked : what besides
+    store : where finished pseudo-experiments are kept, and found by a later call
+    jobs : processes of pseudo-experiments; they do not change the result
+    progress : told of pseudo-experiments
 
     Raises
     ------
@@ -58,20 +70,26 @@ def fit_workspace(model: Workspace, asked: Asked = Asked()) -> Answers:
     """
     lint = Lint.of(inference.lint(model))
     fit = inference.fit(model)
+    limits = Limits.of(model, level=asked.level, mus=asked.mus)
+    toys = None
+    if asked.toys:
+        experiments = Experiments(asked.toys, asked.seed, jobs, store, progress)
+        toys = inference.toy_answers(model, experiments, level=asked.level, is_limited=limits.limit is not None)
     return Answers(
         lint=lint,
         fit=replace(fit, intervals=inference.intervals(model)),
-        limits=Limits.of(model, level=asked.level, mus=asked.mus),
+        limits=limits,
         ranking=inference.ranking(model),
         scan=inference.scan(model, fit.poi),
         breakdown=inference.breakdown(model, asked.groups),
         contours=Contours(tuple(inference.scan_2d(model, pair, n_points=N_POINTS) for pair in asked.contours)),
+        toys=toys,
     )
 
 
 @dataclass(frozen=True)
 class Question:
-    """What to fit of a workspace file.
+    """The part of a workspace file to fit, and the questions.
 
     Attributes
     ----------
@@ -113,7 +131,7 @@ class Question:
 def fit_file(
     path: Path, products: Products, question: Question, *, jobs: int = 1, progress: Progress = silent
 ) -> Answers:
-    """Fit a workspace file of any program; write the answers and their figures.
+    """Fit a workspace file of any program; write the answers, their figures, and a manifest of their origin.
 
     Pseudo-experiments go on where an interrupted call with the same question stopped.
 
@@ -133,24 +151,23 @@ def fit_file(
     from cascadebdt import plots
 
     model = adjusted(_read(path, question), question)
-    asked = question.asked
-    answers = fit_workspace(model, asked)
-    if asked.toys:
-        store = ToyStore(products.directory / "toys")
-        experiments = Experiments(asked.toys, asked.seed, jobs, store, progress)
-        is_limited = answers.limits.limit is not None
-        toys = inference.toy_answers(model, experiments, level=asked.level, is_limited=is_limited)
-        answers = replace(answers, toys=toys)
+    answers = fit_workspace(model, question.asked, store=ToyStore(products.toys), jobs=jobs, progress=progress)
     answers.write(products)
     products.write("summary", FileSummary.of(answers.fit, answers.limits, answers.breakdown, question.changes()))
     for name, figure in plots.fitted(
-        answers.fit, answers.ranking, answers.scan, parts=answers.breakdown, contours=answers.contours.scans
+        answers.fit,
+        answers.ranking,
+        answers.scan,
+        parts=answers.breakdown,
+        contours=answers.contours.scans,
+        toys=answers.toys,
+        limits=answers.limits,
     ):
         plots.save(figure, products.plots / name)
-    if answers.toys is not None and answers.toys.limit is not None:
-        plots.save(plots.toy_limit(answers.toys.limit, answers.limits), products.plots / "toys")
     for name, figure in plots.predicted(inference.predictions(model)):
         plots.save(figure, products.plots / name)
+    origin = origins.of_file(sha256(path), {**question.changes(), "asked": asdict(question.asked)})
+    Inventory.read(products.directory).with_step(origin, products.of_fit()).write()
     return answers
 
 

@@ -11,10 +11,16 @@ from cascadebdt.products import Products, figures
 from cascadebdt.products.inventory import Inventory, sha256
 from cascadebdt.products.lock import locked
 from cascadebdt.products.results import Applied, Inferred
+from cascadebdt.progress import Progress, silent
 
 
-def fit(config: Config, products: Products) -> Inferred:
+def fit(config: Config, products: Products, *, jobs: int = 1, progress: Progress = silent) -> Inferred:
     """Fit the filled regions.
+
+    Parameters
+    ----------
+    jobs : processes of pseudo-experiments, if the configuration asks for them; they do not change the result
+    progress : told of pseudo-experiments
 
     Raises
     ------
@@ -24,7 +30,7 @@ def fit(config: Config, products: Products) -> Inferred:
     with locked(products.directory):
         plan = _plan_of_what_was_applied(config, products)
         plan.require("apply")
-        inferred = answers.fit(config, products)
+        inferred = answers.fit(config, products, jobs=jobs, progress=progress)
         plan.done("fit", products.of_fit())
         return inferred
 

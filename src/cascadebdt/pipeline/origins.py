@@ -102,6 +102,18 @@ def of_steps(config: Config, files: Files, *, elsewhere: Mapping[str, str] | Non
     return {origin.step: origin for origin in (train, apply, fit, report) if not elsewhere or origin is not train}
 
 
+def of_file(workspace: str, question: Mapping[str, Any]) -> Origin:
+    """Return the origin of the fit of a workspace file.
+
+    Parameters
+    ----------
+    workspace : identity of the file
+    question : what was changed and asked of it
+    """
+    versions = {name: version(name) for name in FITTING}
+    return Origin("fit", FORMATS["fit"], {**question, "versions": versions}, {"workspace": workspace})
+
+
 def _parts(config: Config, files: Files, names: tuple[str, ...], packages: tuple[str, ...]) -> dict[str, Any]:
     """Return parts of a configuration with names in the place of numbers, so that a change can be told."""
     content = config.model_dump(mode="json", by_alias=True, include=set(names), exclude=EXECUTION)

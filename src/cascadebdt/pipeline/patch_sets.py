@@ -20,7 +20,7 @@ from cascadebdt.errors import FitError, InputError
 from cascadebdt.interchange import PatchSet
 from cascadebdt.interchange.workspaces import load, patched, ready
 from cascadebdt.pipeline.fits import Question, adjusted
-from cascadebdt.products import Products
+from cascadebdt.products import Products, sealed
 from cascadebdt.progress import Progress, silent
 from cascadebdt.records import ABSENT, Record
 
@@ -93,7 +93,7 @@ def fit_patches(task: Task, products: Products, *, jobs: int = 1, progress: Prog
     missing = [name for name in keys if name not in done]
     with closing(_points(task, missing, keys, jobs)) as found:
         for _, point in zip(progress(missing, "patches"), found, strict=False):
-            write_text(paths[point.name], json.dumps(point.to_json(), indent=1) + "\n")
+            sealed.write(paths[point.name], point)
             done[point.name] = point
             if point.failure:
                 logger.warning("patch '%s': %s", point.name, point.failure)
@@ -128,11 +128,8 @@ def _file_name(name: str) -> str:
 
 def _earlier(path: Path, key: str) -> Point | None:
     """Return the point of an earlier run, None if there is none, or it depends on something else."""
-    try:
-        point = Point.from_json(json.loads(path.read_text()))
-    except (OSError, ValueError, InputError):
-        return None
-    return point if point.key == key else None
+    point = sealed.read(path, Point)
+    return point if point is not None and point.key == key else None
 
 
 def _points(task: Task, names: Sequence[str], keys: dict[str, str], jobs: int) -> Generator[Point, None, None]:

@@ -66,7 +66,7 @@ def run(config: Config, products: Products, *, jobs: int = 1, progress: Progress
                 plan, cascade = _train(config, products, plan, events, jobs=jobs, progress=progress)
                 plan, applied = _apply(config, products, plan, events.all, cascade, jobs=jobs)
         if plan.fault("fit"):
-            inferred = answers.fit(config, products, applied)
+            inferred = answers.fit(config, products, applied, jobs=jobs, progress=progress)
             plan = plan.done("fit", products.of_fit())
         report_path = answers.report(config, products, cascade=cascade, applied=applied, inferred=inferred)
         plan = plan.done("report", [report_path, *figures.paths(products)])

@@ -56,6 +56,11 @@ class Products:
         return self.directory / "plots"
 
     @property
+    def toys(self) -> Path:
+        """Folder of finished pseudo-experiments, from which the same fit goes on."""
+        return self.directory / "toys"
+
+    @property
     def report(self) -> Path:
         """The HTML page."""
         return self.directory / "report.html"
@@ -80,6 +85,7 @@ class Products:
             "scan",
             "breakdown",
             "contours",
+            "toys",
             "summary",
         )
         return self._present(*names, "workspace_validation", "validation", "predictions")

@@ -1,12 +1,10 @@
 """Finished pieces of pseudo-experiments, from which the same command continues after an interruption."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from cascadebdt.atomic import write_text
-from cascadebdt.errors import InputError
 from cascadebdt.inference import Piece
+from cascadebdt.products import sealed
 
 
 @dataclass(frozen=True)
@@ -21,15 +19,12 @@ class ToyStore:
     folder: Path
 
     def load(self, name: str) -> Piece | None:
-        """Return a piece; None if it is not there, or damaged, so that it is made again."""
-        try:
-            return Piece.from_json(json.loads(self._path(name).read_text(encoding="utf-8")))
-        except (FileNotFoundError, ValueError, InputError):
-            return None
+        """Return a piece; None if it is not there, or not what was written, so that it is made again."""
+        return sealed.read(self._path(name), Piece)
 
     def save(self, name: str, piece: Piece) -> None:
         """Write a piece, whole or not at all."""
-        write_text(self._path(name), json.dumps(piece.to_json()) + "\n")
+        sealed.write(self._path(name), piece)
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.json"

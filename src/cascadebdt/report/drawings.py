@@ -25,6 +25,7 @@ PLACES: Mapping[str, tuple[str, str]] = {
     "purity": ("regions", "What every region is made of: share of each process in the prediction."),
     "fit": ("fit", "Normalisations and pulls; bands: one and two standard deviations of the constraint."),
     "ranking": ("fit", "Impacts on the signal strength, before and after the fit, and pulls, the largest first."),
+    "toys": ("profiles", "CLs of pseudo-experiments against the signal strength, with its expected bands."),
     "breakdown": ("fit", "Parts of the uncertainty of the signal strength, and their shares in the sum of squares."),
     "correlations": ("profiles", "Correlations of the parameters that have a noticeable one with any other."),
     "scan": ("profiles", "Profile of the signal strength, with the levels of its 68 % and 95 % intervals."),
@@ -68,6 +69,8 @@ def drawn(results: Results, *, n_features: int) -> Iterator[tuple[str, Figure]]:
         inferred.validation,
         parts=answers.breakdown,
         contours=answers.contours.scans,
+        toys=answers.toys,
+        limits=answers.limits,
     )
     if answers.limits.limit is not None:
         yield "limits", plots.limits({results.summary.analysis: answers.limits.limit})

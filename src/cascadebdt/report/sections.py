@@ -49,6 +49,7 @@ def _fit(results: Results) -> Content:
         "normalisations": tables.normalisations(answers.fit),
         "parts": tables.parts(answers.breakdown),
         "exclusions": tables.exclusions(answers.limits),
+        "toys": tables.toys(answers.toys),
         "noticeable": tables.noticeable(answers.fit),
         "agreement": abs(answers.fit.agreement),
         "lint": answers.lint,

@@ -9,7 +9,7 @@ from scipy import stats
 from cascadebdt.corrections import Corrections
 from cascadebdt.histograms.contents import RegionSummary
 from cascadebdt.histograms.migration import Migration, MigrationTable
-from cascadebdt.inference import Breakdown, FitResult, Limits, Validation
+from cascadebdt.inference import Breakdown, FitResult, Limits, ToyAnswers, Validation
 from cascadebdt.plots.style import significant
 from cascadebdt.workspace.assembly import Notes
 from cascadebdt.workspace.treatment import VariationNote
@@ -233,6 +233,30 @@ def exclusions(limits: Limits) -> list[ExclusionRow]:
         seen = found.observed
         observed = "–" if seen is None else f"{seen.cls:.3g} (CLsb {seen.cl_sb:.3g}, CLb {seen.cl_b:.3g})"
         rows.append(ExclusionRow(f"{found.mu:g}", median, f"68 %: {lower} – {higher}, 95 %: {low} – {high}", observed))
+    return rows
+
+
+@dataclass(frozen=True)
+class ToyRow:
+    """An answer from pseudo-experiments with its uncertainty, and the band of what is expected."""
+
+    question: str
+    value: str
+    band: str
+
+
+def toys(answers: ToyAnswers | None) -> list[ToyRow]:
+    """Return a row per question that pseudo-experiments answer."""
+    if answers is None:
+        return []
+    tests = (("p-value of the fit", answers.goodness_of_fit), ("p-value without signal", answers.significance))
+    rows = [ToyRow(name, f"{test.value:.3g} ± {test.uncertainty:.2g}", "") for name, test in tests if test is not None]
+    if (limit := answers.limit) is not None:
+        low, lower, median, higher, high = (f"{value:.3g}" for value in limit.expected)
+        value = median if limit.observed is None else f"{limit.observed:.3g}"
+        band = f"expected {median}, 68 %: {lower} – {higher}, 95 %: {low} – {high}"
+        name = f"{100 * (1 - limit.level):g} % CLs limit, {'expected' if limit.observed is None else 'observed'}"
+        rows.append(ToyRow(name, f"{value} ± {limit.uncertainty:.2g}", band))
     return rows
 
 

@@ -93,10 +93,6 @@ class Trials(dict[Setting, float]):
         """Whether no further setting is evaluated."""
         return len(self) >= self.limit
 
-    def best(self) -> Setting:
-        """Return the setting of the smallest value."""
-        return min(self, key=lambda setting: self[setting])
-
 
 def search(
     objective: Objective,
