@@ -53,7 +53,11 @@ class Repeats(logging.Filter):
         """Return what was counted, a line each."""
         more = {self.first[kind]: n - N_ALIKE for kind, n in self.seen.items() if n > N_ALIKE}
         lines = [f"WARNING: {n} more like '{first}'; --verbose shows them" for first, n in more.items()]
-        return [*lines, *(f"INFO: {sentence.format(n)}" for sentence, n in self.sums.items() if not self.verbose)]
+        return [*lines, *(f"INFO: {_counted(sentence, n)}" for sentence, n in self.sums.items() if not self.verbose)]
+
+
+def _counted(sentence: str, n: int) -> str:
+    return sentence.format(n).replace(" 1 times", " once")
 
 
 def log_to_stderr(*, quiet: bool, verbose: bool = False) -> None:
