@@ -211,6 +211,14 @@ def counting_cards() -> Iterator[Row]:
         yield row(f"{card}, expected", theirs[1:], result.expected, BAND)
 
 
+def significances_of_counting_cards() -> Iterator[Row]:
+    published = read("combine/reference.json")["Counting_Sig_ProfileLikelihood"]["results"]
+    for name, theirs in published.items():
+        result = inference.significance(from_card(name.removesuffix(".txt")))
+        assert result.observed is not None
+        yield row(f"{name.removesuffix('.txt')}, significance", (theirs["limit"],), [result.observed], 1e-3)
+
+
 def no_events() -> Iterator[Row]:
     result = inference.limit(read("combine/pyhf_realistic_counting.json"))
     assert result.observed is not None
@@ -256,6 +264,7 @@ MODELS: dict[str, Callable[[], Iterator[Row]]] = {
     "ATLAS sbottom, signal 0": sbottom,
     "ATLAS sbottom, control regions alone": sbottom_from_control_regions,
     "Combine, simple counting": counting_cards,
+    "Combine, simple counting: significances": significances_of_counting_cards,
     "Combine, realistic counting": no_events,
     "Combine, two signals": two_signals,
     "Combine, part 2: shapes": shapes,

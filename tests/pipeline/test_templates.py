@@ -9,6 +9,7 @@ import pytest
 from cascadebdt import training, workspace
 from cascadebdt.cascade import Cascade
 from cascadebdt.config import Config
+from cascadebdt.errors import ConfigError
 from cascadebdt.events import Events
 from cascadebdt.histograms import yields
 from cascadebdt.histograms.contents import Histograms
@@ -84,3 +85,9 @@ def test_other_templates_are_filled_anew_without_training(tiny: Config, tmp_path
     before, after = (Plan.of(config, tmp_path, jobs=1).steps for config in (tiny, tiny.replace("templates", change)))
     assert before["train"].key == after["train"].key
     assert before["apply"].key != after["apply"].key
+
+
+def test_likelihood_ratios_do_not_go_with_corrections_that_they_do_not_know(tiny: Config) -> None:
+    corrected = tiny.replace("corrections", [{"process": "zee", "from": "CR_zee", "variables": ["met"]}])
+    with pytest.raises(ConfigError, match=r"templates\.shapes: 'likelihood' does not go with corrections"):
+        corrected.replace("templates", {"shapes": "likelihood"})

@@ -90,7 +90,9 @@ def test_the_workspace_says_that_its_observation_is_an_expectation(stages: dict[
 @pytest.mark.parametrize("options", [[], ["--unblind", "nothing to hide"], ["--asimov"]])
 def test_a_run_without_data_is_done_whether_blind_or_not(stages: dict[str, Any], options: list[str]) -> None:
     assert call("run", stages["config"], "--output", stages["output"], "--quiet", *options).exit_code == 0
-    states = call("status", stages["output"]).output.splitlines()
+    status = call("status", stages["output"])
+    assert status.exit_code == 0, (status.output, status.exception)
+    states = status.output.splitlines()
     assert {line.split()[0] for line in states} == {"current"}
 
 

@@ -30,6 +30,16 @@ def test_the_expected_contour_is_where_the_limit_is_one() -> None:
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("m_sb", "m_c1")
 
 
+def test_long_labels_stay_inside_the_figure() -> None:
+    figure = plots.exclusion(grid(), ["mass of the heavier of two particles " * 3, "m_" * 60])
+    figure.draw_without_rendering()
+    axes, page = figure.axes[0], figure.bbox
+    for label in (axes.xaxis.label, axes.yaxis.label):
+        box = label.get_window_extent()
+        assert page.x0 <= box.x0 < box.x1 <= page.x1
+        assert page.y0 <= box.y0 < box.y1 <= page.y1
+
+
 def test_a_blind_exclusion_has_no_observed_contour() -> None:
     ax = plots.exclusion(grid(is_blind=True), ["m_sb", "m_c1"]).axes[0]
     assert len([item for item in ax.collections if isinstance(item, ContourSet)]) == 3

@@ -15,12 +15,14 @@ import cascadebdt as cb
 from cascadebdt import config as configuration
 from cascadebdt.cli import main
 from cascadebdt.config import Config
+from cascadebdt.errors import InputError
 from cascadebdt.events import Events
 from cascadebdt.events.folds import fold_of
 from cascadebdt.products import Products
 from cascadebdt.report.studies import answers
 from cascadebdt.studies import compare_tilts, cuts, evaluation
 from cascadebdt.studies.compare_bootstrap import BinnedEvents
+from cascadebdt.studies.compare_judge import with_samples_of
 from cascadebdt.studies.evaluation import Placed
 from tiny_analysis import SAMPLES, tiny_config, write_ntuple
 
@@ -196,6 +198,22 @@ def test_events_of_other_files_judge(folder: Path, tmp_path: Path, answer: dict[
     # Equal cross sections, but fewer events: the statistics of simulation are worse.
     ours, theirs = (one["strategies"]["multiclass"] for one in (answer, found))
     assert theirs["sigma_mu"] / theirs["sigma_mu_no_mcstat"] > ours["sigma_mu"] / ours["sigma_mu_no_mcstat"]
+
+
+def test_only_the_samples_of_another_configuration_judge(tiny: Config, ntuples: Path, tmp_path: Path) -> None:
+    raw = tiny_config()
+    raw["luminosity_fb"], raw["samples"][0]["files"] = 7.0, "signal_1.root"
+    other = with_samples_of(tiny, write(raw, ntuples, tmp_path))
+    assert other.luminosity_fb == tiny.luminosity_fb
+    assert other.samples[0].files == (str(ntuples / "signal_1.root"),)
+
+
+def test_a_systematic_with_a_sample_needs_one_to_judge_on(ntuples: Path, tmp_path: Path) -> None:
+    raw = tiny_config()
+    alternative = {"name": "generator", "kind": "sample", "process": "zee", "files": "zee_0.root"}
+    ours = configuration.parse({**raw, "systematics": [{**alternative, "cross_section_pb": 1.0}]}, directory=ntuples)
+    with pytest.raises(InputError, match="no systematic 'generator' with an alternative sample to judge on"):
+        with_samples_of(ours, write(tiny_config(), ntuples, tmp_path))
 
 
 def test_files_that_train_do_not_judge(folder: Path, ntuples: Path, tmp_path: Path) -> None:

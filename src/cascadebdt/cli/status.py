@@ -10,7 +10,8 @@ import click
 @click.option("--config", "config_path", type=click.Path(path_type=Path), help="Compare with CONFIG [that of the run].")
 def status_command(folder: Path, config_path: Path | None) -> None:
     """List the products in DIR, whether each can be used, and if not why; of batch jobs, where each stands."""
-    from cascadebdt import pipeline, scaleout
+    from cascadebdt import scaleout
+    from cascadebdt.pipeline import status
     from cascadebdt.products.inventory import Inventory
 
     layout = scaleout.Layout.of_products(folder)
@@ -22,5 +23,5 @@ def status_command(folder: Path, config_path: Path | None) -> None:
         config_path = config_path or Path(layout.read().config)
     if is_submitted and not Inventory.read(folder).steps:
         return
-    for line in pipeline.status(folder, config_path):
+    for line in status(folder, config_path):
         click.echo(f"{line.state:8s} {line.step:7s} {line.product}{f': {line.reason}' if line.reason else ''}")

@@ -44,6 +44,7 @@ def check(config: "Config") -> None:
             raise LocatedError(f"unknown {reference.what} '{reference.name}'{hint}", *reference.location)
     _require_one_kind_of_data(config)
     _require_normalisation(config)
+    _require_uncorrected(config)
     simulated = _simulated(config)
     regions = config.cascade.regions
     taken = {"mu", *(f"norm_{name}" for name in simulated), *(f"mcstat_{name}" for name in regions)}
@@ -95,6 +96,17 @@ def _require_free_names(config: "Config") -> None:
             if systematic.name.startswith(f"correction_{correction.process}_"):
                 message = f"'{systematic.name}' is the name of an uncertainty of the correction; give it another name"
                 raise LocatedError(message, "systematics", index, "name")
+
+
+def _require_uncorrected(config: "Config") -> None:
+    """Require that likelihood ratios, which know of no correction, tell the shape of no corrected process."""
+    if config.corrections and config.templates.shapes == "likelihood":
+        raise LocatedError(
+            "'likelihood' does not go with corrections, which the likelihood ratios do not know; set it to 'own' or "
+            "'selection', or leave the corrections out",
+            "templates",
+            "shapes",
+        )
 
 
 def _require_normalisation(config: "Config") -> None:

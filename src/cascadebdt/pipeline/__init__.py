@@ -56,4 +56,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'cascadebdt.pipeline' has no attribute '{name}'")
-    return getattr(importlib.import_module(f"cascadebdt.pipeline.{_HOME[name]}"), name)
+    module = importlib.import_module(f"cascadebdt.pipeline.{_HOME[name]}")
+    # All of them at once: a module that has the name of one, `nodes` or `status`, has just taken its place.
+    globals().update({other: getattr(module, other) for other, home in _HOME.items() if home == _HOME[name]})
+    return globals()[name]

@@ -13,6 +13,12 @@ from matplotlib.tri import Triangulation
 from cascadebdt.arrays import FloatArray
 from cascadebdt.plots import style
 
+WIDTH, HEIGHT, MARGIN = 7.2, 5.6, 1.2
+"""Of the figure, and of what it needs beside its axes, in inches."""
+
+LABEL_SIZE = 12.0
+"""Of the labels of axes, in points."""
+
 MAX_NUMBERS = 80
 """Points up to which each has its limit written beside it."""
 
@@ -50,17 +56,17 @@ def exclusion(points: Sequence[ExclusionPoint], labels: Sequence[str]) -> Figure
     """
     values = np.array([point.values for point in points], dtype=np.float64)
     varying = [index for index in range(len(labels)) if np.ptp(values[:, index]) > 0][:2] or [0]
-    figure = style.figure(7.2, 5.6)
+    figure = style.figure(WIDTH, HEIGHT)
     ax = figure.subplots()
     limits = np.array([point.expected for point in points], dtype=np.float64)
     observed = np.array([np.nan if point.observed is None else point.observed for point in points], dtype=np.float64)
     if len(varying) == 2 and _is_area(values[:, varying]):
         _contours(ax, values[:, varying], limits, observed)
-        ax.set_ylabel(labels[varying[1]], parse_math=False)
+        ax.set_ylabel(style.wrapped(labels[varying[1]], LABEL_SIZE, HEIGHT - MARGIN), parse_math=False)
     else:
         _band(ax, values[:, varying[0]], limits, observed)
         ax.set_ylabel("Upper limit on the signal strength")
-    ax.set_xlabel(labels[varying[0]], parse_math=False)
+    ax.set_xlabel(style.wrapped(labels[varying[0]], LABEL_SIZE, WIDTH - MARGIN), parse_math=False)
     style.frame(ax)
     return figure
 

@@ -3,6 +3,7 @@
 Everything is set on the artists themselves, so that no figure depends on, or changes, global settings of matplotlib.
 """
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -70,6 +71,12 @@ def label_width(labels: Sequence[str], size: float) -> float:
     properties = FontProperties(size=size)
     widths = (TextToPath().get_text_width_height_descent(text, properties, ismath=False)[0] for text in labels)
     return max(widths, default=0.0) / 72
+
+
+def wrapped(label: str, size: float, width: float) -> str:
+    """Return a label, `size` in points, in as many lines as it needs to be no wider than `width` inches."""
+    longest = max(1, int(len(label) * width / max(label_width([label], size), width)))
+    return "\n".join(textwrap.wrap(label, longest)) if longest < len(label) else label
 
 
 def frame(ax: Axes) -> None:
