@@ -126,7 +126,9 @@ def apply_command(
 
 @click.command("report")
 @common
-@click.option("--features", type=click.IntRange(min=1), help="Features to draw of every stage and region [4].")
+@click.option(
+    "--features", type=click.IntRange(min=1), help="Features to draw of every stage and region [4 of every stage]."
+)
 def report_command(features: int | None, **options: Unpack[Options]) -> None:
     """Draw the figures and write the HTML page."""
     from cascadebdt import pipeline

@@ -137,7 +137,7 @@ def report(
 
     Parameters
     ----------
-    n_features : features drawn of every stage and region, the most important first; a few if not given
+    n_features : features drawn of every stage and region, the most important first; if not given a few of every stage
     cascade, applied, inferred : what the other steps made; read from disk if not given
     """
     from cascadebdt import report as page
@@ -147,7 +147,7 @@ def report(
         cascade=cascade or Cascade.load(products.cascade),
         applied=applied or Applied.read(products),
         inferred=inferred or Inferred.read(products),
-        n_features=n_features or page.N_FEATURES,
+        n_features=n_features,
     )
 
 

@@ -42,7 +42,7 @@ def report(config: Config, products: Products, *, n_features: int | None = None)
 
     Parameters
     ----------
-    n_features : features drawn of every stage and region, the most important first; a few if not given
+    n_features : features drawn of every stage and region, the most important first; if not given a few of every stage
 
     Raises
     ------

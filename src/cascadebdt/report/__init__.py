@@ -1,6 +1,6 @@
 """Results -> one HTML page that stands alone: figures are embedded."""
 
 from cascadebdt.report import partial
-from cascadebdt.report.page import N_FEATURES, build, findings, write
+from cascadebdt.report.page import build, findings, write
 
-__all__ = ["N_FEATURES", "build", "findings", "partial", "write"]
+__all__ = ["build", "findings", "partial", "write"]

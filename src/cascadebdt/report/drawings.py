@@ -50,11 +50,12 @@ PREFIXES = (
 )
 """Beginning of the name of a figure, its place, and the caption before the rest of the name."""
 OTHER = "other"
+N_FEATURES = 4  # drawn of every stage where no number is asked for
 DATA_TITLES = {"asimov": "Asimov data", "simulation": "Simulation as data"}
 """What figures say of data that are no recorded ones."""
 
 
-def drawn(results: Results, *, n_features: int) -> Iterator[tuple[str, Figure]]:
+def drawn(results: Results, *, n_features: int | None) -> Iterator[tuple[str, Figure]]:
     """Draw every figure, one at a time; of features only so many of a stage and of a region."""
     applied, inferred = results.applied, results.inferred
     yield from of_regions(results)
@@ -102,8 +103,12 @@ def of_systematics(results: Results) -> Iterator[tuple[str, Figure]]:
         yield "pruning", plots.pruning(notes)
 
 
-def of_inputs(cascade: Cascade, filled: Inputs, n_shown: int) -> Iterator[tuple[str, Figure]]:
-    """Draw the most important features: at every stage, and in the regions that have data, in all if none has."""
+def of_inputs(cascade: Cascade, filled: Inputs, n_asked: int | None) -> Iterator[tuple[str, Figure]]:
+    """Draw the most important features: at every stage, and if a number is asked for in the regions that have data.
+
+    Those of the regions take half as long as all other figures together. Without any data, all regions have them.
+    """
+    n_shown = n_asked or N_FEATURES
     if not filled.regions:
         return
     everywhere: Counter[str] = Counter()
@@ -115,7 +120,7 @@ def of_inputs(cascade: Cascade, filled: Inputs, n_shown: int) -> Iterator[tuple[
                 filled, classifier.name, signal=cascade.signal, against=classifier.against, features=shown
             )
             yield f"separation_{classifier.name}", figure
-    for region in regions_to_show(filled) if everywhere else ():
+    for region in regions_to_show(filled) if everywhere and n_asked else ():
         shown = most_important(everywhere, filled, n_shown)
         yield f"inputs_{region}", plots.inputs(filled, region, signal=cascade.signal, features=shown)
 

@@ -24,12 +24,11 @@ from cascadebdt.report.sections import SECTIONS
 from cascadebdt.report.studies import StudyAnswer, answers
 from cascadebdt.report.training import percent
 
-N_FEATURES = 4
 TABLE = re.compile(r"<table.*?</table>", re.DOTALL)
 
 
 def write(
-    products: Products, *, cascade: Cascade, applied: Applied, inferred: Inferred, n_features: int = N_FEATURES
+    products: Products, *, cascade: Cascade, applied: Applied, inferred: Inferred, n_features: int | None = None
 ) -> Path:
     """Draw every figure and write the page; return its path.
 
@@ -37,7 +36,7 @@ def write(
     ----------
     products : where figures and page go
     cascade, applied, inferred : what the other steps made
-    n_features : features drawn of every stage and region, the most important first
+    n_features : features drawn of every stage and region, the most important first; if not given a few of every stage
     """
     workspace = read_json(products.json("workspace")) if products.has("workspace") else None
     results = Results(cascade, applied, inferred, workspace=workspace)

@@ -14,7 +14,7 @@ from cascadebdt.products import Products, figures
 from cascadebdt.products.results import Applied
 from cascadebdt.report import training
 from cascadebdt.report.drawings import DATA_TITLES, of_inputs, of_scores, of_training, placed
-from cascadebdt.report.page import N_FEATURES, environment
+from cascadebdt.report.page import environment
 
 
 def write(products: Products, *, config: Config, cascade: Cascade, applied: Applied | None, missing: str) -> Path:
@@ -64,7 +64,7 @@ def _figures(config: Config, cascade: Cascade, applied: Applied | None) -> Itera
         against = {stage.name: stage.against for stage in config.cascade.stages}
         yield "purity", plots.purity(purity_matrix(region_table(yields, against, signal)))
         yield "flow", plots.flow(applied.cutflow.cascade, signal=signal)
-        yield from of_inputs(cascade, applied.inputs, N_FEATURES)
+        yield from of_inputs(cascade, applied.inputs, None)
     yield from of_training(cascade)
     if applied is not None:
         yield from of_scores(cascade, applied.histograms.scores, config.cascade.signal)
