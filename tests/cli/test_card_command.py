@@ -19,7 +19,7 @@ def test_a_data_card_is_fitted(tmp_path: Path) -> None:
 
 
 def test_a_card_that_cannot_be_expressed_is_one_sentence(tmp_path: Path) -> None:
-    (tmp_path / "card.txt").write_text(CARD.replace("lnN", "trG"))
+    (tmp_path / "card.txt").write_text(CARD.replace("e lnN - 1.3", "e trG 0.1 0.3"))
     result = CliRunner().invoke(main, ["fit", str(tmp_path / "card.txt")])
     assert result.exit_code == 2
-    assert "card.txt, line 9: 'trG', a truncated Gaussian, has no counterpart in HistFactory" in result.output
+    assert "card.txt, line 9: the sizes 0.1, 0.3 of one trG have no counterpart in HistFactory" in result.output

@@ -96,7 +96,7 @@ class Proposal(Record):
     held_out: Estimate
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StageRank(Record):
     """The features at a stage.
 
@@ -116,7 +116,7 @@ class StageRank(Record):
     proposal: Proposal | None = field(default=None, metadata=ABSENT)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FeatureRanking(Record):
     """The features of all stages that were trained: ``rank.json``."""
 
