@@ -1,6 +1,7 @@
 """What an analysis asks of its figures: labels, colours, order, texts above them, styles."""
 
 from pathlib import Path
+from typing import Any
 
 import hist
 import matplotlib as mpl
@@ -43,7 +44,8 @@ def long_histogram(n_bins: int) -> Histogram:
         hist.axis.Variable(np.linspace(0, 1, n_bins + 1) ** 2, name="score", flow=False),
         storage=hist.storage.Weight(),
     )
-    filled.view()["value"][...] = filled.view()["variance"][...] = 10.0
+    view: Any = filled.view()
+    view["value"] = view["variance"] = 10.0
     return filled
 
 
