@@ -81,6 +81,7 @@ def test_texts_above_a_figure_touch_nothing_and_nothing_is_cut(n_bins: int, styl
     titles = [figure.axes[0].title, figure.axes[0]._left_title]  # type: ignore[attr-defined]
     inside = [ax.get_tightbbox() for ax in figure.axes] + entries + [t.get_window_extent() for t in titles]
     assert len(header) == 2
+    assert len(figure.axes[1].get_xticklabels()) <= 21
     for box in [*header, *entries]:
         assert page.x0 <= box.x0 < box.x1 <= page.x1
         assert page.y0 <= box.y0 < box.y1 <= page.y1

@@ -26,6 +26,7 @@ from cascadebdt.plots.appearance import PLAIN, Appearance
 BINS_PER_ROW = 46
 BIN_WIDTH = 0.3  # inches, in the overview
 LEGEND_SIZE = 11  # points
+MAX_EDGES = 20  # of unequal bins that are written below a region
 LEGEND_HANDLE = 0.75  # inches, of the sample of a colour and the space around it
 _SIGNAL_LINE = "signal line"
 _UNCERTAINTY = "Uncertainty"
@@ -406,11 +407,14 @@ def _bin_ticks(ax: Axes, drawn: Content, label: str) -> None:
 
 
 def _edge_ticks(ax: Axes, drawn: Content, edges: FloatArray, label: str) -> None:
-    """Write the edges of unequal bins at equal distances."""
+    """Write the edges of unequal bins at equal distances, not all where there are many."""
     if _is_regular(drawn.edges):
         ax.set_xlabel(label)
         return
-    ax.set_xticks(edges, [f"{edge:.3g}" for edge in drawn.edges], rotation=35 if drawn.n_bins > 6 else 0)
+    step = -(-drawn.n_bins // MAX_EDGES)
+    ax.set_xticks(
+        edges[::step], [f"{edge:.3g}" for edge in drawn.edges[::step]], rotation=35 if drawn.n_bins > 6 else 0
+    )
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlabel(f"{label} (bins of unequal width are drawn equally wide)")
 
