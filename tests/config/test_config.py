@@ -32,6 +32,15 @@ def test_a_stage_inherits_the_common_hyperparameters_and_keeps_its_own() -> None
             lambda raw: raw["cascade"]["stages"][1].update(fetures=[]),
             "config.cascade.stages[1]: unknown key 'fetures'; did you mean 'features'?",
         ),
+        (
+            lambda raw: raw.update(plots={"labels": {"zeee": "Z"}}),
+            "config.plots.labels.zeee: unknown process, region or feature 'zeee'; did you mean 'zee'?",
+        ),
+        (
+            lambda raw: raw.update(plots={"order": ["signal"]}),
+            "config.plots.order[0]: unknown background process 'signal'",
+        ),
+        (lambda raw: raw.update(plots={"colours": {"zee": "blue"}}), "config.plots.colours.zee: "),
         (lambda raw: raw.pop("luminosity_fb"), "config: missing key 'luminosity_fb'"),
         (lambda raw: raw.update(luminosity_fb=-1), "config.luminosity_fb: input should be greater than 0, got -1"),
         (

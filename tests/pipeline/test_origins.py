@@ -24,3 +24,10 @@ def test_the_first_stage_does_not_depend_on_its_working_point(tiny: Config) -> N
     before, after = (origins.of_models(config, {}) for config in (tiny, changed))
     assert before["zee"].key == after["zee"].key
     assert before["wjets"].key != after["wjets"].key
+
+
+def test_how_figures_look_changes_the_report_alone(tiny: Config) -> None:
+    changed = tiny.replace("plots", {"style": "cms", "labels": {"zee": "mass of sum"}})
+    before, after = (origins.of_steps(config, {}) for config in (tiny, changed))
+    assert [step for step in before if before[step].key != after[step].key] == ["report"]
+    assert changed.hash == tiny.hash

@@ -13,9 +13,13 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from cascadebdt.cli import main
 from cascadebdt.config import document
+from cascadebdt.plots import style
 from tiny_analysis import tiny_config
 
 Change = Callable[[dict[str, Any]], Any]
@@ -213,3 +217,35 @@ def test_the_manifest_holds_key_and_hash_of_every_product(finished: Path) -> Non
     }
     assert set(manifest["products"]) == present - {"manifest.json"}
     assert all(len(made["key"]) == len(made["sha256"]) == 64 for made in manifest["products"].values())
+
+
+def test_what_a_configuration_asks_of_figures_reaches_them_and_only_the_report_is_done_again(
+    folder: Path, ntuples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wishes = {
+        "style": "atlas",
+        "experiment": "ATLAS",
+        "sqrt_s_tev": 13,
+        "labels": {"zee": "Z → ee"},
+        "colours": {"zee": "#123456"},
+    }
+    config = write(ntuples, folder, lambda raw: raw.update(plots=wishes))
+    figures: dict[str, Figure] = {}
+    save = style.save
+
+    def recorded(figure: Figure, path: Path) -> tuple[Path, Path]:
+        figures[path.name] = figure
+        return save(figure, path)
+
+    monkeypatch.setattr(style, "save", recorded)
+    before = {path: path.stat().st_mtime_ns for path in (folder / "out").glob("*.json")}
+    result = call("run", config, "--output", folder / "out")
+    assert result.exit_code == 0, result.output
+    changed = [path.name for path, time_of in before.items() if path.stat().st_mtime_ns != time_of]
+    assert set(changed) <= {"figures.json", "manifest.json"}
+    for figure in figures.values():
+        words = {text.get_text() for text in figure.findobj(Text)}
+        assert {"ATLAS", "√s = 13 TeV, 1 fb⁻¹"} <= words
+    assert {"Z → ee"} <= {text.get_text() for text in figures["regions"].legends[0].get_texts()}
+    fill = next(patch for patch in figures["region_SR"].axes[0].patches if patch.get_label() == "Z → ee")
+    assert to_hex(fill.get_facecolor()) == "#123456"

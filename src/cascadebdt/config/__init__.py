@@ -9,6 +9,7 @@ from cascadebdt.config.cascade import CascadeConfig, ClassBalance, Device, Memor
 from cascadebdt.config.corrections import CorrectionConfig
 from cascadebdt.config.inputs import DATA, ENTRY, CutConfig, NtupleConfig, ObjectConfig, SampleConfig
 from cascadebdt.config.learning import BDTConfig, ConstraintsConfig, DecorrelateConfig
+from cascadebdt.config.plots import PlotsConfig, PlotStyle
 from cascadebdt.config.reading import load, parse
 from cascadebdt.config.regions import BinChoiceConfig, BinningConfig, RegionsConfig
 from cascadebdt.config.scale_factors import ScaleFactorConfig
@@ -54,6 +55,8 @@ __all__ = [
     "NtupleConfig",
     "ObjectConfig",
     "Part",
+    "PlotStyle",
+    "PlotsConfig",
     "PruneConfig",
     "RegionsConfig",
     "SampleConfig",

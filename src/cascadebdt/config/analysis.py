@@ -15,6 +15,7 @@ from cascadebdt.config.cascade import CascadeConfig, Device
 from cascadebdt.config.corrections import CorrectionConfig
 from cascadebdt.config.document import Document
 from cascadebdt.config.inputs import CutConfig, NtupleConfig, ObjectConfig, SampleConfig
+from cascadebdt.config.plots import PlotsConfig
 from cascadebdt.config.regions import RegionsConfig
 from cascadebdt.config.scale_factors import ScaleFactorConfig
 from cascadebdt.config.systematics import PruneConfig, SystematicConfig
@@ -148,6 +149,11 @@ class Config(Section):
         description="What the fit frees, and whether data are unblinded.",
         examples=[{"free": ["zee"]}],
     )
+    plots: PlotsConfig = Field(
+        default=PlotsConfig(),
+        description="How the figures of the report look.",
+        examples=[{"style": "atlas", "experiment": "ATLAS", "status": "Preliminary", "sqrt_s_tev": 13}],
+    )
     batch: BatchConfig = Field(
         default=BatchConfig(),
         description="How `cascadebdt submit` runs the analysis in batch jobs.",
@@ -243,10 +249,12 @@ class Config(Section):
     def hash(self) -> str:
         """SHA-256 of what defines the analysis, independent of the file's place and layout.
 
-        Where and how it runs (device, chunk size, batch jobs) and whether it is unblinded are left out.
+        Where and how it runs (device, chunk size, batch jobs), how its figures look and whether it is unblinded are
+        left out.
         """
         execution: dict[str, bool | set[str]] = {
             "batch": True,
+            "plots": True,
             "ntuples": {"chunk_entries", "retries", "retry_seconds"},
             "cascade": {"device", "memory"},
             "fit": {"unblind"},

@@ -66,6 +66,7 @@ def _require_unique_names(config: "Config") -> None:
     require_unique([name for factor in config.scale_factors for name in factor.names], "scale_factors")
     require_unique(config.pass_through, "pass_through", what="feature")
     require_unique(config.fit.free, "fit", "free", what="process")
+    require_unique(config.plots.order, "plots", "order", what="process")
     require_unique([correction.process for correction in config.corrections], "corrections", what="process")
     for name in OBSERVABLES:
         if name in config.features:
@@ -156,6 +157,16 @@ def _references(config: "Config") -> Iterator[Reference]:
     yield from _each(("fit", "free"), config.fit.free, backgrounds, "background process")
     yield from _of_systematics(config, simulated)
     yield from _of_objects(config)
+    yield from _of_plots(config, simulated, backgrounds)
+
+
+def _of_plots(config: "Config", simulated: tuple[str, ...], backgrounds: tuple[str, ...]) -> Iterator[Reference]:
+    labelled = (*simulated, *config.cascade.regions, *config.features)
+    for name in config.plots.labels:
+        yield Reference(("plots", "labels", name), name, labelled, "process, region or feature")
+    for name in config.plots.colours:
+        yield Reference(("plots", "colours", name), name, simulated, "process")
+    yield from _each(("plots", "order"), config.plots.order, backgrounds, "background process")
 
 
 def _of_corrections(config: "Config", backgrounds: tuple[str, ...], features: tuple[str, ...]) -> Iterator[Reference]:

@@ -140,6 +140,7 @@ def report(
     n_features : features drawn of every stage and region, the most important first; if not given a few of every stage
     cascade, applied, inferred : what the other steps made; read from disk if not given
     """
+    from cascadebdt import plots
     from cascadebdt import report as page
 
     return page.write(
@@ -148,6 +149,7 @@ def report(
         applied=applied or Applied.read(products),
         inferred=inferred or Inferred.read(products),
         n_features=n_features,
+        appearance=plots.Appearance.of(config),
     )
 
 

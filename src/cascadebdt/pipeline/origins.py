@@ -98,7 +98,7 @@ def of_steps(config: Config, files: Files, *, elsewhere: Mapping[str, str] | Non
     asked = _parts(config, {}, ("analysis", "systematics", "regions", "templates", "fit"), FITTING)
     fit = Origin("fit", FORMATS["fit"], asked, {"apply": apply.key})
     inputs = {**before, "apply": apply.key, "fit": fit.key}
-    report = Origin("report", FORMATS["report"], _parts(config, {}, (), ("cascadebdt",)), inputs)
+    report = Origin("report", FORMATS["report"], _parts(config, {}, ("plots",), ("cascadebdt",)), inputs)
     return {origin.step: origin for origin in (train, apply, fit, report) if not elsewhere or origin is not train}
 
 
@@ -121,7 +121,7 @@ def _parts(config: Config, files: Files, names: tuple[str, ...], packages: tuple
         if name in content:
             content[name] = {entry["name"]: {**entry, "position": k} for k, entry in enumerate(content[name])}
     load_plugins(config.plugins, config.directory)
-    text = json.dumps(config.model_dump(mode="json", by_alias=True))
+    text = json.dumps(config.model_dump(mode="json", by_alias=True, exclude={"plots"}))
     called = [name for name in sorted(registered()) if re.search(rf"\b{name}\b", text)]
     own = {name: registered()[name].digest for name in called}
     return {

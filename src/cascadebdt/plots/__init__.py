@@ -6,6 +6,7 @@ Examples
 >>> png, pdf = cb.plots.save(figure, "plots/regions")
 """
 
+from cascadebdt.plots.appearance import Appearance
 from cascadebdt.plots.breakdown import breakdown
 from cascadebdt.plots.comparison import ComparedStrategy, comparison
 from cascadebdt.plots.corrections import corrections
@@ -31,6 +32,7 @@ from cascadebdt.plots.validation import validation
 from cascadebdt.plots.yields import region, regions
 
 __all__ = [
+    "Appearance",
     "ComparedStrategy",
     "Elimination",
     "ExclusionPoint",

@@ -14,15 +14,21 @@ from cascadebdt.config.region_names import SIGNAL_REGION
 from cascadebdt.histograms.inputs import Inputs
 from cascadebdt.histograms.yields import Histogram
 from cascadebdt.plots import style
+from cascadebdt.plots.appearance import PLAIN, Appearance
 from cascadebdt.plots.yields import Content, legend, log_range, look_of, ratio_panel, ratio_reach, yields_panel
 
 N_COLUMNS = 4
 PANEL = 2.9  # inches
-BACKGROUND = style.BACKGROUND_COLOURS[0]
 
 
 def inputs(
-    filled: Inputs, region: str, *, signal: str = "signal", features: Sequence[str] | None = None, title: str = ""
+    filled: Inputs,
+    region: str,
+    *,
+    signal: str = "signal",
+    features: Sequence[str] | None = None,
+    title: str = "",
+    appearance: Appearance = PLAIN,
 ) -> Figure:
     """Draw features in a region: data and prediction before the fit with its statistical uncertainty, and their ratio.
 
@@ -35,10 +41,11 @@ def inputs(
     signal : name of the signal process, drawn as a line, scaled so that it can be seen
     features : those to draw; all if not given
     title : written above
+    appearance : labels, colours and order
     """
     histograms = _at(filled.regions, "region", region, features)
     contents = [_content(name, histogram, region, signal) for name, histogram in histograms.items()]
-    look = look_of(contents, list(histograms.values()), signal)
+    look = look_of(contents, list(histograms.values()), signal, appearance)
     n_rows, n_columns = _grid(len(contents))
     figure = _fixed(n_rows, n_columns, row=1.35 * PANEL, left=0.75, top=0.95)
     axes = figure.subplots(2 * n_rows, n_columns, squeeze=False, height_ratios=(3, 1) * n_rows)
@@ -51,17 +58,23 @@ def inputs(
         upper.tick_params(axis="x", labelbottom=False)
         ratio_panel(lower, drawn, drawn.edges, reach)
         lower.xaxis.set_major_locator(MaxNLocator(4))
-        lower.set_xlabel(drawn.observable)
+        lower.set_xlabel(look.label(drawn.observable))
         if column == 0:
             upper.set_ylabel("Events / bin")
             lower.set_ylabel("Data / pred.")
     _hide(axes, len(contents), height=2)
-    legend(figure, look, " · ".join(filter(None, [title, f"{region}, before the fit"])), columns=5)
+    legend(figure, look, " · ".join(filter(None, [title, f"{look.label(region)}, before the fit"])), columns=5)
     return figure
 
 
 def separation(
-    filled: Inputs, stage: str, *, signal: str, against: Sequence[str], features: Sequence[str] | None = None
+    filled: Inputs,
+    stage: str,
+    *,
+    signal: str,
+    against: Sequence[str],
+    features: Sequence[str] | None = None,
+    appearance: Appearance = PLAIN,
 ) -> Figure:
     """Draw the features of what reaches a stage, the signal and the background it is trained against, to unit area.
 
@@ -71,15 +84,18 @@ def separation(
     stage : its name
     signal, against : processes
     features : those to draw; all if not given
+    appearance : labels and colours
     """
     histograms = _at(filled.stages, "stage", stage, features)
+    background = " + ".join(appearance.label(name) for name in against)
+    colours = appearance.colours_of(against, signal=signal)
     n_rows, n_columns = _grid(len(histograms))
     figure = _fixed(n_rows, n_columns, row=0.9 * PANEL, left=0.15, top=0.75)
     axes = figure.subplots(n_rows, n_columns, squeeze=False)
     for ax, (name, histogram) in zip(axes.ravel(), histograms.items(), strict=False):
-        _shape(ax, histogram, against, label=" + ".join(against), colour=BACKGROUND, is_filled=True)
-        _shape(ax, histogram, [signal], label=signal, colour=style.SIGNAL_COLOUR, is_filled=False)
-        ax.set_xlabel(name)
+        _shape(ax, histogram, against, label=background, colour=colours[against[0]], is_filled=True)
+        _shape(ax, histogram, [signal], label=appearance.label(signal), colour=colours[signal], is_filled=False)
+        ax.set_xlabel(appearance.label(name))
         ax.set_ylim(bottom=0)
         ax.set_yticks([])
         style.frame(ax)

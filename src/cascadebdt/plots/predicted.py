@@ -6,13 +6,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from cascadebdt.inference import Prediction, Predictions, RegionYields
-from cascadebdt.plots import style
+from cascadebdt.plots.appearance import PLAIN, Appearance
 from cascadebdt.plots.yields import Content, Look, draw_rows, rows_of
 
 ROWS_PER_PAGE = 4
 
 
-def predicted(predictions: Predictions) -> Iterator[tuple[str, Figure]]:
+def predicted(predictions: Predictions, *, appearance: Appearance = PLAIN) -> Iterator[tuple[str, Figure]]:
     """Yield name and figure of all regions before and after the fit, on as many pages as they need.
 
     The stack holds all processes, with the signal on top; its sum and its band are those of the tables.
@@ -20,11 +20,12 @@ def predicted(predictions: Predictions) -> Iterator[tuple[str, Figure]]:
     Parameters
     ----------
     predictions : see `inference.predictions`
+    appearance : labels, colours and order
     """
     stages = (("prefit", "Before the fit", predictions.prefit), ("postfit", "After the fit", predictions.postfit))
     for when, title, prediction in stages:
         contents = [_content(name, yields) for name, yields in prediction.regions.items()]
-        look = _look(prediction, predictions.signal)
+        look = _look(prediction, predictions.signal, appearance)
         rows = rows_of(contents)
         pages = [rows[first : first + ROWS_PER_PAGE] for first in range(0, len(rows), ROWS_PER_PAGE)]
         for number, page in enumerate(pages, start=1):
@@ -48,12 +49,13 @@ def _content(name: str, yields: RegionYields) -> Content:
     )
 
 
-def _look(prediction: Prediction, signal: Sequence[str]) -> Look:
+def _look(prediction: Prediction, signal: Sequence[str], appearance: Appearance) -> Look:
     """Return colours, and the order of the stack: signals above the others, small processes below large ones."""
     sums: Mapping[str, float] = {
         name: sum(float(y.processes[name].sum()) for y in prediction.regions.values() if name in y.processes)
         for region in prediction.regions.values()
         for name in region.processes
     }
-    order = sorted(sums, key=lambda name: (name in signal, sums[name]))
-    return Look("", tuple(order), style.colours(sums, signal=next(iter(signal), "")), 1.0)
+    order = sorted(sums, key=lambda name: (name in signal, appearance.rank(name), sums[name]))
+    colours = appearance.colours_of(sums, signal=next(iter(signal), ""))
+    return Look("", tuple(order), colours, 1.0, appearance)

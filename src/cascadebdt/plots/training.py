@@ -13,6 +13,7 @@ from cascadebdt.config import DATA
 from cascadebdt.histograms.contents import Flow
 from cascadebdt.histograms.yields import Histogram
 from cascadebdt.plots import style
+from cascadebdt.plots.appearance import PLAIN, Appearance
 
 
 def scores(
@@ -25,6 +26,7 @@ def scores(
     validation_threshold: float | None = None,
     efficiencies: Mapping[str, float] | None = None,
     yscale: Literal["linear", "log"] = "log",
+    appearance: Appearance = PLAIN,
 ) -> Figure:
     """Draw the normalised scores of the signal and of the background of a stage, with its working point.
 
@@ -37,21 +39,24 @@ def scores(
     validation_threshold : where the validation region begins, if there is one
     efficiencies : what the working point keeps of each process, for the legend
     yscale : of the vertical axis
+    appearance : labels and colours
     """
     figure = style.figure(9.0, 5.0)
     ax = figure.subplots()
     processes = [name for name in histogram.axes[0] if name != DATA]
-    colours = style.colours(processes, signal=signal)
+    colours = appearance.colours_of(processes, signal=signal)
     main = [name for name in processes if name in (signal, *against)]
     for name in [*main, *(name for name in processes if name not in main)]:
-        label = _label(name, (efficiencies or {}).get(name))
+        label = _label(appearance.label(name), (efficiencies or {}).get(name))
         is_filled = name in against and len(against) == 1
         _score(ax, histogram, name, colour=colours[name], label=label, is_main=name in main, is_filled=is_filled)
     if threshold is not None:
         _working_point(ax, threshold, validation_threshold)
     ax.set(xlim=(0, 1), yscale=yscale, ylabel="Density (unit area)")
     ax.set_xlabel("Final discriminant" if threshold is None else f"Score of stage {stage}")
-    ax.set_title(f"{signal} against {' + '.join(against)}", loc="left", fontsize=12)
+    ax.set_title(
+        f"{appearance.label(signal)} against {' + '.join(map(appearance.label, against))}", loc="left", fontsize=12
+    )
     _limit(ax)
     style.frame(ax)
     title = "Process (kept)" if efficiencies else None
@@ -59,20 +64,22 @@ def scores(
     return figure
 
 
-def flow(flow: Flow, *, signal: str = "signal") -> Figure:
+def flow(flow: Flow, *, signal: str = "signal", appearance: Appearance = PLAIN) -> Figure:
     """Draw the yield of every process that reaches each stage, and what each stage keeps.
 
     Parameters
     ----------
     flow : what the stages leave, as from `contents.flow`
     signal : name of the signal process
+    appearance : labels and colours
     """
     steps = flow.steps
     yields = {name: np.asarray(values, np.float64) for name, values in flow.yields.items()}
+    labels = {name: appearance.label(name) for name in yields}
     figure = style.figure(max(10.0, 6.0 + 1.0 * len(steps)), 5.2)
     left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
-    _flow_lines(left, steps, yields, style.colours(yields, signal=signal), signal)
-    _kept_table(right, steps, yields)
+    _flow_lines(left, steps, yields, appearance.colours_of(yields, signal=signal), labels, signal)
+    _kept_table(right, steps, yields, labels)
     return figure
 
 
@@ -146,14 +153,19 @@ def _limit(ax: Axes) -> None:
 
 
 def _flow_lines(
-    ax: Axes, steps: Sequence[str], yields: Mapping[str, FloatArray], colours: Mapping[str, str], signal: str
+    ax: Axes,
+    steps: Sequence[str],
+    yields: Mapping[str, FloatArray],
+    colours: Mapping[str, str],
+    labels: Mapping[str, str],
+    signal: str,
 ) -> None:
     """Draw yields against steps, the name of each process at the end of its line."""
     x = np.arange(len(steps))
     for name, values in yields.items():
         positive = np.where(values > 0, values, np.nan)
         width = 3.0 if name == signal else 1.8
-        ax.plot(x, positive, color=colours[name], marker="o", markersize=5, linewidth=width, label=name)
+        ax.plot(x, positive, color=colours[name], marker="o", markersize=5, linewidth=width, label=labels[name])
     ax.set(yscale="log", ylabel="Expected events", xlim=(-0.25, len(steps) - 0.85))
     ax.set_xticks(x, list(steps), rotation=35, ha="right", rotation_mode="anchor")
     ax.set_title("Yields that reach each stage", loc="left", fontsize=12)
@@ -164,7 +176,7 @@ def _flow_lines(
     ends = {name: values[values > 0][-1] for name, values in yields.items() if (values > 0).any()}
     for name, position in _spread(ends, ax.get_ylim()).items():
         kept = yields[name][-1] / yields[name][0] if yields[name][0] > 0 else np.nan
-        text = f"{name}  {_percent(kept)}"
+        text = f"{labels[name]}  {_percent(kept)}"
         ax.annotate(
             text,
             (1, position),
@@ -193,14 +205,14 @@ def _spread(values: Mapping[str, float], limits: tuple[float, float], gap: float
     return {name: float(np.exp(low + place * (high - low))) for name, place in zip(names, places, strict=True)}
 
 
-def _kept_table(ax: Axes, steps: Sequence[str], yields: Mapping[str, FloatArray]) -> None:
+def _kept_table(ax: Axes, steps: Sequence[str], yields: Mapping[str, FloatArray], labels: Mapping[str, str]) -> None:
     """Draw a matrix: the share of each process that each stage keeps."""
     kept = np.array([_ratio(values[1:], values[:-1]) for values in yields.values()]).reshape(len(yields), -1)
     ax.imshow(np.clip(kept, 0, 1), cmap="Blues", vmin=0, vmax=1.6, aspect="auto")
     for (row, column), value in np.ndenumerate(kept):
         ax.text(column, row, _percent(value).removesuffix(" %"), ha="center", va="center", fontsize=10)
     ax.set_xticks(np.arange(len(steps) - 1), list(steps[:-1]), rotation=35, ha="right", rotation_mode="anchor")
-    ax.set_yticks(np.arange(len(yields)), list(yields))
+    ax.set_yticks(np.arange(len(yields)), [labels[name] for name in yields])
     ax.set_title("Kept by each stage [%]", loc="left", fontsize=12)
     ax.tick_params(length=0, labelsize=10.5)
     ax.spines[:].set_visible(False)

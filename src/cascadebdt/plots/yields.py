@@ -21,10 +21,12 @@ from cascadebdt.errors import FitError, did_you_mean
 from cascadebdt.histograms.yields import Histogram, Yields
 from cascadebdt.inference import FitResult
 from cascadebdt.plots import style
+from cascadebdt.plots.appearance import PLAIN, Appearance
 
 BINS_PER_ROW = 46
 BIN_WIDTH = 0.3  # inches, in the overview
 LEGEND_SIZE = 11  # points
+MAX_EDGES = 20  # of unequal bins that are written below a region
 LEGEND_HANDLE = 0.75  # inches, of the sample of a colour and the space around it
 _SIGNAL_LINE = "signal line"
 _UNCERTAINTY = "Uncertainty"
@@ -69,7 +71,12 @@ class Content:
 
 
 def regions(
-    yields: Yields, fit: FitResult | None = None, *, signal: str = "signal", title: str | None = None
+    yields: Yields,
+    fit: FitResult | None = None,
+    *,
+    signal: str = "signal",
+    title: str | None = None,
+    appearance: Appearance = PLAIN,
 ) -> Figure:
     """Draw all regions side by side: yields, composition of the prediction, data over prediction.
 
@@ -84,11 +91,12 @@ def regions(
     fit : result of a fit to them
     signal : name of the signal process, drawn as a line, scaled so that it can be seen
     title : written above
+    appearance : labels, colours and order
     """
     shown = {n: h for n, h in yields.items() if fit is None or n in fit.postfit or not is_validation(n)}
     contents = [content(name, histogram, fit, signal=signal) for name, histogram in shown.items()]
     heading = " · ".join(filter(None, [title, _fit_label(fit)]))
-    return draw_rows(rows_of(contents), look_of(contents, list(shown.values()), signal), heading)
+    return draw_rows(rows_of(contents), look_of(contents, list(shown.values()), signal, appearance), heading)
 
 
 def draw_rows(rows: Sequence[Sequence[Content]], look: "Look", heading: str) -> Figure:
@@ -110,6 +118,7 @@ def region(
     *,
     signal: str = "signal",
     title: str | None = None,
+    appearance: Appearance = PLAIN,
 ) -> Figure:
     """Draw one region: yields and data over prediction, as `regions` does.
 
@@ -117,20 +126,20 @@ def region(
     ----------
     histogram : of the region
     name : of the region
-    fit, signal, title : as for `regions`
+    fit, signal, title, appearance : as for `regions`
     """
     drawn = content(name, histogram, fit, signal=signal)
-    look = look_of([drawn], [histogram], signal)
+    look = look_of([drawn], [histogram], signal, appearance)
     figure = style.figure(7.6, 6.8)
     _squeeze(figure)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     edges = _drawn_edges(drawn)
     yields_panel(top, drawn, edges, look)
     top.set(ylim=log_range([drawn], look.factor), ylabel="Events / bin")
-    top.set_title(name, loc="left", fontsize=13, fontweight="bold")
+    top.set_title(look.label(name), loc="left", fontsize=13, fontweight="bold")
     ratio_panel(bottom, drawn, edges, ratio_reach([drawn]))
     bottom.set_ylabel("Data / prediction")
-    _edge_ticks(bottom, drawn, edges)
+    _edge_ticks(bottom, drawn, edges, look.label(drawn.observable))
     figure.align_ylabels([top, bottom])
     legend(figure, look, " · ".join(filter(None, [title, _fit_label(fit)])), columns=4)
     return figure
@@ -204,14 +213,22 @@ class Look:
     order: tuple[str, ...]
     colours: Mapping[str, str]
     factor: float
+    appearance: Appearance = PLAIN
+
+    def label(self, name: str) -> str:
+        """Return the label of a process, a region or a feature."""
+        return self.appearance.label(name)
 
 
-def look_of(contents: Sequence[Content], histograms: Sequence[Histogram], signal: str) -> Look:
+def look_of(
+    contents: Sequence[Content], histograms: Sequence[Histogram], signal: str, appearance: Appearance = PLAIN
+) -> Look:
     """Order the stack with small processes below and the signal on top; colours follow the order of the histograms."""
     processes = dict.fromkeys(name for histogram in histograms for name in histogram.axes["process"])
     sums = {name: sum(float(np.sum(drawn.stack.get(name, 0.0))) for drawn in contents) for name in processes}
-    order = sorted(sums, key=lambda name: (name == signal, sums[name]))
-    return Look(signal, tuple(order), style.colours(processes, signal=signal), signal_factor(contents))
+    order = sorted(sums, key=lambda name: (name == signal, appearance.rank(name), sums[name]))
+    colours = appearance.colours_of(processes, signal=signal)
+    return Look(signal, tuple(order), colours, signal_factor(contents), appearance)
 
 
 def rows_of(contents: Sequence[Content]) -> list[list[Content]]:
@@ -246,8 +263,8 @@ def _overview_row(figure: FigureBase, contents: Sequence[Content], look: Look) -
         yields_panel(top, drawn, edges, look)
         _composition(middle, drawn, edges, look)
         ratio_panel(bottom, drawn, edges, reach)
-        top.set_title(drawn.name, fontsize=10.5, fontweight="bold")
-        _bin_ticks(bottom, drawn)
+        top.set_title(look.label(drawn.name), fontsize=10.5, fontweight="bold")
+        _bin_ticks(bottom, drawn, look.label(drawn.observable))
     axes[0, 0].set(ylim=log_range(contents, look.factor), ylabel="Events / bin")
     axes[1, 0].set(ylim=(0, 1), ylabel="Composition")
     axes[2, 0].set_ylabel("Data / pred.")
@@ -266,13 +283,15 @@ def yields_panel(ax: Axes, drawn: Content, edges: FloatArray, look: Look) -> Non
             stack=True,
             histtype="fill",
             color=[look.colours[name] for name in names],
-            label=[f"{name} (fitted)" if name == look.signal else name for name in names],
+            label=[f"{look.label(name)} (fitted)" if name == look.signal else look.label(name) for name in names],
             flow="none",
         )
     ax.stairs(drawn.total, edges, color="black", linewidth=0.8, baseline=None)
     _band(ax, edges, drawn.total - drawn.uncertainty, drawn.total + drawn.uncertainty)
     if drawn.signal.any():
-        line = ax.stairs(look.factor * drawn.signal, edges, baseline=None, color=style.SIGNAL_COLOUR, linewidth=2.2)
+        line = ax.stairs(
+            look.factor * drawn.signal, edges, baseline=None, color=look.colours[look.signal], linewidth=2.2
+        )
         line.set(label=_SIGNAL_LINE, path_effects=[_HALO])
     if drawn.data is not None:
         _points(ax, edges, drawn.data, np.abs(style.poisson_interval(drawn.data) - drawn.data))
@@ -379,22 +398,25 @@ def _drawn_edges(drawn: Content) -> FloatArray:
     return drawn.edges if _is_regular(drawn.edges) else np.arange(drawn.n_bins + 1, dtype=np.float64)
 
 
-def _bin_ticks(ax: Axes, drawn: Content) -> None:
+def _bin_ticks(ax: Axes, drawn: Content, label: str) -> None:
     """Set one tick per bin, with its number."""
     step = 1 if drawn.n_bins <= 12 else 2
     ax.xaxis.set_major_locator(FixedLocator(list(range(1, drawn.n_bins + 1, step))))
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_xlabel(drawn.observable, fontsize=10.5)
+    ax.set_xlabel(label, fontsize=10.5)
 
 
-def _edge_ticks(ax: Axes, drawn: Content, edges: FloatArray) -> None:
-    """Write the edges of unequal bins at equal distances."""
+def _edge_ticks(ax: Axes, drawn: Content, edges: FloatArray, label: str) -> None:
+    """Write the edges of unequal bins at equal distances, not all where there are many."""
     if _is_regular(drawn.edges):
-        ax.set_xlabel(drawn.observable)
+        ax.set_xlabel(label)
         return
-    ax.set_xticks(edges, [f"{edge:.3g}" for edge in drawn.edges], rotation=35 if drawn.n_bins > 6 else 0)
+    step = -(-drawn.n_bins // MAX_EDGES)
+    ax.set_xticks(
+        edges[::step], [f"{edge:.3g}" for edge in drawn.edges[::step]], rotation=35 if drawn.n_bins > 6 else 0
+    )
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_xlabel(f"{drawn.observable} (bins of unequal width are drawn equally wide)")
+    ax.set_xlabel(f"{label} (bins of unequal width are drawn equally wide)")
 
 
 def legend(figure: Figure, look: Look, heading: str, *, columns: int) -> None:
@@ -405,7 +427,7 @@ def legend(figure: Figure, look: Look, heading: str, *, columns: int) -> None:
     first = [label for label in ("Data", _SIGNAL_LINE) if label in handles]
     names = [label for label in handles if label not in (*first, _UNCERTAINTY)]
     order = [*first, *names, *([_UNCERTAINTY] if _UNCERTAINTY in handles else [])]
-    shown = {_SIGNAL_LINE: f"{look.signal}{_times(look.factor)}"}
+    shown = {_SIGNAL_LINE: f"{look.label(look.signal)}{_times(look.factor)}"}
     widest = LEGEND_HANDLE + style.label_width([shown.get(label, label) for label in order], LEGEND_SIZE)
     columns = max(1, min(columns, int(figure.get_figwidth() / widest)))
     drawn = figure.legend(

@@ -12,6 +12,7 @@ from cascadebdt.cascade import Cascade
 from cascadebdt.histograms.contents import purity_matrix
 from cascadebdt.histograms.inputs import Inputs
 from cascadebdt.histograms.yields import Histogram
+from cascadebdt.plots.appearance import Appearance
 from cascadebdt.plots.inputs import most_important, regions_to_show
 from cascadebdt.report import training
 from cascadebdt.report.results import Results
@@ -55,13 +56,13 @@ DATA_TITLES = {"asimov": "Asimov data", "simulation": "Simulation as data"}
 """What figures say of data that are no recorded ones."""
 
 
-def drawn(results: Results, *, n_features: int | None) -> Iterator[tuple[str, Figure]]:
+def drawn(results: Results, appearance: Appearance, *, n_features: int | None) -> Iterator[tuple[str, Figure]]:
     """Draw every figure, one at a time; of features only so many of a stage and of a region."""
     applied, inferred = results.applied, results.inferred
-    yield from of_regions(results)
+    yield from of_regions(results, appearance)
     for process, correction in applied.corrections.processes.items():
         yield f"correction_{process}", plots.corrections(correction.closure, process)
-    yield "purity", plots.purity(purity_matrix(inferred.summary.regions))
+    yield "purity", plots.purity(purity_matrix(inferred.summary.regions), appearance=appearance)
     answers = inferred.answers
     yield from plots.fitted(
         answers.fit,
@@ -76,21 +77,22 @@ def drawn(results: Results, *, n_features: int | None) -> Iterator[tuple[str, Fi
     if answers.limits.limit is not None:
         yield "limits", plots.limits({results.summary.analysis: answers.limits.limit})
     yield from of_systematics(results)
-    yield from of_inputs(results.cascade, applied.inputs, n_features)
-    yield "flow", plots.flow(applied.cutflow.cascade, signal=results.signal)
+    yield from of_inputs(results.cascade, applied.inputs, n_features, appearance)
+    yield "flow", plots.flow(applied.cutflow.cascade, signal=results.signal, appearance=appearance)
     yield from of_training(results.cascade)
-    yield from of_scores(results.cascade, applied.histograms.scores, results.signal)
+    yield from of_scores(results.cascade, applied.histograms.scores, results.signal, appearance)
 
 
-def of_regions(results: Results) -> Iterator[tuple[str, Figure]]:
+def of_regions(results: Results, appearance: Appearance) -> Iterator[tuple[str, Figure]]:
     """Draw the regions, together and each."""
     yields, fit, signal = results.applied.histograms.regions, results.fit, results.signal
     title = DATA_TITLES.get(results.summary.data)
-    yield "regions", plots.regions(yields, fit, signal=signal, title=title)
-    yield "regions_before_fit", plots.regions(yields, signal=signal, title=title)
+    yield "regions", plots.regions(yields, fit, signal=signal, title=title, appearance=appearance)
+    yield "regions_before_fit", plots.regions(yields, signal=signal, title=title, appearance=appearance)
     for name, histogram in yields.items():
         fitted = fit if name in fit.postfit else None  # a validation region may be left out of the validation
-        yield f"region_{name}", plots.region(histogram, name, fitted, signal=signal, title=title)
+        figure = plots.region(histogram, name, fitted, signal=signal, title=title, appearance=appearance)
+        yield f"region_{name}", figure
 
 
 def of_systematics(results: Results) -> Iterator[tuple[str, Figure]]:
@@ -103,7 +105,9 @@ def of_systematics(results: Results) -> Iterator[tuple[str, Figure]]:
         yield "pruning", plots.pruning(notes)
 
 
-def of_inputs(cascade: Cascade, filled: Inputs, n_asked: int | None) -> Iterator[tuple[str, Figure]]:
+def of_inputs(
+    cascade: Cascade, filled: Inputs, n_asked: int | None, appearance: Appearance
+) -> Iterator[tuple[str, Figure]]:
     """Draw the most important features: at every stage, and if a number is asked for in the regions that have data.
 
     Those of the regions take half as long as all other figures together. Without any data, all regions have them.
@@ -117,12 +121,18 @@ def of_inputs(cascade: Cascade, filled: Inputs, n_asked: int | None) -> Iterator
         shown = most_important(classifier.summary.importance or {}, filled, n_shown)
         if shown:
             figure = plots.separation(
-                filled, classifier.name, signal=cascade.signal, against=classifier.against, features=shown
+                filled,
+                classifier.name,
+                signal=cascade.signal,
+                against=classifier.against,
+                features=shown,
+                appearance=appearance,
             )
             yield f"separation_{classifier.name}", figure
     for region in regions_to_show(filled) if everywhere and n_asked else ():
         shown = most_important(everywhere, filled, n_shown)
-        yield f"inputs_{region}", plots.inputs(filled, region, signal=cascade.signal, features=shown)
+        figure = plots.inputs(filled, region, signal=cascade.signal, features=shown, appearance=appearance)
+        yield f"inputs_{region}", figure
 
 
 def of_training(cascade: Cascade) -> Iterator[tuple[str, Figure]]:
@@ -132,7 +142,9 @@ def of_training(cascade: Cascade) -> Iterator[tuple[str, Figure]]:
             yield f"quality_{classifier.name}", plots.quality(classifier.summary, stage=classifier.name)
 
 
-def of_scores(cascade: Cascade, scores: Mapping[str, Histogram], signal: str) -> Iterator[tuple[str, Figure]]:
+def of_scores(
+    cascade: Cascade, scores: Mapping[str, Histogram], signal: str, appearance: Appearance
+) -> Iterator[tuple[str, Figure]]:
     """Draw the scores of every stage."""
     classifiers = {classifier.name: (classifier, point) for classifier, point in training.classifiers(cascade)}
     for name, histogram in scores.items():
@@ -150,6 +162,7 @@ def of_scores(cascade: Cascade, scores: Mapping[str, Histogram], signal: str) ->
                 threshold=None if point is None else float(point.threshold),
                 validation_threshold=training.validation_threshold(point),
                 efficiencies=None if point is None else point.efficiencies,
+                appearance=appearance,
             ),
         )
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from cascadebdt import plots
 from cascadebdt.atomic import write_text
 from cascadebdt.cascade import Cascade
+from cascadebdt.plots.appearance import PLAIN, Appearance
 from cascadebdt.plots.style import significant
 from cascadebdt.products import Products, figures
 from cascadebdt.products.cutflow import CutflowReport
@@ -28,7 +28,13 @@ TABLE = re.compile(r"<table.*?</table>", re.DOTALL)
 
 
 def write(
-    products: Products, *, cascade: Cascade, applied: Applied, inferred: Inferred, n_features: int | None = None
+    products: Products,
+    *,
+    cascade: Cascade,
+    applied: Applied,
+    inferred: Inferred,
+    n_features: int | None = None,
+    appearance: Appearance = PLAIN,
 ) -> Path:
     """Draw every figure and write the page; return its path.
 
@@ -37,12 +43,12 @@ def write(
     products : where figures and page go
     cascade, applied, inferred : what the other steps made
     n_features : features drawn of every stage and region, the most important first; if not given a few of every stage
+    appearance : of all figures
     """
     workspace = read_json(products.json("workspace")) if products.has("workspace") else None
     results = Results(cascade, applied, inferred, workspace=workspace)
     with _uncollected():
-        drawn = drawings.drawn(results, n_features=n_features)
-        saved = {name: plots.save(figure, products.plots / name) for name, figure in drawn}
+        saved = appearance.saved(drawings.drawn(results, appearance, n_features=n_features), products.plots)
     figures.replace(products, [path for paths in saved.values() for path in paths])
     page = build(
         cascade=cascade,

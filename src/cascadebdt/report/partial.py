@@ -28,7 +28,8 @@ def write(products: Products, *, config: Config, cascade: Cascade, applied: Appl
     applied : what `apply` made; None before it
     missing : what has not been done, in words
     """
-    drawn = {name: plots.save(figure, products.plots / name) for name, figure in _figures(config, cascade, applied)}
+    appearance = plots.Appearance.of(config)
+    drawn = appearance.saved(_figures(config, cascade, applied, appearance), products.plots)
     figures.replace(products, [path for paths in drawn.values() for path in paths])
     page = (
         environment()
@@ -53,18 +54,22 @@ def _of_training(cascade: Cascade) -> list[str]:
     return [sentence for classifier, _ in classifiers for sentence in training.doubts(classifier, cascade.signal)]
 
 
-def _figures(config: Config, cascade: Cascade, applied: Applied | None) -> Iterator[tuple[str, Figure]]:
+def _figures(
+    config: Config, cascade: Cascade, applied: Applied | None, appearance: plots.Appearance
+) -> Iterator[tuple[str, Figure]]:
     """Draw every figure, one at a time."""
     if applied is not None:
         yields, signal = applied.histograms.regions, config.cascade.signal
         title = DATA_TITLES.get(config.data)
-        yield "regions_before_fit", plots.regions(yields, signal=signal, title=title)
+        yield "regions_before_fit", plots.regions(yields, signal=signal, title=title, appearance=appearance)
         for name, histogram in yields.items():
-            yield f"region_{name}", plots.region(histogram, name, signal=signal, title=title)
+            figure = plots.region(histogram, name, signal=signal, title=title, appearance=appearance)
+            yield f"region_{name}", figure
         against = {stage.name: stage.against for stage in config.cascade.stages}
-        yield "purity", plots.purity(purity_matrix(region_table(yields, against, signal)))
-        yield "flow", plots.flow(applied.cutflow.cascade, signal=signal)
-        yield from of_inputs(cascade, applied.inputs, None)
+        matrix = purity_matrix(region_table(yields, against, signal))
+        yield "purity", plots.purity(matrix, appearance=appearance)
+        yield "flow", plots.flow(applied.cutflow.cascade, signal=signal, appearance=appearance)
+        yield from of_inputs(cascade, applied.inputs, None, appearance)
     yield from of_training(cascade)
     if applied is not None:
-        yield from of_scores(cascade, applied.histograms.scores, config.cascade.signal)
+        yield from of_scores(cascade, applied.histograms.scores, config.cascade.signal, appearance)
