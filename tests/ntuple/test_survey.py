@@ -200,6 +200,30 @@ def test_energies_in_mev_are_noticed_in_numbers_and_in_lists(tmp_path: Path) -> 
     assert set(configuration.load(path).ntuples.mev) == {"lepPt", "met_et", "mass", "jet_pt"}
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["signal_0.root", "zee_0.root", "zee_1.root"], {"signal_0": 1, "zee": 2}),
+        (["signal_*.root", "zee_*.root"], {"signal": 2, "zee": 2}),
+        (["signal_0.root", "zee_1.root", "zee_500.root"], {"signal_0": 1, "zee_1": 1, "zee_500": 1}),
+    ],
+)
+def test_files_of_a_pattern_or_that_count_are_one_sample(
+    ntuples: Path, tmp_path: Path, arguments: list[str], expected: dict[str, int]
+) -> None:
+    for path in ntuples.glob("*_?.root"):
+        (tmp_path / path.name).symlink_to(path)
+    (tmp_path / "zee_500.root").symlink_to(ntuples / "wjets_0.root")
+    if "zee_*.root" in arguments:
+        (tmp_path / "zee_500.root").unlink()
+    path = tmp_path / "sets.yaml"
+    result = call("init", *(tmp_path / name for name in arguments), "--output", path)
+    assert result.exit_code == 0, result.output
+    config = configuration.load(path)
+    found = {sample.name: len(ntuple.find(sample.files, directory=config.directory)) for sample in config.samples}
+    assert found == expected
+
+
 def test_energies_in_gev_stay_as_they_are(odd_config: Config) -> None:
     assert odd_config.ntuples.mev == ()
 

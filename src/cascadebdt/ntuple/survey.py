@@ -27,11 +27,19 @@ class TreeSurvey:
 
 @dataclass(frozen=True)
 class Survey:
-    """A file: how it is compressed and the trees in it."""
+    """A file: how it is compressed, the trees in it, and what it is the first of.
+
+    Attributes
+    ----------
+    names : of the files of its sample, as a configuration has them; its own location if there are none
+    n_files : how many these are
+    """
 
     location: str
     compression: str
     trees: tuple[TreeSurvey, ...]
+    names: tuple[str, ...] = ()
+    n_files: int = 1
 
 
 def survey(location: str) -> Survey:
