@@ -262,6 +262,7 @@ def test_a_branch_of_four_vectors_is_one_sentence() -> None:
         ("eventweight", Role.WEIGHT),
         ("mu_sf", Role.WEIGHT),
         ("w_mc_up", Role.WEIGHT),
+        ("mcw_down", Role.WEIGHT),
         ("W_pt", Role.FEATURE),
         ("m_w", Role.FEATURE),
         ("genPartFlav", Role.TRUTH),

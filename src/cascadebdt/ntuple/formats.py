@@ -183,7 +183,7 @@ def _flat(files: Sequence[Survey]) -> Format:
     trees = _flat_trees(files)
     common = set(_common(trees))
     scalars = [name for name in _scalars(trees[0]) if name in common][:MAX_PEEKED]
-    extra = {name for tree in trees for name in _scalars(tree) if roles.WEIGHT.search(name)}
+    extra = {name for tree in trees for name in _scalars(tree) if roles.by_name(name) is Role.WEIGHT}
     peeks = [
         peek(file.location, tree.name, [*scalars, *(extra & set(tree.branches) - set(scalars))])
         for file, tree in zip(files, trees, strict=True)

@@ -68,7 +68,7 @@ def by_name(name: str) -> Role:
     """Return what a branch is for as far as its name tells; a feature if it tells nothing."""
     if plain(name) in COUNTERS or any(plain(name) in names for names in IDENTITIES):
         return Role.IDENTITY
-    if plain(name) in NOMINAL_WEIGHTS or WEIGHT.search(name):
+    if plain(SIDE.sub("", name)) in NOMINAL_WEIGHTS or WEIGHT.search(name):
         return Role.WEIGHT
     if TRUTH.search(name):
         return Role.TRUTH
