@@ -113,7 +113,8 @@ def train(
         "repetition": {name: context.repetition[name] for name in problem.features},
         "hyperparameters": problem.bdt.model_dump(),
     }
-    log.info("%s: areas under the ROC curves %s", problem.where, summary["auc"])
+    areas = ", ".join(f"{name} {area:.3f}" for name, area in summary["auc"].items())
+    log.info("%s: areas under the ROC curves %s", problem.where, areas)
     return replace(model, summary=summary)
 
 
