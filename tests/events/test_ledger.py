@@ -154,6 +154,19 @@ def test_rows_of_one_generated_event_with_other_values_are_no_copies(folder: Pat
 
 
 @pytest.mark.parametrize("read", [select, streamed])
+def test_rows_that_differ_only_in_what_no_feature_reads_are_no_copies(folder: Path, read: Any) -> None:
+    with uproot.open(folder / "zee_0.root") as file:
+        events = file["Events"].arrays()
+        runs = file["Runs"].arrays(library="np")
+    hypotheses = ak.concatenate([ak.with_field(events, number, "hypothesis") for number in (0, 1)])
+    names = [name for name in ak.fields(events) if not name.startswith("n")]
+    with uproot.recreate(folder / "zee_0.root".replace("0", "both")) as file:
+        file["Events"] = {name: hypotheses[name] for name in [*names, "hypothesis"]}
+        file["Runs"] = runs
+    read(folder, lambda raw: raw["samples"][1].update(files="zee_both.root"))
+
+
+@pytest.mark.parametrize("read", [select, streamed])
 def test_simulation_whose_events_all_have_one_identity_is_refused(folder: Path, read: Any) -> None:
     def without_numbers(raw: dict[str, Any]) -> None:
         raw["ntuples"]["event_id"] = ["run"]

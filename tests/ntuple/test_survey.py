@@ -179,6 +179,55 @@ def test_init_names_the_blanks_and_the_signal_that_it_was_told(odd: Path, tmp_pa
     assert "signal: no simulated sample 'wjet'; did you mean 'wjets'?" in wrong.output
 
 
+def test_energies_in_mev_are_noticed_in_numbers_and_in_lists(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    n = 300
+    columns = {
+        "lepPt": np.where(rng.random(n) < 0.1, -999.0, rng.exponential(4e4, n)),
+        "met_et": rng.exponential(3e4, n),
+        "met_phi": rng.uniform(-3, 3, n),
+        "mass": np.full(n, 105.7),
+        "n_jet": rng.poisson(4000, n),
+        "jet": ak.zip({"pt": rng.exponential(5e4, (n, 2)), "eta": rng.random((n, 2)), "phi": rng.random((n, 2))}),
+    }
+    columns["jet"] = ak.from_regular(columns["jet"])
+    for name in ("sig", "ttbar"):
+        with uproot.recreate(tmp_path / f"{name}.root") as file:
+            file.mktree("events", columns)
+    path = tmp_path / "mev.yaml"
+    result = call("init", tmp_path / "sig.root", tmp_path / "ttbar.root", "--output", path)
+    assert result.exit_code == 0, result.output
+    assert set(configuration.load(path).ntuples.mev) == {"lepPt", "met_et", "mass", "jet_pt"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["signal_0.root", "zee_0.root", "zee_1.root"], {"signal_0": 1, "zee": 2}),
+        (["signal_*.root", "zee_*.root"], {"signal": 2, "zee": 2}),
+        (["signal_0.root", "zee_1.root", "zee_500.root"], {"signal_0": 1, "zee_1": 1, "zee_500": 1}),
+    ],
+)
+def test_files_of_a_pattern_or_that_count_are_one_sample(
+    ntuples: Path, tmp_path: Path, arguments: list[str], expected: dict[str, int]
+) -> None:
+    for path in ntuples.glob("*_?.root"):
+        (tmp_path / path.name).symlink_to(path)
+    (tmp_path / "zee_500.root").symlink_to(ntuples / "wjets_0.root")
+    if "zee_*.root" in arguments:
+        (tmp_path / "zee_500.root").unlink()
+    path = tmp_path / "sets.yaml"
+    result = call("init", *(tmp_path / name for name in arguments), "--output", path)
+    assert result.exit_code == 0, result.output
+    config = configuration.load(path)
+    found = {sample.name: len(ntuple.find(sample.files, directory=config.directory)) for sample in config.samples}
+    assert found == expected
+
+
+def test_energies_in_gev_stay_as_they_are(odd_config: Config) -> None:
+    assert odd_config.ntuples.mev == ()
+
+
 def test_files_of_several_formats_are_refused(odd: Path, ntuples: Path, tmp_path: Path) -> None:
     result = call("init", odd / "sig.root", ntuples / "zee_0.root", "--output", tmp_path / "no.yaml")
     assert result.exit_code == 2
@@ -213,6 +262,7 @@ def test_a_branch_of_four_vectors_is_one_sentence() -> None:
         ("eventweight", Role.WEIGHT),
         ("mu_sf", Role.WEIGHT),
         ("w_mc_up", Role.WEIGHT),
+        ("mcw_down", Role.WEIGHT),
         ("W_pt", Role.FEATURE),
         ("m_w", Role.FEATURE),
         ("genPartFlav", Role.TRUTH),

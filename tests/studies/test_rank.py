@@ -104,6 +104,18 @@ def test_the_report_shows_the_ranking_while_it_is_of_the_cascade_that_is_there(r
     inventory.write()
 
 
+def test_status_tells_whether_the_ranking_is_of_what_is_there_now(
+    ranked: tuple[Path, str], config_path: Path, tmp_path: Path
+) -> None:
+    assert "current  rank    rank.json" in call("status", ranked[0]).output.splitlines()
+    raw = json.loads(config_path.read_text())
+    raw["cascade"]["folds"] = 4
+    other = tmp_path / "other.yaml"
+    other.write_text(json.dumps(raw))
+    lines = call("status", ranked[0], "--config", other).output.splitlines()
+    assert "changed  rank    rank.json: folds of cascade was 3 and is 4 since 'train'" in lines
+
+
 def test_a_second_call_reads_what_is_there(ranked: tuple[Path, str], config_path: Path) -> None:
     folder, said = ranked
     before = (folder / "rank.json").stat().st_mtime_ns

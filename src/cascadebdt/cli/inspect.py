@@ -35,14 +35,17 @@ def inspect_command(file: str) -> None:
 def init_command(
     files: tuple[str, ...], output: Path, signal: str | None, luminosity: float | None, force: bool
 ) -> None:
-    """Write a commented configuration for FILES (paths or URLs), one file for each sample."""
+    """Write a commented configuration for FILES (paths or URLs), one for each sample.
+
+    Files of a pattern in quotes are one sample, and so are those that count at the end: zee_0.root, zee_1.root.
+    """
     from cascadebdt import ntuple
     from cascadebdt.atomic import write_text
     from cascadebdt.errors import InputError
 
     if output.exists() and not force:
         raise InputError(f"{output}: is there already; choose another name with --output, or give --force")
-    surveys = [ntuple.survey(file) for file in files]
+    surveys = ntuple.survey_samples(files)
     text = ntuple.starting_configuration(
         *surveys, directory=output.parent, blanks=ntuple.Blanks(signal=signal, luminosity_fb=luminosity)
     )

@@ -26,7 +26,7 @@ EXAMPLES = {
     "inspect": ("cascadebdt inspect ntuple.root", "cascadebdt inspect root://server//store/nano.root"),
     "init": (
         "cascadebdt init signal.root ttbar.root wjets.root data.root",
-        "cascadebdt init *.root --signal hh.root --luminosity 140 --output hh.yaml",
+        "cascadebdt init hh.root 'ttbar/*.root' 'data/*.root' --signal hh.root --luminosity 140 --output hh.yaml",
     ),
     "completion": ('eval "$(cascadebdt completion bash)"', "cascadebdt completion fish | source"),
 }

@@ -9,6 +9,7 @@ import numpy as np
 from cascadebdt.arrays import AnyArray, IdArray, IntArray
 from cascadebdt.config import NOMINAL, Config
 from cascadebdt.errors import InputError
+from cascadebdt.events.copies import Suspects, copies
 from cascadebdt.events.events import FileRecord, identify
 from cascadebdt.events.marks import Marks, identifies, repeated
 from cascadebdt.events.selection import Counts
@@ -103,7 +104,7 @@ def _twice(first: Source, place: str, second: Source, other_place: str) -> str:
 
 
 def require_unique(found: Mapping[str, Marks], sources: Sequence[Source], config: Config, again: Again) -> None:
-    """Require that no event of data, and no row of simulation with equal values, was selected twice.
+    """Require that no event of data, and no row of simulation with equal values of all branches, was selected twice.
 
     Only if one was, the places are looked up by selecting again.
 
@@ -139,25 +140,33 @@ def _require_identities(source: Source, marks: Marks, config: Config) -> None:
 
 
 def _look_up(suspects: IdArray, sources: Sequence[Source], config: Config, again: Again) -> None:
-    """Raise at the second place of a row."""
+    """Raise at the second place of a row; rows of simulation may still differ in what no feature reads."""
+    places = [
+        Suspects(source, part, rows, marks).among(suspects)
+        for source in sources
+        for file in source.files
+        for part in ranges(file, entries=config.ntuples.chunk_entries)
+        for _, rows, marks in [again(source, part)]
+    ]
+    if not sources[0].is_recorded:
+        places = copies([place for place in places if len(place.rows)], config.ntuples)
     seen: dict[int, str] = {}
-    for source in sources:
-        for part in (part for file in source.files for part in ranges(file, entries=config.ntuples.chunk_entries)):
-            chunk, rows, marks = again(source, part)
-            for at in np.flatnonzero(np.isin(marks, suspects)):
-                mark, row = int(marks[at]), int(rows[at])
-                place = f"{part.file.location} entry {part.start + row}"
-                if mark in seen:
-                    what = (
-                        "data: the event"
-                        if source.is_recorded
-                        else f"sample '{source.name}': with equal values, the event"
-                    )
-                    raise InputError(
-                        f"{what} ({_label(chunk, row, part, config)}) appears twice, at {seen[mark]} and at {place}; "
-                        "expected it once: remove the copy from samples.files or from the file"
-                    )
-                seen[mark] = place
+    for place in places:
+        for mark, row in zip(place.marks.tolist(), place.rows.tolist(), strict=True):
+            where = f"{place.part.file.location} entry {place.part.start + row}"
+            if mark in seen:
+                raise InputError(_copied(place, row, (seen[mark], where), config, again))
+            seen[mark] = where
+
+
+def _copied(place: Suspects, row: int, places: tuple[str, str], config: Config, again: Again) -> str:
+    source = place.source
+    what = "data: the event" if source.is_recorded else f"sample '{source.name}': with equal values, the event"
+    chunk, _, _ = again(source, place.part)
+    return (
+        f"{what} ({_label(chunk, row, place.part, config)}) appears twice, at {places[0]} and at {places[1]}; "
+        "expected it once: remove the copy from samples.files or from the file"
+    )
 
 
 def _label(chunk: ak.Array, row: int, part: EntryRange, config: Config) -> str:

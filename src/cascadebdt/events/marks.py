@@ -68,11 +68,11 @@ def _fingerprints(events: Events) -> IdArray:
     factors = mix(np.arange(len(columns), dtype=np.uint64)) | np.uint64(1)
     total = events.event_id.copy()
     for column, factor in zip(columns, factors, strict=True):
-        total += _bits(column) * factor
+        total += bits(column) * factor
     return total
 
 
-def _bits(column: AnyArray) -> IdArray:
+def bits(column: AnyArray) -> IdArray:
     """Return the bits of numbers; the low ones of doubles are often zero and get the high ones, too."""
     bits = column.view(f"u{column.itemsize}").astype(np.uint64)
     return bits ^ (bits >> np.uint64(32))

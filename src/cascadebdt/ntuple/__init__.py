@@ -11,6 +11,7 @@ is missing, damaged or unexpected is one sentence.
 from cascadebdt.ntuple.checksums import changed, verify
 from cascadebdt.ntuple.files import NtupleFile, describe, find, locate, sum_of_weights
 from cascadebdt.ntuple.reading import EntryRange, Reader, ranges, require_matches
+from cascadebdt.ntuple.sets import survey_samples
 from cascadebdt.ntuple.starting import Blanks, starting_configuration
 from cascadebdt.ntuple.survey import Survey, survey
 
@@ -29,5 +30,6 @@ __all__ = [
     "starting_configuration",
     "sum_of_weights",
     "survey",
+    "survey_samples",
     "verify",
 ]

@@ -24,6 +24,7 @@ GENERATOR_WEIGHTS = "EventInfoAuxDyn.mcEventWeights"
 CARTESIAN = ("Px", "Py", "Pz", "E")
 NUMBERS = ("float", "double", "int", "uint", "std::int", "std::uint", "Double32", "bool")
 LISTS = ("[", "vector", "RVec")
+LISTS_OF_FLOATS = r"^(std::)?(vector|RVec)<(float|double)>$|^(float|double)\[\w*\]$"
 MAX_FEATURES = 25
 MAX_PEEKED = 400  # branches that are looked into
 MIN_SHARE_WITH_PAIRS = 0.2  # of events with two candidates, for a feature of pairs
@@ -182,7 +183,7 @@ def _flat(files: Sequence[Survey]) -> Format:
     trees = _flat_trees(files)
     common = set(_common(trees))
     scalars = [name for name in _scalars(trees[0]) if name in common][:MAX_PEEKED]
-    extra = {name for tree in trees for name in _scalars(tree) if roles.WEIGHT.search(name)}
+    extra = {name for tree in trees for name in _scalars(tree) if roles.by_name(name) is Role.WEIGHT}
     peeks = [
         peek(file.location, tree.name, [*scalars, *(extra & set(tree.branches) - set(scalars))])
         for file, tree in zip(files, trees, strict=True)
@@ -201,6 +202,7 @@ def _flat(files: Sequence[Survey]) -> Format:
         {value for columns in peeks for value in roles.sentinels({n: columns[n] for n in features if n in columns})}
     )
     ntuples |= {"sentinels": str(sentinels)} if sentinels else {}
+    ntuples |= _mev(files, trees, peeks)
     features_of_objects = _of_objects(list(objects))
     return Format(
         "flat ntuple",
@@ -212,6 +214,18 @@ def _flat(files: Sequence[Survey]) -> Format:
         _flat_systematics(sorted(extra & set(_common(weighted or trees))), weight),
         [*_left_out(scalars, of_files, features), *_event_notes(event_id, scalars), *_four_vectors(trees[0])],
     )
+
+
+def _mev(
+    files: Sequence[Survey], trees: Sequence[TreeSurvey], peeks: Sequence[Mapping[str, AnyArray]]
+) -> dict[str, str]:
+    """Return the key of the branches in MeV, if the momenta of a file are large; lists are looked into, too."""
+    names: dict[str, None] = {}
+    for file, tree, columns in zip(files, trees, peeks, strict=True):
+        lists = [name for name, kind in tree.branches.items() if re.search(LISTS_OF_FLOATS, kind)][:MAX_PEEKED]
+        names |= dict.fromkeys(roles.in_mev({**columns, **peek(file.location, tree.name, lists)}))
+    listed = ", ".join(f'"{name}"' for name in names)
+    return {"mev": f"[{listed}]  # by the size of the momenta; GeV as they are read"} if names else {}
 
 
 def _is_in(of_files: Sequence[Mapping[str, Role]], name: str, role: Role) -> bool:

@@ -51,6 +51,11 @@ TRUTH = re.compile(
 )
 SIDE = re.compile(r"_*(up|down|1up|1down)$", re.IGNORECASE)
 SENTINELS = (-99.0, -999.0, -9999.0, -99999.0, -999999.0)
+MOMENTA = {"pt", "et", "met", "ht"}  # words of names
+MASSES = {"m", "mass"}
+ENERGIES = MOMENTA | MASSES | {"e", "energy", "px", "py", "pz", "mt", "mll", "mjj"}
+NO_ENERGIES = {"phi", "eta", "n", "charge", "sig", "significance", "sf", "id", "iso", "type"}
+MIN_MEV = 3000.0  # a typical momentum is larger in MeV, and smaller in GeV
 MIN_UNIQUE = 100  # values that are all different, to be a counter
 
 
@@ -63,7 +68,7 @@ def by_name(name: str) -> Role:
     """Return what a branch is for as far as its name tells; a feature if it tells nothing."""
     if plain(name) in COUNTERS or any(plain(name) in names for names in IDENTITIES):
         return Role.IDENTITY
-    if plain(name) in NOMINAL_WEIGHTS or WEIGHT.search(name):
+    if plain(SIDE.sub("", name)) in NOMINAL_WEIGHTS or WEIGHT.search(name):
         return Role.WEIGHT
     if TRUTH.search(name):
         return Role.TRUTH
@@ -124,3 +129,28 @@ def sentinels(columns: Mapping[str, AnyArray]) -> list[float]:
         if lowest in SENTINELS and (known > lowest / 2).any() and not ((known > lowest) & (known < lowest / 2)).any():
             found.add(lowest)
     return sorted(found)
+
+
+def in_mev(columns: Mapping[str, AnyArray]) -> list[str]:
+    """Return the energies, momenta and masses of a file if it has them in MeV, which the size of momenta tells.
+
+    Parameters
+    ----------
+    columns : branch -> its numbers in the first entries
+    """
+    sizes = {name: size for name, values in columns.items() if (size := _typical(values)) is not None}
+    energies = {name: words for name in sizes if (words := _words(name)) & ENERGIES and not words & NO_ENERGIES}
+    if not any(words & MOMENTA and sizes[name] > MIN_MEV for name, words in energies.items()):
+        return []
+    return [name for name, words in energies.items() if words & MASSES or sizes[name] > MIN_MEV / 10]
+
+
+def _words(name: str) -> set[str]:
+    """Return the words of a name, which underscores, capitals and digits divide, in lower case."""
+    return {word.lower() for word in re.findall(r"[a-z]?[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)}
+
+
+def _typical(values: AnyArray) -> float | None:
+    """Return the median size of floating-point numbers but sentinels; None without any."""
+    known = values[np.isfinite(values) & ~np.isin(values, SENTINELS)] if values.dtype.kind == "f" else values[:0]
+    return float(np.median(np.abs(known))) if len(known) else None

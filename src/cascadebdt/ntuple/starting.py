@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cascadebdt.errors import InputError, did_you_mean
 from cascadebdt.ntuple.formats import Format, recognise
+from cascadebdt.ntuple.sets import stem
 from cascadebdt.ntuple.survey import Survey
 
 BLANK = "FILL_IN.root"
@@ -24,11 +25,11 @@ FEW_ENTRIES = 2000
 
 @dataclass(frozen=True)
 class Sample:
-    """A line of the samples: `cross_section` is whether the file has what a cross section needs."""
+    """A line of the samples: `cross_section` is whether its files have what a cross section needs."""
 
     name: str
     process: str
-    file: str
+    files: tuple[str, ...]
     is_data: bool = False
     cross_section: bool = False
 
@@ -82,7 +83,7 @@ def starting_configuration(*files: Survey, directory: Path | None = None, blanks
         raise InputError(f"{files[0].location}: no file is simulation, but a signal and a background are needed")
     if len(simulated) == 1:
         is_signal = SIGNAL.search(simulated[0].name) or blanks.signal
-        blank = Sample("background" if is_signal else "signal", "background" if is_signal else "signal", BLANK)
+        blank = Sample("background" if is_signal else "signal", "background" if is_signal else "signal", (BLANK,))
         samples = [*samples, blank] if is_signal else [blank, *samples]
         simulated = [sample for sample in samples if not sample.is_data]
     signal = _signal(simulated, blanks.signal)
@@ -95,7 +96,7 @@ def starting_configuration(*files: Survey, directory: Path | None = None, blanks
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["quoted"] = _quoted
+    environment.filters["listed"] = _listed
     return environment.get_template("starting.yaml.j2").render(
         found=found,
         samples=ordered,
@@ -109,9 +110,9 @@ def starting_configuration(*files: Survey, directory: Path | None = None, blanks
 
 
 def _fewest(files: Sequence[Survey], found: Format) -> int | None:
-    """Return the entries of the smallest file if they are hardly enough to train with; None if they are."""
+    """Return the entries of the smallest sample if they are hardly enough to train with; None if they are."""
     tree = found.ntuples["tree"].strip('"')
-    entries = min(next(of.entries for of in file.trees if of.name == tree) for file in files)
+    entries = min(file.n_files * next(of.entries for of in file.trees if of.name == tree) for file in files)
     return entries if entries < FEW_ENTRIES else None
 
 
@@ -120,19 +121,25 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def _listed(names: Sequence[str]) -> str:
+    """Return names as YAML takes them literally: one, or a list."""
+    quoted = [_quoted(name) for name in names]
+    return quoted[0] if len(quoted) == 1 else f"[{', '.join(quoted)}]"
+
+
 def _samples(files: Sequence[Survey], found: Format, directory: Path | None) -> list[Sample]:
-    """Return a sample for every file."""
+    """Return a sample for every file, which may be the first of several."""
     names: list[str] = []
+    named = [file.names or (file.location,) for file in files]
     samples = []
     by_weight = any(found.is_weighted)
-    all_named = all(DATA.search(file.location.rpartition("/")[2]) for file in files)  # which says nothing
-    for file, is_weighted, is_normalised in zip(files, found.is_weighted, found.is_normalised, strict=True):
-        stem = Path(file.location.rpartition("/")[2]).stem
-        is_data = not is_weighted if by_weight else bool(DATA.search(stem)) and not all_named
-        name = _free_name(stem, names, is_data=is_data)
+    all_named = all(DATA.search(stem(own)) for own in named)  # which says nothing
+    for own, is_weighted, is_normalised in zip(named, found.is_weighted, found.is_normalised, strict=True):
+        is_data = not is_weighted if by_weight else bool(DATA.search(stem(own))) and not all_named
+        name = _free_name(stem(own), names, is_data=is_data)
         names.append(name)
-        location = file.location if directory is None or "://" in file.location else _relative(file.location, directory)
-        samples.append(Sample(name, "data" if is_data else name, location, is_data, is_normalised))
+        locations = tuple(one if directory is None or "://" in one else _relative(one, directory) for one in own)
+        samples.append(Sample(name, "data" if is_data else name, locations, is_data, is_normalised))
     return samples
 
 
@@ -154,7 +161,7 @@ def _signal(simulated: Sequence[Sample], named: str | None) -> str:
     if named is None:
         return next((sample for sample in simulated if SIGNAL.search(sample.name)), simulated[0]).process
     for sample in simulated:
-        if named in (sample.name, sample.file, Path(sample.file).name):
+        if named in (sample.name, *sample.files, *(Path(file).name for file in sample.files)):
             return sample.process
     known = [sample.name for sample in simulated]
     raise InputError(f"signal: no simulated sample '{named}'{did_you_mean(named, known)}; samples: {', '.join(known)}")

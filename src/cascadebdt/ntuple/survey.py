@@ -27,11 +27,19 @@ class TreeSurvey:
 
 @dataclass(frozen=True)
 class Survey:
-    """A file: how it is compressed and the trees in it."""
+    """A file: how it is compressed, the trees in it, and what it is the first of.
+
+    Attributes
+    ----------
+    names : of the files of its sample, as a configuration has them; its own location if there are none
+    n_files : how many these are
+    """
 
     location: str
     compression: str
     trees: tuple[TreeSurvey, ...]
+    names: tuple[str, ...] = ()
+    n_files: int = 1
 
 
 def survey(location: str) -> Survey:
@@ -62,7 +70,10 @@ def _tree(tree: Any, name: str) -> TreeSurvey:
 
 
 def peek(location: str, tree: str, names: Sequence[str], *, entries: int = N_PEEKED) -> dict[str, AnyArray]:
-    """Return the first entries of some branches with one number per event; names that the tree lacks are left out."""
+    """Return the numbers in the first entries of some branches, ``(n,)``; names that the tree lacks are left out.
+
+    Those in lists follow each other.
+    """
     return attempt(lambda: _peek(location, tree, names, entries), NtupleConfig())
 
 
@@ -73,4 +84,6 @@ def _peek(location: str, tree: str, names: Sequence[str], entries: int) -> dict[
         if not known:
             return {}
         arrays = source.arrays(known, entry_stop=entries, library="ak")
-        return {name: np.asarray(ak.to_numpy(arrays[name], allow_missing=False)) for name in known}
+        return {
+            name: np.asarray(ak.to_numpy(ak.flatten(arrays[name], axis=None), allow_missing=False)) for name in known
+        }

@@ -34,6 +34,7 @@ def doubts(config: Config, events: Events) -> Iterator[str]:
     for name in _learnt(config):
         yield from _names(config, name)
     yield from _labels(config, events)
+    yield from _constants(config, events)
 
 
 def _cross_sections(config: Config) -> Iterator[str]:
@@ -74,15 +75,29 @@ def _values(config: Config, text: str) -> list[Value | Field]:
 
 def _labels(config: Config, events: Events) -> Iterator[str]:
     """Yield the features that alone separate the signal from the processes of a stage."""
-    nominal = events.is_nominal & ~events.is_data
     is_signal = events.of_process(config.cascade.signal)
-    against = {stage.name: (stage.features, stage.against) for stage in config.cascade.stages}
-    for stage, (names, processes) in against.items():
-        rows = np.flatnonzero(nominal & (is_signal | _of_any(events, processes)))
-        weights = np.abs(events.weights[NOMINAL][rows])
-        for name in inputs.leaks(FeatureRows(events.columns, names, rows), weights, is_signal[rows]):
-            classes = f"{config.cascade.signal} from {' + '.join(processes)}"
-            yield f"stage {stage}: feature {name} alone separates {classes}; it may tell the label"
+    for stage in config.cascade.stages:
+        features = _features(stage, config, events)
+        weights = np.abs(events.weights[NOMINAL][features.rows])
+        for name in inputs.leaks(features, weights, is_signal[features.rows]):
+            classes = f"{config.cascade.signal} from {' + '.join(stage.against)}"
+            yield f"stage {stage.name}: feature {name} alone separates {classes}; it may tell the label"
+
+
+def _constants(config: Config, events: Events) -> Iterator[str]:
+    """Yield the features that have one value in all events of a stage."""
+    for stage in config.cascade.stages:
+        for name in inputs.constant(_features(stage, config, events)):
+            yield (
+                f"stage {stage.name}: feature {name} has one value in all selected events of its processes, so that it "
+                "will be left out; check its expression"
+            )
+
+
+def _features(stage: StageConfig, config: Config, events: Events) -> FeatureRows:
+    """Return the features of a stage in the nominal events of its processes."""
+    chosen = events.is_nominal & ~events.is_data & _of_any(events, (config.cascade.signal, *stage.against))
+    return FeatureRows(events.columns, stage.features, np.flatnonzero(chosen))
 
 
 def _of_any(events: Events, processes: tuple[str, ...]) -> BoolArray:

@@ -1,7 +1,7 @@
 """What is in the folder of a run: every product, whether it can be used, and if not why."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -33,7 +33,7 @@ class Line:
 
 
 def status(folder: Path, config_path: Path | None = None) -> tuple[Line, ...]:
-    """Return a line per product, in the order of the steps.
+    """Return a line per product, in the order of the steps, then those of studies.
 
     Parameters
     ----------
@@ -52,7 +52,20 @@ def status(folder: Path, config_path: Path | None = None) -> tuple[Line, ...]:
         raise InputError(f"{folder / MANIFEST}: no such manifest, so no step has been done here")
     config = configuration.load(config_path) if config_path else _of_run(inventory)
     plan = Plan.of(config, folder, elsewhere=inventory.elsewhere, files=_chosen(inventory, config))
-    return tuple(line for step in STEPS if step in plan.steps for line in _of_step(step, plan))
+    steps = [line for step in STEPS if step in plan.steps for line in _of_step(step, plan.change(step), plan)]
+    studies = [name for name in inventory.steps if name not in STEPS]
+    return (*steps, *(line for name in studies for line in _of_step(name, _change_of_study(name, plan, config), plan)))
+
+
+def _change_of_study(study: str, plan: Plan, config: Config) -> str | None:
+    """Return in words what has changed since a study was made; None if nothing has."""
+    made = plan.inventory.steps[study]
+    keys = {step: plan.steps[step].key for step in made.inputs if step in plan.steps}
+    for step, key in keys.items():
+        if key != made.inputs[step] and (change := plan.change(step)):
+            return change
+    own = {"config_hash": config.hash} if "config_hash" in made.parts else {}
+    return plan.inventory.change(replace(made, parts={**made.parts, **own}, inputs={**made.inputs, **keys}))
 
 
 def _of_run(inventory: Inventory) -> Config:
@@ -72,8 +85,7 @@ def _chosen(inventory: Inventory, config: Config) -> dict[str, list[str]] | None
     return files
 
 
-def _of_step(step: str, plan: Plan) -> Iterator[Line]:
-    change = plan.change(step)
+def _of_step(step: str, change: str | None, plan: Plan) -> Iterator[Line]:
     names = [name for name, made in plan.inventory.products.items() if made.step == step]
     if not names:
         yield Line("-", step, "missing", change or "nothing was made")

@@ -10,6 +10,7 @@ from cascadebdt.arrays import BoolArray, FeatureArray, FloatArray, IntArray
 from cascadebdt.config import NOMINAL, CascadeConfig
 from cascadebdt.events import Events
 from cascadebdt.events.folds import fold_of
+from cascadebdt.forest.columns import require_features
 from cascadebdt.forest.reference import out_of_fold
 from cascadebdt.training import inputs
 from cascadebdt.training.boosting import Fitted, Runtime
@@ -39,6 +40,7 @@ class Context:
     @classmethod
     def of(cls, events: Events, config: CascadeConfig, runtime: Runtime, kept: Kept) -> Self:
         """Return the context of all that a configuration trains."""
+        require_features(events.columns, config.features)
         columns = {name: events.columns[name] for name in config.features}
         masks = [events.of_process(name) for name in events.processes]
         repetition = inputs.repetition(columns, masks)

@@ -80,29 +80,6 @@ def require_both(
                     )
 
 
-def require_varying(features: FeatureRows, classes: Mapping[str, BoolArray], *, where: str) -> None:
-    """Require that every feature has more than one value among the events that train a stage.
-
-    Parameters
-    ----------
-    features : of n_events
-    classes : name -> (n_events,)
-
-    Raises
-    ------
-    TrainingError
-        Naming the stage, the feature and the processes.
-    """
-    for name in features.names:
-        column = features.column(name)
-        if len(column) and _is_constant(column):
-            what = "has no value" if np.isnan(column[0]) else f"is {column[0]:g}"
-            raise TrainingError(
-                f"{where}: feature '{name}' {what} in all {len(features)} events that train, {' and '.join(classes)} "
-                "alike, expected it to vary; check its expression, or remove it from the features of this stage"
-            )
-
-
 def constant(features: FeatureRows) -> list[str]:
     """Return the features that have one value in all events, or in none."""
     return [name for name in features.names if len(features) and _is_constant(features.column(name))]

@@ -77,18 +77,6 @@ def require_enough(problems: Sequence[Problem], events: Events, config: CascadeC
         raise TrainingError(f"{'; '.join(found)}; loosen the selection or add simulation")
 
 
-def require_varying(problem: Problem, events: Events) -> None:
-    """Require that every feature has more than one value among all events.
-
-    Raises
-    ------
-    TrainingError
-        Naming the stage and the feature.
-    """
-    features = FeatureRows(events.columns, problem.features, np.arange(len(events)))
-    inputs.require_varying(features, problem.classes(events), where=problem.where)
-
-
 def without_constant(problem: Problem, alive: BoolArray, events: Events) -> Problem:
     """Return a problem without the features that have one value in all its living events, and warn of them.
 

@@ -114,8 +114,6 @@ def _context(
     simulation: Events, to_learn: Sequence[Problem], config: CascadeConfig, runtime: Runtime, kept: Kept
 ) -> Context:
     """Return what problems share, after a look at whether they can be learned at all."""
-    for problem in to_learn:
-        preparation.require_varying(problem, simulation)
     preparation.require_enough(to_learn, simulation, config)
     return Context.of(simulation, config, runtime, kept)
 
