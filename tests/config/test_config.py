@@ -40,6 +40,10 @@ def test_a_stage_inherits_the_common_hyperparameters_and_keeps_its_own() -> None
             lambda raw: raw.update(plots={"order": ["signal"]}),
             "config.plots.order[0]: unknown background process 'signal'",
         ),
+        (
+            lambda raw: raw.update(plots={"labels": {"zee": "wjets"}}),
+            "config.plots.labels.zee: 'wjets' stands for something else in legends",
+        ),
         (lambda raw: raw.update(plots={"colours": {"zee": "blue"}}), "config.plots.colours.zee: "),
         (lambda raw: raw.pop("luminosity_fb"), "config: missing key 'luminosity_fb'"),
         (lambda raw: raw.update(luminosity_fb=-1), "config.luminosity_fb: input should be greater than 0, got -1"),

@@ -16,6 +16,7 @@ from cascadebdt.errors import did_you_mean
 if TYPE_CHECKING:
     from cascadebdt.config.analysis import Config
 
+LEGEND = ("Data", "Uncertainty", "signal line")  # what else legends of figures have
 OBSERVABLES = ("score", "final")  # what regions can be binned in beside features
 
 
@@ -45,6 +46,7 @@ def check(config: "Config") -> None:
     _require_one_kind_of_data(config)
     _require_normalisation(config)
     _require_uncorrected(config)
+    _require_distinct_labels(config)
     simulated = _simulated(config)
     regions = config.cascade.regions
     taken = {"mu", *(f"norm_{name}" for name in simulated), *(f"mcstat_{name}" for name in regions)}
@@ -97,6 +99,16 @@ def _require_free_names(config: "Config") -> None:
             if systematic.name.startswith(f"correction_{correction.process}_"):
                 message = f"'{systematic.name}' is the name of an uncertainty of the correction; give it another name"
                 raise LocatedError(message, "systematics", index, "name")
+
+
+def _require_distinct_labels(config: "Config") -> None:
+    """Require that a legend tells processes apart, from each other and from what else it has."""
+    labels = config.plots.labels
+    for name in labels:
+        others = [labels.get(other, other) for other in _simulated(config) if other != name]
+        if name in _simulated(config) and labels[name] in (*others, *LEGEND):
+            message = f"'{labels[name]}' stands for something else in legends; give the process another label"
+            raise LocatedError(message, "plots", "labels", name)
 
 
 def _require_uncorrected(config: "Config") -> None:
