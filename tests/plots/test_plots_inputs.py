@@ -1,5 +1,6 @@
 """Figures of the features."""
 
+from dataclasses import replace
 from typing import Any
 
 import hist
@@ -62,3 +63,18 @@ def test_signal_and_background_are_drawn_to_unit_area(inputs: Inputs) -> None:
     for ax in figure.axes[:2]:
         values, edges, _ = ax.patches[0].get_data()  # type: ignore[attr-defined]
         assert (values * np.diff(edges)).sum() == pytest.approx(1)
+
+
+def test_the_band_is_the_quadratic_sum_of_statistics_and_systematics(inputs: Inputs) -> None:
+    systematics: Histogram = hist.Hist(
+        hist.axis.StrCategory(["CR_zee", "SR"], name="region"), inputs.regions["met"].axes["met"]
+    )
+    systematics.view()[0] = 2.0
+    both = replace(inputs, systematics={"met": systematics})
+    widths = {}
+    for name, drawn in (("statistics", inputs), ("both", both)):
+        ax = plots.inputs(drawn, "CR_zee", features=["met"]).axes[0]
+        (band,) = [patch for patch in ax.patches if patch.get_hatch()]
+        values, _, baseline = band.get_data()  # type: ignore[attr-defined]
+        widths[name] = float((values - baseline)[0])
+    assert widths["both"] == pytest.approx(2 * np.sqrt((widths["statistics"] / 2) ** 2 + 4.0))

@@ -1,19 +1,20 @@
 """What the BDTs read: histograms of the features, in every region and of what reaches every stage."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import hist
 import numpy as np
 
 from cascadebdt.arrays import AnyArray, FloatArray, IntArray
-from cascadebdt.config import DATA, NOMINAL
+from cascadebdt.config import DATA, NOMINAL, SystematicConfig, sides
 from cascadebdt.events import Events
 from cascadebdt.forest import trees
 from cascadebdt.forest.trees import UnsupportedModelError
 from cascadebdt.histograms.binning import bin_index
 from cascadebdt.histograms.contents import from_uhi, to_uhi
+from cascadebdt.histograms.deviations import Deviations
 from cascadebdt.histograms.yields import Histogram, added
 from cascadebdt.records import Json
 
@@ -37,10 +38,13 @@ class Inputs:
     regions : feature -> histogram with axes region, process and the feature; data of the signal region while blind are
         not in it
     stages : feature -> histogram with axes stage, process and the feature, of the simulated events that reach a stage
+    systematics : feature -> histogram with axes region and the feature: the standard deviation of the total background
+        by all systematics as they are configured, before they are smoothed, symmetrised or pruned for the fit
     """
 
     regions: dict[str, Histogram]
     stages: dict[str, Histogram]
+    systematics: dict[str, Histogram] = field(default_factory=dict)
 
     def to_json(self) -> Json:
         """Return the histograms as the JSON of the Unified Histogram Interface."""
@@ -55,7 +59,7 @@ class Inputs:
         InputError
             If they are not histograms.
         """
-        return cls(*from_uhi(content, "regions", "stages"))
+        return cls(*from_uhi(content, "regions", "stages", "systematics"))
 
 
 def edges_of_features(cascade: "Cascade") -> dict[str, FloatArray]:
@@ -93,16 +97,21 @@ class InputFilling:
     Parameters
     ----------
     edges : bins of every feature
+    systematics : whose effects on the total background of the regions are filled, too
     """
 
-    def __init__(self, edges: Mapping[str, FloatArray]) -> None:
+    def __init__(self, edges: Mapping[str, FloatArray], systematics: Sequence[SystematicConfig] = ()) -> None:
         self._edges = edges
+        self._systematics = systematics
         self._sums: dict[tuple[str, str], tuple[FloatArray, FloatArray]] = {}
+        self._varied: dict[tuple[str, str], FloatArray] = {}
         self._axes: dict[str, list[str]] = {}
+        self._signal = ""
 
     def add(self, events: Events, scores: "Scores") -> None:
-        """Add the nominal events of a block."""
+        """Add the events of a block."""
         self._axes = {"region": [*scores.regions], "stage": [*scores.stages], "process": [*events.processes]}
+        self._signal = scores.signal
         n_processes = len(events.processes)
         in_region = np.flatnonzero(events.is_nominal & (scores.region >= 0))
         simulated = np.flatnonzero(events.is_nominal & ~events.is_data)
@@ -111,39 +120,68 @@ class InputFilling:
             ("stage", simulated, scores.reached[simulated].astype(np.int64) * n_processes + events.process[simulated]),
         )
         n_groups = max(len(scores.regions), len(scores.stages) + 1) * n_processes
+        varied = list(self._rows(events, scores))
         for name, edges in self._edges.items():
+            n_cells = n_groups * (len(edges) - 1)
             for axis, rows, group in groups:
-                self._add(axis, name, events, rows, group, edges, n_groups)
+                self._add(axis, name, events, *_cells(events, name, rows, group, edges), n_cells)
+            for rows, group, variations in varied:
+                kept, cells = _cells(events, name, rows, group, edges)
+                for variation, weight in variations.items():
+                    before = self._varied.get((variation, name), np.zeros(n_cells))
+                    self._varied[variation, name] = added(before, cells, weight[kept])
 
-    def _add(
-        self,
-        axis: str,
-        name: str,
-        events: Events,
-        rows: IntArray,
-        group: IntArray,
-        edges: FloatArray,
-        n_groups: int,
-    ) -> None:
-        values, weights = events.columns[name][rows], events.weights[NOMINAL][rows]
-        kept = np.flatnonzero(~np.isnan(values))
-        cells = group[kept] * (len(edges) - 1) + bin_index(values[kept], edges)
-        empty = np.zeros(n_groups * (len(edges) - 1))
+    def _rows(self, events: Events, scores: "Scores") -> Iterator[tuple[IntArray, IntArray, dict[str, FloatArray]]]:
+        """Yield rows of the backgrounds in the regions and the cells of their groups, with the variations they tell.
+
+        Weight variations weigh the nominal events anew; others have events of their own and nominal weights.
+        """
+        wanted = [variation for systematic in self._systematics for variation in sides(systematic)]
+        is_background = (scores.region >= 0) & ~events.is_data & ~events.of_process(scores.signal)
+        weighted = {name: events.weights[name] for name in wanted if name in events.weights}
+        parts = [(NOMINAL, weighted)] if weighted else []
+        parts += [(name, {name: events.weights[NOMINAL]}) for name in wanted if name not in weighted]
+        for variation, weights in parts:
+            rows = np.flatnonzero(is_background & (events.variation == events.variations.index(variation)))
+            group = scores.region[rows].astype(np.int64) * len(events.processes) + events.process[rows]
+            yield rows, group, weights
+
+    def _add(self, axis: str, name: str, events: Events, rows: IntArray, cells: IntArray, n_cells: int) -> None:
+        weights, empty = events.weights[NOMINAL][rows], np.zeros(n_cells)
         before = self._sums.get((axis, name), (empty, empty))
-        self._sums[axis, name] = (
-            added(before[0], cells, weights[kept]),
-            added(before[1], cells, np.square(weights[kept])),
-        )
+        self._sums[axis, name] = (added(before[0], cells, weights), added(before[1], cells, np.square(weights)))
 
     @property
     def inputs(self) -> Inputs:
         """The histograms of what was added."""
-        return Inputs(
-            *(
-                {name: self._histogram(axis, name) for of_axis, name in self._sums if of_axis == axis}
-                for axis in ("region", "stage")
-            )
+        regions, stages = (
+            {name: self._histogram(axis, name) for of_axis, name in self._sums if of_axis == axis}
+            for axis in ("region", "stage")
         )
+        return Inputs(regions, stages, self._deviations())
+
+    def _deviations(self) -> dict[str, Histogram]:
+        """Return the standard deviation of the total background by all systematics, in every region."""
+        if not self._systematics or not self._axes:
+            return {}
+        regions, processes = self._axes["region"], self._axes["process"]
+        backgrounds = ["" if name in (DATA, self._signal) else name for name in processes]
+        deviations = Deviations.of(self._systematics, regions, backgrounds)
+        made: dict[str, Histogram] = {}
+        for name, edges in self._edges.items():
+            shape = (-1, len(processes), len(edges) - 1)
+            nominal = self._sums["region", name][0].reshape(shape)[: len(regions)]
+            of_feature = {
+                variation: sums.reshape(shape)[: len(regions)]
+                for (variation, feature), sums in self._varied.items()
+                if feature == name
+            }
+            made[name] = hist.Hist(
+                hist.axis.StrCategory(regions, name="region"),
+                hist.axis.Variable(edges, name=name, flow=False),
+                data=np.sqrt(deviations.variance(nominal, of_feature)),
+            )
+        return made
 
     def _histogram(self, axis: str, name: str) -> Histogram:
         processes, edges = self._axes["process"], self._edges[name]
@@ -163,3 +201,10 @@ class InputFilling:
         n_names = len(self._axes[axis])
         cells["value"], cells["variance"] = sums[:n_names], variances[:n_names]
         return made
+
+
+def _cells(events: Events, name: str, rows: IntArray, group: IntArray, edges: FloatArray) -> tuple[IntArray, IntArray]:
+    """Return the rows that have a value of a feature, and their cells."""
+    values = events.columns[name][rows]
+    kept = np.flatnonzero(~np.isnan(values))
+    return rows[kept], group[kept] * (len(edges) - 1) + bin_index(values[kept], edges)

@@ -202,7 +202,8 @@ def _filled(
 ) -> tuple[Totals, Corrections]:
     edges = _Observed.of(for_bins()).edges(cascade, config)
     corrections = _learnt(blocks(), cascade, config, edges) if config.corrections else Corrections({})
-    totals = Totals(config, cascade, edges, inputs=InputFilling(edges_of_features(cascade)))
+    systematics = corrections.added_to(config).systematics
+    totals = Totals(config, cascade, edges, inputs=InputFilling(edges_of_features(cascade), systematics))
     for block in blocks():
         totals.add(block.corrected(corrections))
     return totals, corrections

@@ -30,9 +30,11 @@ def inputs(
     title: str = "",
     appearance: Appearance = PLAIN,
 ) -> Figure:
-    """Draw features in a region: data and prediction before the fit with its statistical uncertainty, and their ratio.
+    """Draw features in a region: data and prediction before the fit with its uncertainty, and their ratio.
 
-    Data of a blind signal region are not in the histograms, and not drawn.
+    The hatched band is the quadratic sum of the statistical uncertainty of the simulation and of all systematics before
+    the fit, half the difference of their two sides each; free normalisations have none before the fit. Data of a blind
+    signal region are not in the histograms, and not drawn.
 
     Parameters
     ----------
@@ -44,7 +46,10 @@ def inputs(
     appearance : labels, colours and order
     """
     histograms = _at(filled.regions, "region", region, features)
-    contents = [_content(name, histogram, region, signal) for name, histogram in histograms.items()]
+    systematics = _at(filled.systematics, "region", region, [name for name in histograms if name in filled.systematics])
+    contents = [
+        _content(name, histogram, region, signal, systematics.get(name)) for name, histogram in histograms.items()
+    ]
     look = look_of(contents, list(histograms.values()), signal, appearance)
     n_rows, n_columns = _grid(len(contents))
     figure = _fixed(n_rows, n_columns, row=1.35 * PANEL, left=0.75, top=0.95)
@@ -149,7 +154,8 @@ def _at(
     histograms: Mapping[str, Histogram], axis: str, place: str, features: Sequence[str] | None
 ) -> dict[str, Histogram]:
     """Return the histograms of features in a region, or at a stage."""
-    chosen: dict[str, Any] = {name: histograms[name][{axis: place}] for name in features or histograms}
+    names = histograms if features is None else features
+    chosen: dict[str, Any] = {name: histograms[name][{axis: place}] for name in names}
     return chosen
 
 
@@ -166,14 +172,15 @@ def _hide(axes: np.ndarray[tuple[int, int], np.dtype[np.object_]], n_panels: int
             ax.set_visible(False)
 
 
-def _content(name: str, histogram: Histogram, region: str, signal: str) -> Content:
-    """Return what is drawn of a feature in a region."""
+def _content(name: str, histogram: Histogram, region: str, signal: str, systematics: "Histogram | None") -> Content:
+    """Return what is drawn of a feature in a region; without systematics the uncertainty is statistical."""
     cells: Any = histogram.view(flow=False)
     values = {process: cells["value"][index] for index, process in enumerate(histogram.axes["process"])}
     variances = {process: cells["variance"][index] for index, process in enumerate(histogram.axes["process"])}
     data = values.pop(DATA, None)
     stack = {process: part for process, part in values.items() if process != signal}
     empty = np.zeros(cells.shape[1])
+    deviation = empty if systematics is None else np.asarray(systematics.values())
     total = sum(stack.values(), empty)
     is_blind = region == SIGNAL_REGION and data is not None and not data.any()
     if data is not None:  # beyond the reach of data and prediction there is nothing to show
@@ -184,7 +191,7 @@ def _content(name: str, histogram: Histogram, region: str, signal: str) -> Conte
         edges=np.asarray(histogram.axes[name].edges),
         stack=stack,
         total=total,
-        uncertainty=np.sqrt(sum((variances[process] for process in stack), empty)),
+        uncertainty=np.sqrt(sum((variances[process] for process in stack), deviation**2)),
         signal=values.get(signal, empty),
         data=None if is_blind else data,
         is_blind=is_blind,

@@ -42,7 +42,11 @@ PLACES: Mapping[str, tuple[str, str]] = {
 """Name of a figure -> its place on the page, and its caption."""
 PREFIXES = (
     ("region_", "regions", "Region"),
-    ("inputs_", "inputs", "The most important features, before the fit, in region"),
+    (
+        "inputs_",
+        "inputs",
+        "The most important features, before the fit, with statistical and systematic uncertainties, in region",
+    ),
     ("separation_", "separation", "The most important features of what reaches stage"),
     ("scores_", "scores", "Scores of stage"),
     ("quality_", "quality", "Training of stage"),
