@@ -115,7 +115,7 @@ def test_independent_systematics_of_the_background_add_in_quadrature(events: Eve
 
 
 def test_systematics_that_share_a_parameter_add_linearly(events: Events, scores: Scores) -> None:
-    parts = [
+    parts: list[SystematicConfig] = [
         LUMI.model_copy(update={"parameter": "one", "processes": ("zee",)}),
         PILEUP.model_copy(update={"parameter": "one", "processes": ("wjets", "signal")}),
     ]

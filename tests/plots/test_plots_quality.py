@@ -50,3 +50,23 @@ def test_a_class_without_positive_weight_is_not_drawn(training: TrainingSummary)
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == ["background, out of fold", "background, in training"]
     assert roc.texts[0].get_text() == "AUC –"
+
+
+def test_curves_have_the_mean_of_folds_in_a_band_from_the_smallest_to_the_largest(training: TrainingSummary) -> None:
+    _, roc, precision, _ = plots.quality(training, stage="zee").axes
+    folds = training.curves_of_folds
+    assert folds is not None
+    assert len(folds) == 3
+    kept = np.array([fold.background_efficiency for fold in folds]), np.array([fold.precision for fold in folds])
+    for ax, values in zip((roc, precision), kept, strict=True):
+        np.testing.assert_allclose(np.asarray(ax.lines[1].get_ydata()), values.mean(axis=0))
+        (band,) = ax.collections
+        corners = np.asarray(band.get_paths()[0].vertices)
+        for x, low, high in zip(folds[0].signal_efficiency, values.min(axis=0), values.max(axis=0), strict=True):
+            at_x = corners[np.isclose(corners[:, 0], x), 1]
+            assert (at_x.min(), at_x.max()) == pytest.approx((low, high))
+
+
+def test_a_summary_without_curves_of_folds_has_no_band(training: TrainingSummary) -> None:
+    _, roc, precision, _ = plots.quality(replace(training, curves_of_folds=None), stage="zee").axes
+    assert [len(ax.collections) for ax in (roc, precision)] == [0, 0]

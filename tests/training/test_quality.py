@@ -91,6 +91,29 @@ def test_folds_have_areas_of_their_own_and_a_spread() -> None:
     assert found["auc_spread"] == pytest.approx(np.std(expected, ddof=1))
 
 
+def test_the_curve_of_a_fold_is_that_of_its_events_at_fixed_signal_efficiencies() -> None:
+    scores, weights, is_signal = sample(7, ties=True, n=300)
+    folds = np.arange(300) % 7
+    curves = separation(scores, weights, is_signal, folds)["curves_of_folds"]
+    assert len(curves) == 7
+    for fold, curve in enumerate(curves):
+        in_fold = folds == fold
+        signal, background = weights * (in_fold & is_signal), weights * (in_fold & ~is_signal)
+        for efficiency, kept, precision in zip(*curve.values(), strict=True):
+            cuts = np.unique(scores[in_fold])[::-1]
+            threshold = next(t for t in cuts if signal[scores >= t].sum() >= (efficiency - 1e-9) * signal.sum())
+            expected = background[scores >= threshold].sum()
+            assert kept == pytest.approx(expected / background.sum(), rel=1e-5)
+            assert precision == pytest.approx(1 - expected / (expected + signal[scores >= threshold].sum()), rel=1e-5)
+
+
+def test_a_fold_without_positive_weight_of_a_class_has_no_curve() -> None:
+    scores, weights, is_signal = sample(8, ties=False)
+    folds = np.where(is_signal, 0, np.arange(60) % 2)
+    curves = separation(scores, weights, is_signal, folds)["curves_of_folds"]
+    assert [len(curve["precision"]) for curve in curves] == [50, 0]
+
+
 @given(st.integers(0, 2**31), st.booleans())
 def test_points_of_a_curve_lie_on_it_and_reach_its_end(seed: int, ties: bool) -> None:
     scores, weights, is_signal = sample(seed, ties=ties, n=500)

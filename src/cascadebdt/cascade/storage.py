@@ -21,7 +21,7 @@ from cascadebdt.records import read_json
 if TYPE_CHECKING:
     import xgboost as xgb
 
-FORMAT = 4
+FORMAT = 5
 FILE_NAME = "cascade.json"
 
 

@@ -133,6 +133,7 @@ class TrainingSummary(Record):
     auc, auc_uncertainty, auc_of_folds, auc_spread : area under the ROC curve out of fold
     average_precision : of the expected yields
     curve : separation at rising signal efficiency
+    curves_of_folds : the same of the events of each fold, all at the same signal efficiencies
     best_iterations : of every booster, from 0
     learning_curves : of every booster
     overtraining : in training against out of fold
@@ -156,6 +157,7 @@ class TrainingSummary(Record):
     auc_spread: float | None = field(default=None, metadata=ABSENT)
     average_precision: float | None = field(default=None, metadata=ABSENT)
     curve: SeparationCurve | None = field(default=None, metadata=ABSENT)
+    curves_of_folds: tuple[SeparationCurve, ...] | None = field(default=None, metadata=ABSENT)
     best_iterations: tuple[int, ...] = ()
     learning_curves: tuple[LearningCurve, ...] | None = field(default=None, metadata=ABSENT)
     overtraining: Overtraining | None = field(default=None, metadata=ABSENT)

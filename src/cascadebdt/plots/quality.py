@@ -10,12 +10,17 @@ from cascadebdt.cascade.summary import LearningCurve, ScorePair, SeparationCurve
 from cascadebdt.plots import style
 
 TRAIN, STOP = "#3f90da", "#e76300"
+ALL, FOLDS = "all events", "#832db6"
 LOWEST = 3e-5  # share of a class that is shown
 SIGNAL, BACKGROUND = style.SIGNAL_COLOUR, "#3f90da"
 
 
 def quality(training: TrainingSummary, *, stage: str) -> Figure:
     """Draw the learning curves of every fold, the ROC and the precision-recall curve, and the scores of both classes.
+
+    Both curves are of out-of-fold scores: of all events, and with two folds or more the mean of the curves of the
+    folds, in a band from the smallest to the largest of them, at the same signal efficiency. The legend of the ROC
+    curve is that of both.
 
     Parameters
     ----------
@@ -28,8 +33,9 @@ def quality(training: TrainingSummary, *, stage: str) -> Figure:
     (learning, roc), (precision, scores) = figure.subplots(2, 2)
     _learning(learning, training.learning_curves or (), training.best_iterations)
     if training.curve is not None:
-        _roc(roc, training.curve, training.auc)
-        _precision(precision, training.curve, training.average_precision)
+        folds = [curve for curve in training.curves_of_folds or () if curve.signal_efficiency]
+        _roc(roc, training.curve, folds, training.auc)
+        _precision(precision, training.curve, folds, training.average_precision)
     if training.overtraining is not None:
         _scores(scores, training.overtraining.scores)
     learning.set_title(f"Stage {stage}", loc="left", fontsize=12)
@@ -52,20 +58,34 @@ def _learning(ax: Axes, curves: Sequence[LearningCurve], best: Sequence[int]) ->
     ax.legend(frameon=False, fontsize=10)
 
 
-def _roc(ax: Axes, curve: SeparationCurve, auc: float | None) -> None:
+def _roc(ax: Axes, curve: SeparationCurve, folds: Sequence[SeparationCurve], auc: float | None) -> None:
     """Draw what is kept of the background against what is kept of the signal."""
     background = np.array(curve.background_efficiency)
-    ax.plot(curve.signal_efficiency, np.where(background > 0, background, np.nan), color="black")
     ax.set(xlabel="Signal kept", ylabel="Background kept", yscale="log", xlim=(0, 1))
+    ax.plot(curve.signal_efficiency, np.where(background > 0, background, np.nan), color="black", label=ALL)
+    _folds(ax, folds, [fold.background_efficiency for fold in folds])
     _note(ax, "AUC", auc)
+    ax.legend(frameon=False, fontsize=10, loc="lower right")
 
 
-def _precision(ax: Axes, curve: SeparationCurve, area: float | None) -> None:
+def _precision(ax: Axes, curve: SeparationCurve, folds: Sequence[SeparationCurve], area: float | None) -> None:
     """Draw the share of the signal in the expected yield against what is kept of the signal."""
-    ax.plot(curve.signal_efficiency, curve.precision, color="black")
+    ax.plot(curve.signal_efficiency, curve.precision, color="black", label=ALL)
+    _folds(ax, folds, [fold.precision for fold in folds])
     ax.set(xlabel="Signal kept", ylabel="Purity of the expected yield", xlim=(0, 1))
     ax.set_ylim(bottom=0)
     _note(ax, "average", area, low=True)
+
+
+def _folds(ax: Axes, folds: Sequence[SeparationCurve], values: Sequence[Sequence[float]]) -> None:
+    """Draw the mean of folds and the band from the smallest to the largest; one fold has neither."""
+    if len(folds) < 2:
+        return
+    efficiency, of_folds = folds[0].signal_efficiency, np.array(values)
+    ax.fill_between(
+        efficiency, of_folds.min(axis=0), of_folds.max(axis=0), color=FOLDS, alpha=0.3, label="range of folds"
+    )
+    ax.plot(efficiency, of_folds.mean(axis=0), "--", color=FOLDS, linewidth=1.2, label="mean of folds")
 
 
 def _note(ax: Axes, name: str, value: float | None, *, low: bool = False) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from cascadebdt.arrays import BoolArray, FeatureArray, FloatArray, IntArray
 
 N_POINTS = 100  # of a curve that is kept, per class
+EFFICIENCIES = np.linspace(0.02, 1.0, 50)  # of the signal, where curves of folds are kept
 DIGITS = 6
 
 
@@ -103,6 +104,18 @@ class Curve:
             "precision": rounded(self.precision[chosen]),
         }
 
+    def at_efficiencies(self) -> dict[str, list[float]]:
+        """Return the curve at `EFFICIENCIES`, each at the highest cut that keeps at least this share of the signal."""
+        if not self.exists:
+            return {"signal_efficiency": [], "background_efficiency": [], "precision": []}
+        wanted = EFFICIENCIES * (1 - 1e-12) * self.signal[-1]  # that rounding does not move a cut
+        chosen = np.searchsorted(np.maximum.accumulate(self.signal), wanted)
+        return {
+            "signal_efficiency": rounded(EFFICIENCIES),
+            "background_efficiency": rounded(self.background[chosen] / self.background[-1]),
+            "precision": rounded(self.precision[chosen]),
+        }
+
 
 def roc_auc(scores: FeatureArray, weights: FloatArray, is_signal: BoolArray) -> float:
     """Return the area under the ROC curve of scored events, all ``(n_events,)``; see `Curve.auc`."""
@@ -110,7 +123,7 @@ def roc_auc(scores: FeatureArray, weights: FloatArray, is_signal: BoolArray) -> 
 
 
 def separation(scores: FeatureArray, weights: FloatArray, is_signal: BoolArray, folds: IntArray) -> dict[str, Any]:
-    """Summarise out-of-fold scores: areas, their statistical uncertainty and spread over folds, points of the curves.
+    """Summarise out-of-fold scores: areas, their statistical uncertainty and spread over folds, and curves.
 
     Parameters
     ----------
@@ -119,7 +132,8 @@ def separation(scores: FeatureArray, weights: FloatArray, is_signal: BoolArray, 
     curve = Curve.of(scores, weights, is_signal)
     uncertainty = float(np.sqrt(np.square(curve.auc_influence(weights, is_signal)).sum())) if curve.exists else None
     masks = [folds == fold for fold in np.unique(folds)]
-    of_folds = [roc_auc(scores[mask], weights[mask], is_signal[mask]) for mask in masks]
+    curves = [Curve.of(scores[mask], weights[mask], is_signal[mask]) for mask in masks]
+    of_folds = [of_fold.auc for of_fold in curves]
     return {
         "auc": number(curve.auc),
         "auc_uncertainty": uncertainty,
@@ -127,6 +141,7 @@ def separation(scores: FeatureArray, weights: FloatArray, is_signal: BoolArray, 
         "auc_spread": number(float(np.std(of_folds, ddof=1))) if len(of_folds) > 1 else None,
         "average_precision": number(curve.average_precision),
         "curve": curve.points(),
+        "curves_of_folds": [of_fold.at_efficiencies() for of_fold in curves],
     }
 
 
