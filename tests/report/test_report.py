@@ -5,6 +5,8 @@ import re
 import shutil
 import subprocess
 from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -673,6 +675,70 @@ def test_in_a_browser_nothing_is_wider_than_the_page_and_nothing_fails(
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True, env=environment)
     assert re.findall("<title>(.*?)</title>", done.stdout) == ["overflow 0"]
     assert not re.search("Uncaught|CONSOLE.*error", done.stderr)
+
+
+class Order(HTMLParser):
+    """What a reader without eyes meets, in order: headings, anchors of sections, links, images, tables."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.headings: list[int] = []
+        self.places: list[str] = []
+        self.links: list[str] = []
+        self.descriptions: list[str] = []
+        self.first_rows: list[set[str]] = []  # the kinds of cells in the first row of every table
+        self._row = -1
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if re.fullmatch("h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+        elif tag == "section":
+            self.places.append(given["id"] or "")
+        elif tag == "a":
+            self.links.append((given["href"] or "").removeprefix("#"))
+        elif tag == "img":
+            self.descriptions.append((given.get("alt") or "").strip())
+        elif tag == "table":
+            self.first_rows.append(set())
+            self._row = -1
+        elif tag == "tr":
+            self._row += 1
+        elif tag in ("th", "td") and self._row == 0:
+            self.first_rows[-1].add(tag)
+
+
+@pytest.fixture
+def order(content: dict[str, Any]) -> Order:
+    table = StudyTable("Reach", ("strategy", "limit"), (("cascade", "2.81"),))
+    picture = {"source": "data:image/png;base64,AA", "caption": "Limits."}
+    answer = StudyAnswer("Comparison of strategies", ("All are judged alike.",), (table,), {}, (picture,))
+    names = ("regions", "quality_zee", "scores_zee", "flow", "a_figure_of_my_own")
+    return Order(build(content, studies=(answer,), figures=dict.fromkeys(names, PNG)))
+
+
+def test_headings_come_in_order_without_a_jump(order: Order) -> None:
+    assert order.headings[0] == 1
+    assert order.headings.count(1) == 1
+    assert {2, 3, 4} <= set(order.headings)
+    assert all(after <= before + 1 for before, after in pairwise(order.headings))
+
+
+def test_the_contents_name_the_sections_in_their_order(order: Order) -> None:
+    assert len(order.places) == len(set(order.places)) > 5
+    assert order.links == order.places
+
+
+def test_every_image_has_a_text_of_its_own_in_its_place(order: Order) -> None:
+    assert len(order.descriptions) == 6
+    assert "" not in order.descriptions
+    assert len(set(order.descriptions)) == len(order.descriptions)
+
+
+def test_every_table_begins_with_header_cells(order: Order) -> None:
+    assert len(order.first_rows) > 8
+    assert all(kinds == {"th"} for kinds in order.first_rows)
 
 
 def test_the_answer_of_a_study_has_its_tables_and_figures(content: dict[str, Any]) -> None:
