@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from cascadebdt.cli import main
 from cascadebdt.histograms.contents import Histograms
+from cascadebdt.histograms.inputs import Inputs
 from cascadebdt.histograms.yields import Yields
 from cascadebdt.products import Products
 from tiny_analysis import tiny_config
@@ -153,6 +154,22 @@ def test_migrations_close_with_the_yields(run: Path) -> None:
             for k, region in enumerate(REGIONS):
                 assert matrix[k].sum() == pytest.approx(yields[region][process]["nominal"][0], rel=1e-10)
                 assert matrix[:, k].sum() == pytest.approx(yields[region][process][variation][0], rel=1e-10)
+
+
+def test_bins_of_a_feature_move_at_least_as_far_as_the_yield_of_their_region(run: Path) -> None:
+    yields = read(run, "yields")
+    systematics = Products(run).read(Inputs, "inputs", made_by="apply").systematics
+    for region in REGIONS:
+        of_both = {
+            variation: np.array([yields[region][process][variation][0] for process in ("zee", "wjets")])
+            for variation in yields[region]["zee"]
+        }
+        scale = (of_both["photon_scale_up"] - of_both["photon_scale_down"]).sum() / 2
+        pileup = (of_both["pileup_up"] - of_both["pileup_down"])[0] / 2 if region.endswith("_zee") else 0.0
+        lumi = 0.02 * of_both["nominal"].sum()
+        histogram: Any = systematics["met"]
+        deviations = histogram[{"region": region}].values()
+        assert deviations.sum() >= (1 - 1e-9) * np.linalg.norm([scale, pileup, lumi]) > 0
 
 
 def test_streaming_gives_the_same_regions_and_migrations(run: Path, ntuples: Path, tmp_path: Path) -> None:
