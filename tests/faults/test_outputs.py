@@ -92,6 +92,7 @@ def spoil_threshold(content: dict[str, Any]) -> Any:
     ("change", "message"),
     [
         (lambda content: [content], "not a saved cascade, it holds a list"),
+        (lambda content: {**content, "format": 4}, "format 4, expected 5; train it again: 'cascadebdt train'"),
         (spoil_threshold, "damaged .*a threshold is nan.*train it again"),
         (lambda content: {**content, "stages": None}, "damaged"),
         (lambda content: {key: value for key, value in content.items() if key != "folds"}, "damaged .*folds"),
