@@ -3,6 +3,7 @@
 Everything is set on the artists themselves, so that no figure depends on, or changes, global settings of matplotlib.
 """
 
+import io
 import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from matplotlib.textpath import TextToPath
 from scipy import stats
 
 from cascadebdt.arrays import AnyArray, FloatArray
-from cascadebdt.atomic import draft
+from cascadebdt.atomic import write_bytes
 from cascadebdt.config import DATA
 from cascadebdt.plots.ticks import draw_minor_ticks, write_powers
 
@@ -110,15 +111,15 @@ def save(figure: Figure, path: Path | str) -> tuple[Path, Path]:
     png, pdf = path.with_name(f"{path.name}.png"), path.with_name(f"{path.name}.pdf")
     # Canvases draw once; Figure.savefig draws everything once more for each file, to lay out what is laid out already.
     canvas, engine, dpi = figure.canvas, figure.get_layout_engine(), figure.dpi
-    with draft(png) as place:
-        FigureCanvasAgg(figure).print_png(place, metadata={"Software": None})  # type: ignore[no-untyped-call]
+    # Into memory: after a write that failed, the PDF backend fails once more as it closes, which hides the reason.
+    pixels, vectors = io.BytesIO(), io.BytesIO()
+    FigureCanvasAgg(figure).print_png(pixels, metadata={"Software": None})  # type: ignore[no-untyped-call]
     figure.set_layout_engine("none")
-    with draft(pdf) as place:
-        FigureCanvasPdf(figure).print_pdf(place, metadata=NAMELESS)  # type: ignore[no-untyped-call]
+    FigureCanvasPdf(figure).print_pdf(vectors, metadata=NAMELESS)  # type: ignore[no-untyped-call]
     figure.set_canvas(canvas)
     figure.set_layout_engine(engine)
     figure.set_dpi(dpi)
-    return png, pdf
+    return write_bytes(png, pixels.getvalue()), write_bytes(pdf, vectors.getvalue())
 
 
 def poisson_interval(counts: AnyArray) -> FloatArray:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cascadebdt.atomic import draft, write_text
+from cascadebdt.atomic import write_bytes, write_text
 from cascadebdt.events.parts import Arrays
 from cascadebdt.ntuple import EntryRange
 from cascadebdt.products.keys import Origin
@@ -54,8 +54,7 @@ class SelectedParts:
         packed = io.BytesIO()
         np.savez(packed, allow_pickle=False, **arrays)
         content = packed.getvalue()
-        with draft(self._path(sample, entries)) as place:
-            place.write_bytes(hashlib.sha256(content).digest() + content)
+        write_bytes(self._path(sample, entries), hashlib.sha256(content).digest() + content)
 
     def is_done(self, sample: str, part: str) -> bool:
         """Return whether a part of a sample, such as ``1of3``, was selected."""
