@@ -265,6 +265,7 @@ def test_a_branch_of_four_vectors_is_one_sentence() -> None:
         ("mcw_down", Role.WEIGHT),
         ("W_pt", Role.FEATURE),
         ("m_w", Role.FEATURE),
+        ("bdtTruthPdg", Role.TRUTH),
         ("genPartFlav", Role.TRUTH),
         ("MCneutrino_px", Role.TRUTH),
         ("mcChannelNumber", Role.TRUTH),

@@ -45,7 +45,7 @@ WEIGHT = re.compile(  # a `w` alone may be a W boson
     re.IGNORECASE,
 )
 TRUTH = re.compile(
-    r"truth|pdg_?id|(^|_)(true|gen|mc|lhe|htxs|label|labels|target|y_true|class|dsid|process|sample|"
+    r"[tT]ruth|TRUTH|[pP][dD][gG]|(^|_)(true|gen|mc|lhe|htxs|label|labels|target|y_true|class|dsid|process|sample|"
     r"is_?(signal|sig|bkg|background|data|mc|real|fake))(_|\d|$)|^mc[A-Z]|^MC|^(Gen|LHE|HTXS|is[A-Z]\w*(Sig|Bkg|MC|Data))|"
     r"^(sample|process)_?(id|name|type|number)|channel_?number|^gen[A-Z]|^(hadron|parton)Flavour",
 )
