@@ -164,6 +164,15 @@ def test_a_strategy_of_ones_own_takes_part(folder: Path, tmp_path: Path) -> None
     assert strategies["two_cuts"]["bootstrap"]["mean"] > 1
     kept = {path.name.rpartition("_")[0] for path in (tmp_path / "results" / ".compare").iterdir()}
     assert kept == {"multiclass", "two_cuts"}
+    for path in (tmp_path / "results" / ".compare").iterdir():
+        content = json.loads(path.read_text())
+        content["result"]["sigma_mu"] *= 2
+        path.write_text(json.dumps(content))
+    assert compare(folder / "config.yaml", tmp_path / "results", *options).exit_code == 0
+    again = json.loads((tmp_path / "results" / "compare.json").read_text())["strategies"]
+    assert {name: answer["sigma_mu"] for name, answer in again.items()} == {
+        name: answer["sigma_mu"] for name, answer in strategies.items()
+    }
 
 
 @pytest.mark.parametrize("own", ["nowhere.py:function", "function"])

@@ -129,7 +129,7 @@ CHANGES = (
         help="Fit the expectation for these values instead of the data; with a configuration, as of 'run'.",
     ),
 )
-"""What is changed of it."""
+"""Changes of the model or its data before the fit."""
 
 ANSWERS = (
     click.option(
@@ -166,7 +166,7 @@ ANSWERS = (
         "--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of pseudo-experiments."
     ),
 )
-"""What is asked besides."""
+"""Questions beyond the fit, the limit and the ranking."""
 
 
 def about_a_workspace(function: F) -> F:

@@ -1,4 +1,4 @@
-"""What every command line has: versions, examples in the help, completion by the shell."""
+"""The manners of a command line: versions, examples in the help, completion by the shell."""
 
 import platform
 from importlib import metadata
@@ -42,14 +42,14 @@ def with_examples(command: click.Command) -> click.Command:
 
 def versions() -> str:
     """Return the versions that matter, a line each."""
-    found = {"python": platform.python_version()}
+    numbers = {"python": platform.python_version()}
     for name in VERSIONS:
         try:
-            found[name] = metadata.version(name)
+            numbers[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
     return "\n".join(
-        [f"{NAME}, version {metadata.version(NAME)}", *(f"{name} {number}" for name, number in found.items())]
+        [f"{NAME}, version {metadata.version(NAME)}", *(f"{name} {number}" for name, number in numbers.items())]
     )
 
 

@@ -1,4 +1,4 @@
-"""What of the log is shown: one line a step and one for each thing to act on; what repeats is counted."""
+"""The part of the log that is shown: one line a step and one for each thing to act on; what repeats is counted."""
 
 import logging
 import sys
@@ -44,14 +44,14 @@ class Repeats(logging.Filter):
             return self.verbose or not record.name.startswith(DETAILS)
         if record.msg == "%s":
             return True
-        kind = record.name, str(record.msg)
-        self.first.setdefault(kind, record.getMessage())
-        self.seen[kind] += 1
-        return self.seen[kind] <= N_ALIKE
+        template = record.name, str(record.msg)
+        self.first.setdefault(template, record.getMessage())
+        self.seen[template] += 1
+        return self.seen[template] <= N_ALIKE
 
     def told(self) -> list[str]:
         """Return what was counted, a line each."""
-        more = {self.first[kind]: n - N_ALIKE for kind, n in self.seen.items() if n > N_ALIKE}
+        more = {self.first[template]: n - N_ALIKE for template, n in self.seen.items() if n > N_ALIKE}
         lines = [f"WARNING: {n} more like '{first}'; --verbose shows them" for first, n in more.items()]
         return [*lines, *(f"INFO: {_counted(sentence, n)}" for sentence, n in self.sums.items() if not self.verbose)]
 

@@ -14,8 +14,8 @@ from typing import Any
 import xgboost as xgb
 
 from cascadebdt.atomic import write_bytes, write_text
-from cascadebdt.products.inventory import Inventory
-from cascadebdt.products.keys import Origin
+from cascadebdt.products.inventory import HASH, Inventory
+from cascadebdt.products.keys import Origin, digest
 from cascadebdt.records import read_json
 from cascadebdt.training.boosting import Fitted
 from cascadebdt.training.kept import Place
@@ -53,7 +53,8 @@ class KeptModels:
         path = write_bytes(self._path(place), raw)
         curves = {name: [float(value) for value in curve] for name, curve in fitted.curves.items()}
         # Written after the model: without it the model does not count.
-        write_text(path.with_suffix(".json"), json.dumps({"sha256": _sha256(raw), "curves": curves}))
+        about = {"model": _sha256(raw), "curves": curves}
+        write_text(path.with_suffix(".json"), json.dumps({**about, HASH: digest(about)}))
 
     def wants(self, place: Place) -> bool:
         """Return True: all models are to be trained."""
@@ -77,8 +78,8 @@ class KeptModels:
             raw, about = path.read_bytes(), read_json(path.with_suffix(".json"))
         except (OSError, ValueError):
             return None
-        is_whole = isinstance(about, dict) and about.get("sha256") == _sha256(raw)
-        return Fitted(_booster(raw), about["curves"]) if is_whole else None
+        is_whole = isinstance(about, dict) and about.pop(HASH, None) == digest(about)
+        return Fitted(_booster(raw), about["curves"]) if is_whole and about["model"] == _sha256(raw) else None
 
     def _finished(self, place: Place) -> Fitted | None:
         """Return a deployed model; those of other lineages are not part of a cascade."""

@@ -14,7 +14,7 @@ from cascadebdt.config import Config
 from cascadebdt.errors import InputError
 from cascadebdt.pipeline.plan import Plan
 from cascadebdt.plots import ComparedStrategy
-from cascadebdt.products import Products
+from cascadebdt.products import Products, sealed
 from cascadebdt.products.comparison import Comparison
 from cascadebdt.products.inventory import Inventory
 from cascadebdt.products.keys import Origin
@@ -26,7 +26,7 @@ from cascadebdt.studies.strategies import Strategy
 logger = logging.getLogger(__name__)
 
 FOLDER = ".compare"
-FORMAT = 1
+FORMAT = 2
 
 
 def compare(
@@ -47,8 +47,8 @@ def compare(
     simulated = without_data(config)
     question = replace(question, judge=question.judge and without_data(question.judge))
     with locked(products.directory):
-        origin = _origin(simulated, products, question, jobs=jobs)
-        kept = Products(products.directory / FOLDER)
+        origin = _origin(simulated, products, question, config_hash=config.hash, jobs=jobs)
+        kept = products.directory / FOLDER
         judged = dict(_recalled(kept, question, origin))
         missing = [name for name in question.names if name not in judged]
         if missing:
@@ -56,7 +56,7 @@ def compare(
             for name in progress(missing, "comparing strategies"):
                 judged[name] = bench.judge(name, question)
                 if key := _key(name, question, origin):
-                    kept.write(key, judged[name])
+                    sealed.write(kept / f"{key}.json", judged[name])
         result = comparison({name: judged[name] for name in question.names}, question, config)
         paths = [products.write("compare", result), *plots.save(_figure(result), products.plots / "compare")]
         _note(config, products, origin, paths)
@@ -87,8 +87,8 @@ def without_data(config: Config) -> Config:
     return config.model_copy(update={"samples": samples, "fit": fit, "cascade": cascade, "corrections": ()})
 
 
-def _origin(config: Config, products: Products, question: Question, *, jobs: int) -> Origin:
-    """Return what every strategy's answer is made from: all that a fit depends on, and what is asked."""
+def _origin(config: Config, products: Products, question: Question, *, config_hash: str, jobs: int) -> Origin:
+    """Return what every strategy's answer is made from: the configuration, all that a fit depends on, what is asked."""
     plan = Plan.of(config, products.directory, jobs=jobs)
     inputs = {"fit": plan.steps["fit"].key}
     if question.judge:
@@ -96,7 +96,8 @@ def _origin(config: Config, products: Products, question: Question, *, jobs: int
         _require_others(plan, other)
         inputs["judge"] = other.steps["fit"].key
     asked = {"variables": list(question.tilts(config)), "tilt": question.tilt, "toys": question.toys}
-    return Origin("compare", FORMAT, asked, inputs)
+    # Rivals of the cascade read what none of its steps does, such as the hyperparameters that every stage replaces.
+    return Origin("compare", FORMAT, {**asked, "config_hash": config_hash}, inputs)
 
 
 def _require_others(training: Plan, judging: Plan) -> None:
@@ -130,19 +131,17 @@ def _code(function: Strategy) -> str | None:
     return None
 
 
-def _recalled(kept: Products, question: Question, origin: Origin) -> Iterator[tuple[str, Judged]]:
-    """Yield the answers of strategies that were judged before."""
+def _recalled(kept: Path, question: Question, origin: Origin) -> Iterator[tuple[str, Judged]]:
+    """Yield the answers of strategies that were judged before, unless they were altered since."""
     for name in question.names:
         key = _key(name, question, origin)
-        if key and kept.has(key):
-            with suppress(InputError):  # damaged: judged again
-                yield name, kept.read(Judged, key, made_by="compare")
+        if key and (judged := sealed.read(kept / f"{key}.json", Judged)):
+            yield name, judged
 
 
 def _note(config: Config, products: Products, origin: Origin, paths: list[Path]) -> None:
     """Write into the manifest what the comparison made, and of which configuration."""
     inventory = Inventory.read(products.directory)
-    made = Origin(origin.step, origin.format, {**origin.parts, "config_hash": config.hash}, origin.inputs)
     about = {"config": config.model_dump(mode="json", by_alias=True), "directory": str(config.directory)}
-    inventory = inventory.with_step(made, paths)
+    inventory = inventory.with_step(origin, paths)
     replace(inventory, about={**about, **inventory.about}).write()

@@ -1,7 +1,6 @@
 """A ranking of features in a folder, with its figures."""
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +10,8 @@ from cascadebdt import plots
 from cascadebdt.arrays import FloatArray
 from cascadebdt.cascade import Cascade
 from cascadebdt.config import Config
-from cascadebdt.errors import InputError
 from cascadebdt.events import Events
-from cascadebdt.products import Products
+from cascadebdt.products import Products, sealed
 from cascadebdt.products.keys import Origin
 from cascadebdt.products.ranking import FeatureRanking, Proposal
 from cascadebdt.progress import Progress, silent
@@ -42,7 +40,7 @@ def rank(
             cascade,
             config,
             with_proposals=with_proposals,
-            remember=_remembered_in(Products(products.directory / FOLDER), origin),
+            remember=_remembered_in(products.directory / FOLDER, origin),
             jobs=jobs,
             progress=progress,
         )
@@ -53,16 +51,15 @@ def rank(
     return kept("rank", FeatureRanking, make, config, products, settings=settings, jobs=jobs, progress=progress)
 
 
-def _remembered_in(folder: Products, origin: Origin) -> Remember:
+def _remembered_in(folder: Path, origin: Origin) -> Remember:
     """Return what keeps proposals as files of a folder."""
 
     def remember(stage: str, make: Callable[[], Proposal]) -> Proposal:
-        name = f"{stage}_{origin.key[:24]}"
-        if folder.has(name):
-            with suppress(InputError):  # damaged: made again
-                return folder.read(Proposal, name, made_by="rank")
+        path = folder / f"{stage}_{origin.key[:24]}.json"
+        if (kept_before := sealed.read(path, Proposal)) is not None:
+            return kept_before
         proposal = make()
-        folder.write(name, proposal)
+        sealed.write(path, proposal)
         return proposal
 
     return remember
