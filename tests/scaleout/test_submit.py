@@ -47,7 +47,8 @@ def test_the_dag_has_a_node_for_each_model_and_each_step(analysis: Path) -> None
     dag = (analysis / "out/batch/analysis.dag").read_text()
     files = [f"select_{sample}_1" for sample in ("signal", "zee", "wjets", "data")]
     models = [f"train_{stage}_{fold}" for stage in ("zee", "wjets", "final") for fold in range(3)]
-    assert [line.split()[1] for line in statement(dag, "JOB")] == [*files, *models, "train", "apply", "fit", "report"]
+    assert [line.split()[1] for line in statement(dag, "JOB")] == [*files, *models, "train", "apply", "fit"]
+    assert statement(dag, "FINAL") == ["FINAL report report.sub"]
     assert f"PARENT {' '.join(files[:3])} CHILD train_zee_0 train_zee_1 train_zee_2\n" in dag
     assert "PARENT train select_data_1 CHILD apply\n" in dag
     assert "PARENT train_zee_0 train_zee_1 train_zee_2 CHILD train_wjets_0 train_wjets_1 train_wjets_2" in dag
@@ -194,3 +195,19 @@ def test_without_htcondor_the_sentence_says_where_to_submit(
     result = call("submit", config, "--output", tmp_path / "out")
     assert result.exit_code == 2
     assert "condor_submit_dag: no such command here" in result.output
+
+
+@pytest.mark.parametrize(("code", "state", "end"), [(0, 0, 0), (75, 0, 75), (-9, 0, 75), (0, 2, 2), (2, 2, 2)])
+def test_the_dag_fails_if_any_node_has_failed_although_the_report_is_made(
+    analysis: Path, code: int, state: int, end: int
+) -> None:
+    """The scripts about the last node as DAGMan calls them; a DAG ends as its last node does."""
+    batch = analysis / "out/batch"
+    assert subprocess.run(["./before_last.sh", "report", str(state)], cwd=batch, check=False).returncode == 0
+    after = subprocess.run(["./after_last.sh", "report", str(code), str(state)], cwd=batch, check=False)
+    assert after.returncode == end
+
+
+def test_a_dag_that_is_removed_ends_without_a_report(analysis: Path) -> None:
+    removed = subprocess.run(["./before_last.sh", "report", "4"], cwd=analysis / "out/batch", check=False)
+    assert removed.returncode == 2

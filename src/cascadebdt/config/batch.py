@@ -28,6 +28,8 @@ OWN_COMMANDS = frozenset(
         "request_gpus",
         "periodic_release",
         "periodic_remove",
+        "max_retries",
+        "retry_until",
         "queue",
     }
 )

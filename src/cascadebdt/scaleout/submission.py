@@ -115,9 +115,12 @@ def _write(submission: Submission, config: Config, path: Path, options: Sequence
         _write_script(layout, "pack.sh", writing.pack_script(root=str(sandbox.root), output=output))
         _write_script(layout, "collect.sh", writing.collect_script(root=str(sandbox.root)))
     _write_script(layout, "job.sh", script)
+    has_scripts = not batch.shared_file_system
+    _write_script(layout, "before_last.sh", writing.before_last_script(has_scripts=has_scripts))
+    _write_script(layout, "after_last.sh", writing.after_last_script(has_scripts=has_scripts))
     for category in dict.fromkeys(node.category for node in submission.nodes):
         write_text(layout.directory / f"{category}.sub", writing.description(batch, category, archives=archives))
-    write_text(layout.dag, writing.dag(submission.nodes, batch, has_scripts=not batch.shared_file_system))
+    write_text(layout.dag, writing.dag(submission.nodes, batch, has_scripts=has_scripts))
     layout.write(Submitted(str(path), tuple(NodeRecord.of(node) for node in submission.nodes)))
 
 
