@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tarfile
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -153,7 +154,9 @@ def submitted(tmp_path: Path) -> Layout:
     """A submission of one node, of which the jobs have said nothing so far."""
     layout = Layout.of_products(tmp_path)
     layout.jobs.mkdir(parents=True)
-    layout.write(Submitted("tiny.yaml", (NodeRecord("apply", "apply", ("apply",), "key", (), is_done=False),)))
+    layout.write(
+        Submitted("tiny.yaml", (NodeRecord("apply", "apply", ("apply",), "key", (), is_done=False),), {"apply": 1})
+    )
     return layout
 
 
@@ -211,3 +214,63 @@ def test_the_dag_fails_if_any_node_has_failed_although_the_report_is_made(
 def test_a_dag_that_is_removed_ends_without_a_report(analysis: Path) -> None:
     removed = subprocess.run(["./before_last.sh", "report", "4"], cwd=analysis / "out/batch", check=False)
     assert removed.returncode == 2
+
+
+@pytest.fixture
+def going_on(tmp_path: Path) -> Layout:
+    """A DAG in the queue: three jobs that select and two that train after them, one at a time."""
+    layout = Layout.of_products(tmp_path)
+    layout.jobs.mkdir(parents=True)
+    parts = tuple(f"select_{part}" for part in range(3))
+    selected = [NodeRecord(name, "select", (), "key", (), is_done=False) for name in parts]
+    trained = [NodeRecord(f"train_{fold}", "model", (), "key", parts, is_done=False) for fold in range(2)]
+    layout.write(Submitted("tiny.yaml", (*selected, *trained), {"select": 2, "model": 1}))
+    layout.dag_log.write_text(RAN)
+    return layout
+
+
+def log_of(seconds: int, *, started: datetime) -> str:
+    ended = started + timedelta(seconds=seconds)
+    return (
+        f"001 (013.000.000) {started:%Y-%m-%d %H:%M:%S} Job executing on host: <127.0.0.1:1>\n...\n"
+        f"005 (013.000.000) {ended:%Y-%m-%d %H:%M:%S} Job terminated.\n\t(1) Normal termination (return value 0)\n...\n"
+    )
+
+
+NOW = datetime(2026, 11, 29, 12)
+
+
+@pytest.mark.parametrize(
+    ("durations", "seconds", "unknown"),
+    [
+        ({"select_0": 100}, 100, ("model",)),  # the two others at the same time
+        ({"select_0": 100, "select_1": 300}, 200, ("model",)),
+        ({"select_0": 100, "train_0": 50}, 150, ()),
+        ({"select_0": 100, "select_1": 100, "select_2": 100, "train_0": 50}, 50, ()),
+    ],
+)
+def test_the_time_left_follows_from_finished_jobs_and_throttles(
+    going_on: Layout, durations: dict[str, int], seconds: float, unknown: tuple[str, ...]
+) -> None:
+    for name, took in durations.items():
+        (going_on.jobs / f"{name}.log").write_text(log_of(took, started=NOW - timedelta(hours=1)))
+    left = scaleout.remaining(going_on.read(), scaleout.job_statuses(going_on), NOW)
+    assert left == scaleout.Remaining(seconds, unknown)
+
+
+def test_a_job_that_runs_has_less_left_and_jobs_that_wait_show_how_wide_the_pool_is(going_on: Layout) -> None:
+    (going_on.jobs / "select_0.log").write_text(log_of(100, started=NOW - timedelta(hours=1)))
+    running = log_of(0, started=NOW - timedelta(seconds=30)).partition("005")[0]
+    (going_on.jobs / "select_1.log").write_text(running)
+    (going_on.jobs / "select_2.log").write_text(running.replace("001 (", "000 ("))
+    left = scaleout.remaining(going_on.read(), scaleout.job_statuses(going_on), NOW)
+    assert left == scaleout.Remaining(170, ("model",))
+
+
+def test_status_says_the_time_left_as_an_estimate_and_none_where_nothing_has_finished(going_on: Layout) -> None:
+    assert "left " not in call("status", going_on.directory.parent).output
+    (going_on.jobs / "select_0.log").write_text(log_of(3000, started=NOW - timedelta(hours=1)))
+    lines = call("status", going_on.directory.parent).output.splitlines()
+    assert lines[1] == (
+        "left     about 50 min, an estimate from the jobs that have finished; nothing is known of model"
+    )

@@ -35,10 +35,12 @@ class Submitted(Record):
     ----------
     config : path of the configuration
     nodes : in an order in which they can be done
+    at_a_time : category -> jobs in the queue at most
     """
 
     config: str
     nodes: tuple[NodeRecord, ...]
+    at_a_time: dict[str, int]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from cascadebdt.errors import InputError, one_line
 from cascadebdt.pipeline import Node, nodes, note_inputs
 from cascadebdt.products import Products
 from cascadebdt.scaleout import packing, writing
-from cascadebdt.scaleout.jobs import last_event
+from cascadebdt.scaleout.jobs import in_queue
 from cascadebdt.scaleout.layout import Layout, NodeRecord, Submitted
 from cascadebdt.scaleout.sandbox import Sandbox
 
@@ -86,11 +86,10 @@ def submit(
 
 
 def _require_not_in_queue(layout: Layout) -> None:
-    event = last_event(layout.dag_log)
-    if event is not None and not event.is_end:
+    if (cluster := in_queue(layout)) is not None:
         raise InputError(
-            f"{layout.dag}: is in the queue as job {event.cluster}; wait for it, remove it with 'condor_rm "
-            f"{event.cluster}', or remove {layout.directory} if that queue is gone"
+            f"{layout.dag}: is in the queue as job {cluster}; wait for it, remove it with 'condor_rm "
+            f"{cluster}', or remove {layout.directory} if that queue is gone"
         )
 
 
@@ -118,10 +117,12 @@ def _write(submission: Submission, config: Config, path: Path, options: Sequence
     has_scripts = not batch.shared_file_system
     _write_script(layout, "before_last.sh", writing.before_last_script(has_scripts=has_scripts))
     _write_script(layout, "after_last.sh", writing.after_last_script(has_scripts=has_scripts))
-    for category in dict.fromkeys(node.category for node in submission.nodes):
+    categories = tuple(dict.fromkeys(node.category for node in submission.nodes))
+    for category in categories:
         write_text(layout.directory / f"{category}.sub", writing.description(batch, category, archives=archives))
     write_text(layout.dag, writing.dag(submission.nodes, batch, has_scripts=has_scripts))
-    layout.write(Submitted(str(path), tuple(NodeRecord.of(node) for node in submission.nodes)))
+    at_a_time = {category: writing.resources(batch, category).at_a_time for category in categories}
+    layout.write(Submitted(str(path), tuple(NodeRecord.of(node) for node in submission.nodes), at_a_time))
 
 
 def _environment(config: Config, layout: Layout) -> tuple[list[str], dict[str, str], list[str]]:
