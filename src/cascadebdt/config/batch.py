@@ -86,7 +86,7 @@ class BatchConfig(Section):
     )
     train: ResourcesConfig = Field(
         default=ResourcesConfig(),
-        description="Joining of the models, and training of BDTs of several classes.",
+        description="Joining of the models.",
         examples=[{"cpus": 4}],
     )
     apply: ResourcesConfig = Field(

@@ -57,7 +57,7 @@ def nodes(config: Config, products: Products, *, jobs: int = 1) -> tuple[Node, .
     training = tuple(node.name for sample, of_sample in selections.items() if sample in trains for node in of_sample)
     models = _models(config, plan, training)
     rest = tuple(node.name for sample, of_sample in selections.items() if sample not in trains for node in of_sample)
-    last = tuple(node.name for node in models if node.key == models[-1].key)
+    last = tuple(node.name for node in models if node.after == models[-1].after)
     steps = [_step("train", plan, last), _step("apply", plan, ("train", *rest))]
     steps += [_step("fit", plan, ("apply",)), _step("report", plan, ("fit",))]
     return (*(node for of_sample in selections.values() for node in of_sample), *models, *steps)
@@ -101,7 +101,7 @@ def _selections(config: Config, products: Products, plan: Plan) -> dict[str, lis
 
 
 def _models(config: Config, plan: Plan, before: tuple[str, ...]) -> list[Node]:
-    """Return a node for each fold of each stage; all models of the stages before choose its events.
+    """Return a node for each fold of each BDT; all models of those before choose its events, or are trained before.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def _models(config: Config, plan: Plan, before: tuple[str, ...]) -> list[Node]:
         folds: dict[int, list[Place]] = {}
         for place in of_stage:
             folds.setdefault(place.fold, []).append(place)
-        key = (plan.models.get(stage) or plan.models["final"]).key
+        key = plan.models[stage].key
         own = [
             Node(
                 name=f"train_{stage}_{fold}",
