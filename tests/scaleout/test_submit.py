@@ -113,6 +113,21 @@ def test_a_job_in_a_copy_returns_what_it_wrote_and_removed(ntuples: Path, tmp_pa
     assert list((batch / "jobs").iterdir()) == []
 
 
+def test_pseudo_experiments_are_nodes_in_rounds_before_the_fit(ntuples: Path, tmp_path: Path) -> None:
+    config = write_analysis(tmp_path, ntuples, shared_file_system=True, toys_per_job=100)
+    raw = json.loads(config.read_text())
+    raw["fit"]["toys"] = 150
+    config.write_text(json.dumps(raw))
+    assert call("submit", config, "--output", tmp_path / "out", "--dry-run").exit_code == 0
+    dag = (tmp_path / "out/batch/analysis.dag").read_text()
+    assert 'VARS toys_2_1 node="toys_2_1" step="toys --part 1 --of 2"' in dag
+    assert "PARENT apply CHILD toys_1_1 toys_1_2\n" in dag
+    assert "PARENT toys_1_1 toys_1_2 CHILD toys_2_1 toys_2_2\n" in dag
+    assert "PARENT toys_4_1 toys_4_2 CHILD fit\n" in dag
+    result = call("toys", config, "--output", tmp_path / "out", "--part", 3, "--of", 2)
+    assert (result.exit_code, "--part: expected 1 to 2, got 3" in result.output) == (2, True)
+
+
 def test_a_copy_holds_plugins_and_without_data_none(ntuples: Path, tmp_path: Path) -> None:
     config = write_analysis(tmp_path, ntuples)
     (config.parent / "mine.py").write_text("")

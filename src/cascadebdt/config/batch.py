@@ -78,6 +78,13 @@ class BatchConfig(Section):
     files_per_job: Integer = Field(
         default=10, gt=0, le=10**6, description="Input files of a sample that one job reads.", examples=[50]
     )
+    toys_per_job: Integer = Field(
+        default=200,
+        gt=0,
+        le=10**8,
+        description="Pseudo-experiments of each hypothesis that one job makes, where `fit.toys` asks for more.",
+        examples=[1000],
+    )
     select: ResourcesConfig = Field(
         default=ResourcesConfig(), description="Reading and selecting of some files.", examples=[{"cpus": 2}]
     )
@@ -91,6 +98,9 @@ class BatchConfig(Section):
     )
     apply: ResourcesConfig = Field(
         default=ResourcesConfig(), description="Scoring and filling.", examples=[{"cpus": 8, "memory_mb": 16000}]
+    )
+    toys: ResourcesConfig = Field(
+        default=ResourcesConfig(), description="Pseudo-experiments.", examples=[{"memory_mb": 1000}]
     )
     fit: ResourcesConfig = Field(default=ResourcesConfig(), description="The fit.", examples=[{"memory_mb": 1000}])
     report: ResourcesConfig = Field(
