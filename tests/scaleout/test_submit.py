@@ -128,6 +128,44 @@ def test_pseudo_experiments_are_nodes_in_rounds_before_the_fit(ntuples: Path, tm
     assert (result.exit_code, "--part: expected 1 to 2, got 3" in result.output) == (2, True)
 
 
+def test_a_study_is_a_dag_of_the_training_and_its_own_jobs(ntuples: Path, tmp_path: Path) -> None:
+    config, output = write_analysis(tmp_path, ntuples), tmp_path / "out"
+    asked = ("submit", config, "--output", output, "--dry-run", "--study")
+    result = call(*asked, "tune", "--", "--trials", 2)
+    assert result.exit_code == 0, result.output
+    assert "submit it there: condor_submit_dag -force tune.dag" in result.output
+    dag = (output / "batch/tune.dag").read_text()
+    steps = ["train", "tune_zee", "tune_wjets", "tune"]
+    assert [line.split()[1] for line in statement(dag, "JOB")][-4:] == steps
+    assert not [line for line in dag.splitlines() if "data" in line or "apply" in line]
+    assert 'VARS tune_zee node="tune_zee" step="tune --trials 2 --stage zee"' in dag
+    assert "PARENT train CHILD tune_zee tune_wjets\n" in dag
+    assert "PARENT tune_zee tune_wjets CHILD tune\n" in dag
+    assert call(*asked, "rank").exit_code == 0
+    assert "PARENT train CHILD rank\n" in (output / "batch/rank.dag").read_text()
+    assert "waiting  rank\n" in call("status", output).output
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (("--", "--trials", 2), "'--trials': options behind -- go with --study"),
+        (("--study", "tune", "--", "--trials", 0), "0 is not in the range x>=1"),
+        (("--study", "tune", "--", "--asimov"), "--asimov: give it before the two dashes"),
+        (("--study", "compare", "--", "--judge", "JUDGE"), "give its absolute path, and set batch.shared_file_system"),
+        (("--study", "compare", "--", "--variable", "a b"), "HTCondor takes no blanks or quotes in options, got 'a b'"),
+    ],
+)
+def test_options_of_a_study_are_checked_before_it_is_submitted(
+    ntuples: Path, tmp_path: Path, given: tuple[object, ...], sentence: str
+) -> None:
+    config = write_analysis(tmp_path, ntuples)
+    arguments = [tmp_path / "ntuples" if text == "JUDGE" else text for text in given]
+    result = call("submit", config, "--output", tmp_path / "out", "--dry-run", *arguments)
+    assert result.exit_code == 2
+    assert sentence in result.output
+
+
 def test_a_copy_holds_plugins_and_without_data_none(ntuples: Path, tmp_path: Path) -> None:
     config = write_analysis(tmp_path, ntuples)
     (config.parent / "mine.py").write_text("")
@@ -170,7 +208,9 @@ def submitted(tmp_path: Path) -> Layout:
     layout = Layout.of_products(tmp_path)
     layout.jobs.mkdir(parents=True)
     layout.write(
-        Submitted("tiny.yaml", (NodeRecord("apply", "apply", ("apply",), "key", (), is_done=False),), {"apply": 1})
+        Submitted(
+            "tiny.yaml", (NodeRecord("apply", "apply", ("apply",), "key", (), is_done=False),), {"apply": 1}, "analysis"
+        )
     )
     return layout
 
@@ -239,7 +279,7 @@ def going_on(tmp_path: Path) -> Layout:
     parts = tuple(f"select_{part}" for part in range(3))
     selected = [NodeRecord(name, "select", (), "key", (), is_done=False) for name in parts]
     trained = [NodeRecord(f"train_{fold}", "model", (), "key", parts, is_done=False) for fold in range(2)]
-    layout.write(Submitted("tiny.yaml", (*selected, *trained), {"select": 2, "model": 1}))
+    layout.write(Submitted("tiny.yaml", (*selected, *trained), {"select": 2, "model": 1}, "analysis"))
     layout.dag_log.write_text(RAN)
     return layout
 

@@ -24,6 +24,7 @@ def status_command(folder: Path, config_path: Path | None) -> None:
     layout = scaleout.Layout.of_products(folder)
     is_submitted = layout.manifest.is_file()
     if is_submitted:
+        layout = layout.submitted()
         jobs = scaleout.job_statuses(layout)
         click.echo(f"DAG      {scaleout.dag_status(layout)}")
         is_going_on = scaleout.in_queue(layout) is not None

@@ -106,6 +106,11 @@ class BatchConfig(Section):
     report: ResourcesConfig = Field(
         default=ResourcesConfig(), description="Figures and page.", examples=[{"memory_mb": 1000}]
     )
+    study: ResourcesConfig = Field(
+        default=ResourcesConfig(),
+        description="A study (`submit --study`), or the tuning of one stage.",
+        examples=[{"cpus": 4}],
+    )
     max_memory_mb: Annotated[Integer, Field(gt=0, le=10**8), unit("MB")] = Field(
         default=16000,
         description="A job that was held for too much memory runs again with 1.5 times what it used, up to this.",

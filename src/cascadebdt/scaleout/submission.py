@@ -17,8 +17,9 @@ from cascadebdt.pipeline import Node, nodes, note_inputs
 from cascadebdt.products import Products
 from cascadebdt.scaleout import packing, writing
 from cascadebdt.scaleout.jobs import in_queue
-from cascadebdt.scaleout.layout import Layout, NodeRecord, Submitted
+from cascadebdt.scaleout.layout import ANALYSIS, Layout, NodeRecord, Submitted
 from cascadebdt.scaleout.sandbox import Sandbox
+from cascadebdt.scaleout.studies import Study
 
 SUBMIT = "condor_submit_dag"
 CLUSTER = re.compile(r"submitted to cluster (\d+)")
@@ -53,6 +54,7 @@ def submit(
     path: Path,
     products: Products,
     *,
+    study: Study | None = None,
     options: Sequence[str] = (),
     only_write: bool = False,
     jobs: int = 1,
@@ -64,6 +66,7 @@ def submit(
     config : the analysis
     path : of its configuration
     products : where the products go
+    study : that is done in place of the steps after the training
     options : of the command line of every step
     only_write : do not submit
     jobs : input files looked at at a time
@@ -75,10 +78,14 @@ def submit(
     ConfigError
         If jobs without a shared file system would not find their input.
     """
-    layout = Layout.of_products(Path(os.path.abspath(products.directory)))
-    _require_not_in_queue(layout)
+    layout = Layout.of_products(Path(os.path.abspath(products.directory)), study.name if study else ANALYSIS)
+    for submitted in layout.all():
+        _require_not_in_queue(submitted)
+    if study:
+        study.require(config)
     note_inputs(config, products, jobs=jobs)
-    submission = Submission(layout, nodes(config, products, jobs=jobs))
+    planned = nodes(config, products, jobs=jobs)
+    submission = Submission(layout, study.nodes(config, planned) if study else planned)
     _write(submission, config, Path(os.path.abspath(path)), options)
     if only_write or not submission.left:
         return submission
@@ -122,7 +129,7 @@ def _write(submission: Submission, config: Config, path: Path, options: Sequence
         write_text(layout.directory / f"{category}.sub", writing.description(batch, category, archives=archives))
     write_text(layout.dag, writing.dag(submission.nodes, batch, has_scripts=has_scripts))
     at_a_time = {category: writing.resources(batch, category).at_a_time for category in categories}
-    layout.write(Submitted(str(path), tuple(NodeRecord.of(node) for node in submission.nodes), at_a_time))
+    layout.write(Submitted(str(path), tuple(NodeRecord.of(node) for node in submission.nodes), at_a_time, layout.name))
 
 
 def _environment(config: Config, layout: Layout) -> tuple[list[str], dict[str, str], list[str]]:

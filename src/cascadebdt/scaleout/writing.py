@@ -11,6 +11,7 @@ MAY_PASS = 75
 MEMORY_EXCEEDED = 34  # hold reason codes of HTCondor
 BY_A_PERSON = 1
 LAST = "report"  # the node that runs whatever happens to the others
+NOT_READ = ("batch", "plots", "scores", "applied", "selected", "report.html", ".lock")  # products that no node reads
 REMOVED = 4  # $DAG_STATUS of a DAG that a person removed
 
 
@@ -204,12 +205,12 @@ exit $code
 
 def pack_script(*, root: str, output: str) -> str:
     """Return the script that packs the products which a node may read."""
+    others = " ".join(f"! -name {name}" for name in NOT_READ)
     return f"""#!/bin/sh
 # Pack the products that a node may read. Argument: the node.
 here=$PWD
 cd {shlex.quote(root)} && mkdir -p {shlex.quote(output)} || exit {MAY_PASS}
-find {shlex.quote(output)} -maxdepth 1 > "$here/jobs/$1.list" \\
-    \\( -name '*.json' -o -name cascade -o -name .training -o -name .selected \\)
+find {shlex.quote(output)} -mindepth 1 -maxdepth 1 {others} > "$here/jobs/$1.list"
 tar cf "$here/jobs/$1.in.tar" -T "$here/jobs/$1.list" || exit {MAY_PASS}
 """
 
