@@ -20,7 +20,9 @@ def submit_command(
 ) -> None:
     """Do in HTCondor jobs what is missing or changed: train, apply, fit, report, with the bits of `run`.
 
-    Options of a study stand behind two dashes: cascadebdt submit CONFIG --study tune -- --trials 50. The same command again, after a failure or a change, submits what is left. `cascadebdt status` tells how far it is.
+    Options of a study stand behind two dashes: cascadebdt submit CONFIG --study tune -- --trials 50.
+
+    The same command again, after a failure or a change, submits what is left. `cascadebdt status` tells how far it is.
     """
     from cascadebdt import scaleout
 
