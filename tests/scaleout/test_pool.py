@@ -1,5 +1,6 @@
 """The tiny analysis on a real HTCondor pool: the bits of `run`, through everything that happens to jobs."""
 
+import json
 import os
 import shutil
 import signal
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cascadebdt.scaleout import Layout, dag_status, job_statuses
+from cascadebdt.scaleout import Layout, dag_status, in_queue, job_statuses
 from cascadebdt.scaleout.jobs import last_event
 from scaleout.folders import bits, call, numbers, write_analysis, write_config
 
@@ -42,20 +43,20 @@ def reference(ntuples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(tmp_path: Path) -> Iterator[Path]:
     """A folder whose DAG leaves the queue when the test ends."""
     yield tmp_path
-    event = last_event(Layout.of_products(tmp_path / "out").dag_log)
-    if event is not None and not event.is_end:
-        condor("condor_rm", event.cluster)
+    for layout in Layout.of_products(tmp_path / "out").all():
+        if (cluster := in_queue(layout)) is not None:
+            condor("condor_rm", cluster)
 
 
 def condor(*arguments: object) -> str:
     return subprocess.run([str(a) for a in arguments], capture_output=True, text=True, check=False).stdout
 
 
-def submitted(config: Path, output: Path) -> Layout:
-    result = call("submit", config, "--output", output)
+def submitted(config: Path, output: Path, *options: object) -> Layout:
+    result = call("submit", config, "--output", output, *options)
     assert result.exit_code == 0, result.output
     assert "submitted job" in result.output
-    return Layout.of_products(output)
+    return Layout.of_products(output).submitted()
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -66,8 +67,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def has_ended(layout: Layout) -> bool:
-    event = last_event(layout.dag_log)
-    return event is not None and event.is_end
+    return layout.dag_log.is_file() and in_queue(layout) is None
 
 
 def of_state(layout: Layout, *states: str) -> list[str]:
@@ -158,3 +158,25 @@ def test_after_condor_rm_and_a_change_the_same_command_does_what_is_left(
     assert_same(folder / "out", reference)
     result = call("submit", config, "--output", folder / "out")
     assert "17 of 17 nodes are done already" in result.output
+
+
+def test_pseudo_experiments_and_studies_made_in_jobs_are_those_of_one_process(ntuples: Path, folder: Path) -> None:
+    config = write_analysis(folder, ntuples, toys_per_job=20)
+    raw = json.loads(config.read_text())
+    raw["fit"]["toys"] = 40
+    config.write_text(json.dumps(raw))
+    whole, output = folder / "whole", folder / "out"
+    assert call("run", config, "--output", whole, "--jobs", 1).exit_code == 0
+    shutil.copytree(whole, output)
+    shutil.rmtree(output / "toys")
+    (output / "fit.json").unlink()
+    layout = submitted(config, output)
+    until(lambda: has_ended(layout))
+    assert dag_status(layout) == "ended"
+    assert_same(output, whole)
+    assert (output / "toys.json").read_bytes() == (whole / "toys.json").read_bytes()
+    assert call("tune", config, "--output", whole, "--trials", 2, "--jobs", 1).exit_code == 0
+    layout = submitted(config, output, "--study", "tune", "--", "--trials", 2)
+    until(lambda: has_ended(layout))
+    assert dag_status(layout) == "ended"
+    assert (output / "tune.json").read_bytes() == (whole / "tune.json").read_bytes()

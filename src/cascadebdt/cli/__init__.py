@@ -22,6 +22,7 @@ from cascadebdt.cli.steps import (
     report_command,
     run_command,
     select_command,
+    toys_command,
     train_command,
 )
 from cascadebdt.cli.studies import STUDIES
@@ -76,6 +77,7 @@ for command in (
     train_command,
     apply_command,
     fit_command,
+    toys_command,
     report_command,
     submit_command,
     status_command,

@@ -124,6 +124,19 @@ def apply_command(
     job.say(f"wrote {job.products.json('histograms')}")
 
 
+@click.command("toys")
+@common
+@click.option("--part", type=int, default=1, show_default=True, help="Which part of the pseudo-experiments.")
+@click.option("--of", "n_parts", type=click.IntRange(min=1), default=1, show_default=True, help="Number of parts.")
+def toys_command(part: int, n_parts: int, **options: Unpack[Options]) -> None:
+    """Make a part of the pseudo-experiments that `fit` is asked for, and keep them in OUTPUT until it joins them."""
+    from cascadebdt import pipeline
+
+    job = Job.of(options)
+    pipeline.toys(job.config, job.products, part=part, of=n_parts, jobs=job.jobs, progress=job.progress)
+    job.say(f"made part {part} of {n_parts} of the pseudo-experiments")
+
+
 @click.command("report")
 @common
 @click.option(

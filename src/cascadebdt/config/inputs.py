@@ -126,7 +126,8 @@ class FilesConfig(Section):
     files: Texts = Field(
         min_length=1,
         description="Names, glob patterns, URLs (`root://`, `https://`), or text files (`.txt`) with one of these a "
-        "line. A relative path is relative to the configuration file.",
+        "line. Replicas of one file have `|` between them, `root://near//zee.root | root://far//zee.root`: the second "
+        "is read where the first cannot be. A relative path is relative to the configuration file.",
         examples=["../samples/zee.root", ["zee_*.root", "root://server//store/zee.root"]],
     )
     cross_section_pb: Annotated[Positive, Field(le=1e12), unit("pb")] | None = Field(

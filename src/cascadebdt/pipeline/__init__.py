@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cascadebdt.pipeline.fits import Question, fit_file, fit_workspace
-    from cascadebdt.pipeline.later import fit, report
+    from cascadebdt.pipeline.later import fit, report, toys
     from cascadebdt.pipeline.nodes import Node, nodes, note_inputs
     from cascadebdt.pipeline.runs import apply, apply_files, run, train
     from cascadebdt.pipeline.single import select_part, train_model
@@ -30,6 +30,7 @@ _HOME = {
     "run": "runs",
     "select_part": "single",
     "status": "status",
+    "toys": "later",
     "train": "runs",
     "train_model": "single",
 }
@@ -48,6 +49,7 @@ __all__ = [
     "run",
     "select_part",
     "status",
+    "toys",
     "train",
     "train_model",
 ]

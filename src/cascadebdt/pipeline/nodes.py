@@ -6,6 +6,7 @@
 from dataclasses import dataclass
 
 from cascadebdt.config import Config
+from cascadebdt.inference.toys import ROUNDS
 from cascadebdt.pipeline.plan import Plan, configured
 from cascadebdt.pipeline.selected import kept_parts
 from cascadebdt.pipeline.single import part_name
@@ -57,9 +58,11 @@ def nodes(config: Config, products: Products, *, jobs: int = 1) -> tuple[Node, .
     training = tuple(node.name for sample, of_sample in selections.items() if sample in trains for node in of_sample)
     models = _models(config, plan, training)
     rest = tuple(node.name for sample, of_sample in selections.items() if sample not in trains for node in of_sample)
-    last = tuple(node.name for node in models if node.key == models[-1].key)
+    last = tuple(node.name for node in models if node.after == models[-1].after)
     steps = [_step("train", plan, last), _step("apply", plan, ("train", *rest))]
-    steps += [_step("fit", plan, ("apply",)), _step("report", plan, ("fit",))]
+    toys = _toys(config, plan)
+    ready = tuple(node.name for node in toys if node.after == toys[-1].after) or ("apply",)
+    steps += [*toys, _step("fit", plan, ready), _step("report", plan, ("fit",))]
     return (*(node for of_sample in selections.values() for node in of_sample), *models, *steps)
 
 
@@ -77,6 +80,31 @@ def note_inputs(config: Config, products: Products, *, jobs: int = 1) -> None:
 
 def _step(step: str, plan: Plan, after: tuple[str, ...]) -> Node:
     return Node(step, step, (step,), plan.steps[step].key, after, plan.fault(step) is None)
+
+
+def _toys(config: Config, plan: Plan) -> list[Node]:
+    """Return nodes that make pseudo-experiments for the fit: all parts in every round of the search for limits.
+
+    None where one job makes them all: it is the fit.
+    """
+    of = -(-config.fit.toys // config.batch.toys_per_job)
+    nodes: list[Node] = []
+    before: tuple[str, ...] = ("apply",)
+    for round_ in range(1, ROUNDS + 1 if of > 1 else 1):
+        own = [
+            Node(
+                name=f"toys_{round_}_{part}",
+                category="toys",
+                arguments=("toys", "--part", str(part), "--of", str(of)),
+                key=plan.steps["fit"].key,
+                after=before,
+                is_done=plan.fault("fit") is None,
+            )
+            for part in range(1, of + 1)
+        ]
+        nodes += own
+        before = tuple(node.name for node in own)
+    return nodes
 
 
 def _selections(config: Config, products: Products, plan: Plan) -> dict[str, list[Node]]:
@@ -101,7 +129,7 @@ def _selections(config: Config, products: Products, plan: Plan) -> dict[str, lis
 
 
 def _models(config: Config, plan: Plan, before: tuple[str, ...]) -> list[Node]:
-    """Return a node for each fold of each stage; all models of the stages before choose its events.
+    """Return a node for each fold of each BDT; all models of those before choose its events, or are trained before.
 
     Parameters
     ----------
@@ -114,7 +142,7 @@ def _models(config: Config, plan: Plan, before: tuple[str, ...]) -> list[Node]:
         folds: dict[int, list[Place]] = {}
         for place in of_stage:
             folds.setdefault(place.fold, []).append(place)
-        key = (plan.models.get(stage) or plan.models["final"]).key
+        key = plan.models[stage].key
         own = [
             Node(
                 name=f"train_{stage}_{fold}",

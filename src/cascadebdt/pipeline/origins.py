@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
+from cascadebdt.cascade.stage import FINAL, LIKELIHOOD, SORTER, repeated
 from cascadebdt.config import CascadeConfig, Config
 from cascadebdt.events.variations import samples_by_name
 from cascadebdt.expression import load_plugins, registered
@@ -40,7 +41,7 @@ def of_selections(config: Config, files: Files) -> dict[str, Origin]:
 
 
 def of_models(config: Config, files: Files) -> dict[str, Origin]:
-    """Return the origin of the models of every stage, and of ``final`` where there is one."""
+    """Return the origin of the models of every stage, of the final discriminant and of the sorter, by their folders."""
     common = _parts(_trained(config), _nominal(config, files), BEFORE_TRAINING, LEARNING)
     shared = _cascade(config.cascade)
     origins: dict[str, Origin] = {}
@@ -58,7 +59,14 @@ def of_models(config: Config, files: Files) -> dict[str, Origin]:
         used |= _spaced_once({name: config.features[name] for name in config.cascade.final.features})
         final = config.cascade.final.model_dump(mode="json")
         parts = {**common, "features": dict(used), "cascade": {**shared, "stages": before, "final": final}}
-        origins["final"] = Origin("train", FORMATS["train"], parts, {})
+        origin = Origin("train", FORMATS["train"], parts, {})
+        repeats = range(config.cascade.final.repeats)
+        origins |= {repeated(name, repeat): origin for name in (FINAL, LIKELIHOOD) for repeat in repeats}
+    if config.cascade.is_sorted:
+        read = {name: config.features[name] for name in config.cascade.features}
+        control = config.cascade.control.model_dump(mode="json")
+        parts = {**common, "features": _spaced_once(read), "cascade": {**shared, "stages": before, "control": control}}
+        origins[SORTER] = Origin("train", FORMATS["train"], parts, {})
     return origins
 
 

@@ -63,7 +63,8 @@ def train_model(
 
     Parameters
     ----------
-    stage : name of a stage, or ``final``, ``final_1``, ... for the repeats of the final discriminant
+    stage : name of a stage, or ``final``, ``likelihood``, ``final_1``, ... for the BDTs of the final discriminant and
+        their repeats, or ``sorter``
 
     Raises
     ------

@@ -29,7 +29,7 @@ class KeptModels:
     Parameters
     ----------
     inventory : of the folder
-    origins : stage (or ``final``) -> what its models are made from now
+    origins : folder of the models -> what they are made from now
     """
 
     def __init__(self, inventory: Inventory, origins: Mapping[str, Origin]) -> None:
@@ -63,13 +63,9 @@ class KeptModels:
         """Remove what an interrupted training left."""
         shutil.rmtree(self.drafts, ignore_errors=True)
 
-    def _origin(self, place: Place) -> Origin:
-        """Return what a model is made from; the repeats of the final discriminant are made as the first of it."""
-        return self.origins.get(place.stage) or self.origins["final"]
-
     def _path(self, place: Place) -> Path:
         lineage = "" if place.held_out is None else f"_without_{place.held_out}"
-        return self.drafts / self._origin(place).key / f"{place.stage}{lineage}_fold_{place.fold}.ubj"
+        return self.drafts / self.origins[place.stage].key / f"{place.stage}{lineage}_fold_{place.fold}.ubj"
 
     def _interrupted(self, place: Place) -> Fitted | None:
         path = self._path(place)
@@ -86,7 +82,7 @@ class KeptModels:
         made = self.inventory.products.get(name)
         curves = self._curves.get(place.stage, ())
         is_deployed = place.held_out in (None, place.fold) and place.fold < len(curves)
-        if made is None or made.key != self._origin(place).key or not is_deployed:
+        if made is None or made.key != self.origins[place.stage].key or not is_deployed:
             return None
         try:
             raw = (self.inventory.folder / name).read_bytes()
@@ -103,8 +99,11 @@ def _curves(inventory: Inventory) -> dict[str, Sequence[Mapping[str, Sequence[fl
         if name not in inventory.products or inventory.alteration(name):
             return {}
         content: Any = read_json(path)
-        classifiers = [*content["stages"], *([content["final"]] if content["final"] else [])]
-        return {entry["name"]: entry["training"].get("learning_curves", ()) for entry in classifiers}
+        discriminant = content["discriminant"] or {"binary": [], "multiclass": []}
+        classifiers = [*content["stages"], content["final"], *discriminant["binary"]]
+        curves = {one["name"]: one["training"].get("learning_curves", ()) for one in classifiers if one}
+        several = [content["sorter"], *discriminant["multiclass"]]  # of several classes, which have none
+        return curves | {one["name"]: [{}] * len(one["models"]) for one in several if one}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}
 

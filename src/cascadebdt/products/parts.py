@@ -6,13 +6,13 @@ SHA-256 of the rest. A file that is damaged counts as missing.
 
 import hashlib
 import io
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from cascadebdt import ntuple
 from cascadebdt.atomic import write_bytes, write_text
 from cascadebdt.events.parts import Arrays
 from cascadebdt.ntuple import EntryRange
@@ -72,7 +72,6 @@ class SelectedParts:
         return self._folder / self._origins[sample].key / f"{part}.done"
 
     def _path(self, sample: str, entries: EntryRange) -> Path:
-        location = entries.file.location
-        name = location if "://" in location else os.path.relpath(location, self._directory)
+        name = ntuple.relative(entries.file.location, self._directory)
         file = hashlib.sha256(f"{name}:{entries.file.tree}".encode()).hexdigest()[:32]
         return self._folder / self._origins[sample].key / f"{file}_{entries.start}_{entries.stop}.npz"
