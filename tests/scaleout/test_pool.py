@@ -191,6 +191,7 @@ def test_a_full_disk_and_too_much_memory_pass_and_the_job_asks_for_more_memory(
     faulty.write_text(
         f"""#!/bin/sh
 if mkdir {folder}/full 2> /dev/null; then
+    export PYTHONDONTWRITEBYTECODE=1  # of which Python writes truncated files there
     ulimit -f 1
 elif mkdir {folder}/greedy 2> /dev/null; then
     exec {sys.executable} -c 'import time; block = b"1" * (700 << 20); time.sleep(300)'
