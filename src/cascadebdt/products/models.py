@@ -11,9 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import xgboost as xgb
-
 from cascadebdt.atomic import write_bytes, write_text
+from cascadebdt.forest import boosters
 from cascadebdt.products.inventory import HASH, Inventory
 from cascadebdt.products.keys import Origin, digest
 from cascadebdt.records import read_json
@@ -75,7 +74,7 @@ class KeptModels:
         except (OSError, ValueError):
             return None
         is_whole = isinstance(about, dict) and about.pop(HASH, None) == digest(about)
-        return Fitted(_booster(raw), about["curves"]) if is_whole and about["model"] == _sha256(raw) else None
+        return Fitted(boosters.load(raw), about["curves"]) if is_whole and about["model"] == _sha256(raw) else None
 
     def _finished(self, place: Place) -> Fitted | None:
         """Return a deployed model; those of other lineages are not part of a cascade."""
@@ -89,7 +88,7 @@ class KeptModels:
             raw = (self.inventory.folder / name).read_bytes()
         except OSError:
             return None
-        return Fitted(_booster(raw), curves[place.fold]) if _sha256(raw) == made.sha256 else None
+        return Fitted(boosters.load(raw), curves[place.fold]) if _sha256(raw) == made.sha256 else None
 
 
 def _curves(inventory: Inventory) -> dict[str, Sequence[Mapping[str, Sequence[float]]]]:
@@ -107,10 +106,6 @@ def _curves(inventory: Inventory) -> dict[str, Sequence[Mapping[str, Sequence[fl
         return curves | {one["name"]: [{}] * len(one["models"]) for one in several if one}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}
-
-
-def _booster(raw: bytes) -> xgb.Booster:
-    return xgb.Booster(model_file=bytearray(raw))
 
 
 def _sha256(raw: bytes) -> str:
