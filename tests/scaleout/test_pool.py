@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -180,3 +181,35 @@ def test_pseudo_experiments_and_studies_made_in_jobs_are_those_of_one_process(nt
     until(lambda: has_ended(layout))
     assert dag_status(layout) == "ended"
     assert (output / "tune.json").read_bytes() == (whole / "tune.json").read_bytes()
+
+
+def test_a_full_disk_and_too_much_memory_pass_and_the_job_asks_for_more_memory(
+    ntuples: Path, reference: Path, folder: Path
+) -> None:
+    """The fit finds a disk that takes no file of 1 kB, then uses 700 MB, then nothing is in its way."""
+    faulty = folder / "faulty.sh"
+    faulty.write_text(
+        f"""#!/bin/sh
+if mkdir {folder}/full 2> /dev/null; then
+    export PYTHONDONTWRITEBYTECODE=1  # of which Python writes truncated files there
+    ulimit -f 1
+elif mkdir {folder}/greedy 2> /dev/null; then
+    exec {sys.executable} -c 'import time; block = b"1" * (700 << 20); time.sleep(300)'
+fi
+exec {sys.executable} "$@"
+"""
+    )
+    faulty.chmod(0o755)
+    hold = {"periodic_hold": "JobStatus == 2 && MemoryUsage > RequestMemory"}  # as sites do that enforce no limits
+    config = write_analysis(folder, ntuples, python=str(faulty), held_seconds=20, fit={"memory_mb": 500}, commands=hold)
+    shutil.copytree(reference, folder / "out")
+    (folder / "out" / "fit.json").unlink()
+    layout = submitted(config, folder / "out")
+    until(lambda: has_ended(layout))
+    assert dag_status(layout) == "ended"
+    log = (layout.jobs / "fit.log").read_text()
+    assert "return value 75" in log
+    assert log.count("Job was held") == 1
+    asked = condor("condor_history", job_of(layout, "fit"), "-af", "RequestMemory")
+    assert 1000 < int(asked) < 1300
+    assert_same(folder / "out", reference)
