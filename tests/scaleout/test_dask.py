@@ -78,7 +78,14 @@ def _node_at_work(cluster: Cluster, output: Path) -> Any:
     if not (output / ".lock").exists():
         return None
     started = [process for worker in cluster.workers for process in _descendants(worker.pid)]
-    return next((process for process in started if "cascadebdt.scaleout.tether" in process.cmdline()), None)
+    return next(filter(_is_node, started), None)
+
+
+def _is_node(process: Any) -> bool:
+    try:
+        return "cascadebdt.scaleout.tether" in process.cmdline()
+    except psutil.Error:  # it has just ended
+        return False
 
 
 def _command(config: Path, output: Path, *options: str) -> subprocess.Popen[str]:

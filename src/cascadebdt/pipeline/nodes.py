@@ -27,6 +27,7 @@ class Node:
     key : of what its products are made from
     after : names of the nodes whose products it reads
     is_done : whether its products are there and can be used
+    is_distributed : whether it trains on all workers of a Dask scheduler
     """
 
     name: str
@@ -35,6 +36,7 @@ class Node:
     key: str
     after: tuple[str, ...]
     is_done: bool
+    is_distributed: bool = False
 
 
 def nodes(config: Config, products: Products, *, jobs: int = 1) -> tuple[Node, ...]:
@@ -103,29 +105,35 @@ def _selections(config: Config, products: Products, plan: Plan) -> dict[str, lis
 def _models(config: Config, plan: Plan, before: tuple[str, ...]) -> list[Node]:
     """Return a node for each fold of each stage; all models of the stages before choose its events.
 
+    Folds that train on all workers at once do so one after the other.
+
     Parameters
     ----------
     before : nodes that read what is trained on
     """
     kept = KeptModels(plan.inventory, plan.models)
     is_trained = plan.fault("train") is None
+    distributed = {stage.name: stage.distributed for stage in config.cascade.stages}
+    in_final = config.cascade.final is not None and config.cascade.final.distributed
     models: list[Node] = []
     for stage, of_stage in places(config.cascade).items():
         folds: dict[int, list[Place]] = {}
         for place in of_stage:
             folds.setdefault(place.fold, []).append(place)
         key = (plan.models.get(stage) or plan.models["final"]).key
-        own = [
-            Node(
+        is_distributed = distributed.get(stage, in_final)  # others are the final discriminant and its repeats
+        own: list[Node] = []
+        for fold, of_fold in sorted(folds.items()):
+            node = Node(
                 name=f"train_{stage}_{fold}",
                 category="model",
                 arguments=("train", "--stage", stage, "--fold", str(fold)),
                 key=key,
-                after=before,
+                after=(*before, own[-1].name) if own and is_distributed else before,
                 is_done=is_trained or kept.has(of_fold),
+                is_distributed=is_distributed,
             )
-            for fold, of_fold in sorted(folds.items())
-        ]
+            own.append(node)
         models += own
         before = tuple(node.name for node in own)
     return models

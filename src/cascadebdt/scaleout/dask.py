@@ -22,6 +22,10 @@ AGAIN = "run the same command again, it does what is left"
 log = logging.getLogger(__name__)
 
 
+class LostWorkersError(TransientInputError):
+    """Workers died while they ran a node."""
+
+
 def run(
     config: Config,
     path: Path,
@@ -34,8 +38,9 @@ def run(
 ) -> None:
     """Do on the workers of a scheduler what is missing or changed.
 
-    A node whose worker dies goes to another one. Where the scheduler dies, this ends with an error, and the same call
-    does what is left.
+    A node whose worker dies goes to another one; where Dask gives a node up after some deaths, all that is left is
+    given to it again, `batch.retries` times. Where the scheduler dies, this ends with an error, and the same call does
+    what is left.
 
     Parameters
     ----------
@@ -52,17 +57,25 @@ def run(
     ConfigError
         If Dask is not installed, or the address is none.
     TransientInputError
-        If the scheduler does not answer or is lost, or a fault of a node did not pass.
+        If the scheduler does not answer or is lost, or workers die again and again, or a fault of a node does not pass.
     InputError
         With the sentence of a node that failed.
     """
     note_inputs(config, products, jobs=jobs)
-    left = [node for node in nodes(config, products, jobs=jobs) if not node.is_done]
     arguments = [os.path.abspath(path), "--output", os.path.abspath(products.directory), *options]
     with _client(scheduler, jobs) as client:
         if not client.scheduler_info()["workers"]:
             log.warning("%s has no workers yet; waiting for one", scheduler)
-        _map(client, left, arguments, config.batch.retries, progress)
+        retries = config.batch.retries
+        for attempt in range(retries + 1):
+            left = [node for node in nodes(config, products, jobs=jobs) if not node.is_done]
+            try:
+                _map(client, left, arguments, retries, attempt, progress)
+                break
+            except LostWorkersError as error:
+                if attempt == retries:
+                    raise
+                log.warning("%s; it runs again", error)
 
 
 @contextmanager
@@ -76,7 +89,9 @@ def _client(scheduler: str | None, threads: int) -> Iterator[Any]:
         logging.getLogger(name).setLevel(logging.CRITICAL)  # they print a traceback where a sentence is ours
     if scheduler is None:
         with (
-            LocalCluster(n_workers=1, threads_per_worker=threads, processes=False, dashboard_address=None) as cluster,
+            LocalCluster(
+                n_workers=1, threads_per_worker=threads, processes=False, protocol="tcp://", dashboard_address=None
+            ) as cluster,
             Client(cluster, set_as_default=False) as client,
         ):
             yield client
@@ -91,26 +106,32 @@ def _client(scheduler: str | None, threads: int) -> Iterator[Any]:
         yield client
 
 
-def _map(client: Any, left: Sequence[Node], arguments: Sequence[str], retries: int, progress: Progress) -> None:
-    """Submit all nodes at once, each after those that it needs, and wait for them."""
+def _map(
+    client: Any, left: Sequence[Node], arguments: Sequence[str], retries: int, attempt: int, progress: Progress
+) -> None:
+    """Submit all nodes at once, each after those that it needs, and wait for them.
+
+    Raises
+    ------
+    LostWorkersError
+        If so many workers died with a node that Dask gave it up.
+    """
     from distributed import KilledWorker
 
     futures: dict[str, Any] = {}
     for node in left:
         before = [futures[name] for name in node.after if name in futures]
-        futures[node.name] = client.submit(
-            do, node, (*node.arguments, *arguments), retries, before, key=f"{node.name}-{node.key}", pure=False
-        )
+        key = f"{node.name} {node.key} {attempt}"
+        futures[node.name] = client.submit(do, node, (*node.arguments, *arguments), retries, before, key=key)
     try:
         for node in progress(left, "nodes"):
             futures[node.name].result()
     except CancelledError as error:
         raise TransientInputError(f"the scheduler was lost; {AGAIN}") from error
     except KilledWorker as error:
-        name = str(error.task).rpartition("-")[0]
-        raise TransientInputError(
-            f"{name}: {error.allowed_failures + 1} workers died while they ran it, most often for memory; see their "
-            f"logs, and {AGAIN}"
+        name, n_workers = str(error.task).partition(" ")[0], error.allowed_failures + 1
+        raise LostWorkersError(
+            f"{name}: {n_workers} workers died while they ran it, most often for memory; see their logs"
         ) from error
     finally:
         if client.status == "running":
@@ -132,11 +153,15 @@ def do(node: Node, arguments: Sequence[str], retries: int, before: Sequence[None
     InputError, TransientInputError
         With the sentence that the command ended with.
     """
-    from distributed import get_worker
+    from distributed import get_worker, secede
 
-    threads = 1 if node.category in SIDE_BY_SIDE else get_worker().state.nthreads
+    worker = get_worker()
+    threads = 1 if node.category in SIDE_BY_SIDE else worker.state.nthreads
+    if node.is_distributed:
+        secede()  # its own share of the training needs the thread
+    variables = {NODE: node.name, "DASK_SCHEDULER_ADDRESS": worker.scheduler.address}
     for _ in range(retries + 1):
-        ended = tether.run([*arguments, "--jobs", str(threads)], {NODE: node.name})
+        ended = tether.run([*arguments, "--jobs", str(threads)], variables)
         if ended.returncode in (0, WRONG):
             break
     if ended.returncode:

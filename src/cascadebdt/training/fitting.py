@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cascadebdt.arrays import FeatureArray
-from cascadebdt.training import boosting, preparation
+from cascadebdt.training import boosting, distributed, preparation
 from cascadebdt.training.boosting import Fitted, Runtime
 from cascadebdt.training.context import Context
 from cascadebdt.training.kept import Kept, Place, Unfinished
@@ -76,7 +76,8 @@ def _fit(
     models = {fold: fitted for fold, place in places.items() if (fitted := kept.recall(place)) is not None}
     left = {fold: split for fold, split in prepared.splits.items() if fold not in models and kept.wants(places[fold])}
     if left:
-        trained = boosting.fit(prepared.sample, list(left.values()), problem.bdt, runtime)
+        train = distributed.fit if problem.distributed else boosting.fit
+        trained = train(prepared.sample, list(left.values()), problem.bdt, runtime)
         for fold, fitted in zip(left, trained, strict=True):
             kept.keep(places[fold], fitted)
             models[fold] = fitted
