@@ -1,6 +1,7 @@
 """Exact sums are those of `math.fsum`, whatever the order of the weights and who added which."""
 
 import math
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cascadebdt.errors import YieldError
-from cascadebdt.histograms.sums import Sums
+from cascadebdt.histograms.sums import Packed, Sums
 from cascadebdt.kernels import limbs
 
 DOUBLES = st.floats(allow_nan=False, allow_infinity=False)
@@ -67,3 +68,39 @@ def test_more_numbers_than_a_limb_holds_are_carried(monkeypatch: pytest.MonkeyPa
         sums.add("t", 1, np.zeros(len(weights), int), weights)
         assert sums._uncarried <= 30_000
     assert sums.of("t")[0] == math.fsum(np.tile(weights, 3))
+
+
+def packed(entries: list[tuple[int, float]]) -> Packed:
+    sums = added(entries)
+    sums.count("n", np.bincount([cell for cell, _ in entries], minlength=4))
+    return sums.packed()
+
+
+def together(*parts: Packed) -> Packed:
+    sums = Sums()
+    for part in parts:
+        sums.take(part)
+    return sums.packed()
+
+
+@given(st.lists(ENTRIES, min_size=3, max_size=3))
+def test_parts_merge_to_the_same_numbers_whatever_is_merged_first(parts: list[list[tuple[int, float]]]) -> None:
+    first, second, third = map(packed, parts)
+    whole = packed([entry for part in parts for entry in part])
+    for made in (together(first, second, third), together(third, together(second, first)), together(whole)):
+        for item in fields(Packed):
+            np.testing.assert_array_equal(getattr(made, item.name), getattr(whole, item.name))
+    read = added([])
+    read.count("n", np.zeros(4, int))
+    read.take(whole)
+    assert read.counts("n").tolist() == np.bincount([c for part in parts for c, _ in part], minlength=4).tolist()
+    expected = fsum([entry for part in parts for entry in part])
+    if expected is not None:
+        assert read.of("t").tolist() == expected
+
+
+def test_sums_of_other_tables_are_refused() -> None:
+    other = Sums()
+    other.add("t", 4, np.zeros(1, int), np.ones(1))
+    with pytest.raises(YieldError, match="sums: of other histograms than these"):
+        added([]).take(other.packed())
