@@ -47,10 +47,11 @@ def prepare(config_path: Path, output: Path, n_parts: int) -> None:
 
 
 def merge(output: Path, n_parts: int, width: int) -> None:
-    """Merge the parts level by level; print time and the peak of memory after each."""
+    """Merge the parts level by level; print time and the peak of memory before the first and after each."""
     filled = FilledParts(output / "synthetic", ORIGIN)
     names = [f"part_{k}" for k in range(n_parts)]
-    level, start = 0, time.perf_counter()
+    level, start, cpu = 0, time.perf_counter(), time.process_time()
+    print(f"before: peak {peak_mb():.0f} MB", flush=True)
     while len(names) > 1:
         level += 1
         groups = [names[first : first + width] for first in range(0, len(names), width)]
@@ -58,9 +59,13 @@ def merge(output: Path, n_parts: int, width: int) -> None:
         for name, group in zip(names, groups, strict=True):
             filled.write(name, merged((filled.read(part, command="") for part in group), where=filled.folder))
         size = (filled.folder / f"{names[0]}.npz").stat().st_size
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        took = time.perf_counter() - start
-        print(f"level {level}: {len(names)} of {size / MB:.2f} MB, after {took:.1f} s, peak {peak:.0f} MB", flush=True)
+        took = f"{time.perf_counter() - start:.1f} s, {time.process_time() - cpu:.1f} s of CPU"
+        print(f"level {level}: {len(names)} of {size / MB:.2f} MB, after {took}, peak {peak_mb():.0f} MB", flush=True)
+
+
+def peak_mb() -> float:
+    """Return the peak of this process's memory."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """The nodes of the step `apply`: portions observed, bins chosen, portions filled, and merged as a tree."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from cascadebdt.config import Config
 from cascadebdt.pipeline import portions
@@ -11,7 +12,7 @@ from cascadebdt.pipeline.portions import Portion
 from cascadebdt.pipeline.selected import kept_parts
 from cascadebdt.products import Products
 from cascadebdt.products.partials import FilledParts
-from cascadebdt.products.parts import ACCOUNTS
+from cascadebdt.products.parts import ACCOUNTS, SelectedParts
 
 
 def filling_nodes(
@@ -23,71 +24,94 @@ def filling_nodes(
     ----------
     selections : sample -> names of the nodes that select its events, in the order of its portions
     """
-    key, is_applied = plan.steps["apply"].key, plan.fault("apply") is None
-    filled, kept = FilledParts(products.directory, plan.steps["apply"]), kept_parts(config, products, plan)
-
-    def rows(portion: Portion) -> tuple[str, ...]:
-        return kept.places(portion.sample, portion.locations(config))
-
-    def selected(portion: Portion) -> str:
-        return selections[portion.sample][portion.part - 1]
-
+    filled = FilledParts(products.directory, plan.steps["apply"])
+    maker = _Maker(config, filled, kept_parts(config, products, plan), is_applied=plan.fault("apply") is None)
     levels = tree(config)
-    done = _done(levels, filled, is_applied=is_applied)
-    are_chosen = is_applied or filled.read_bins() is not None
-    observed = [
-        Node(
+    done = maker.done(levels)
+    observed = [maker.observe(portion) for portion in portions.observed_portions(config)]
+    bins = maker.bins([node.name for node in observed])
+    trains = {sample.name for sample in config.samples if not sample.is_data}
+    fills: dict[str, Node] = {}
+    for portion in portions.portions(config):
+        own = [] if portion.sample in trains else [selections[portion.sample][portion.part - 1]]
+        fills[portion.name] = maker.fill(portion, (bins.name, *own), is_done=done[portion.name])
+    names = {piece: node.name for piece, node in fills.items()}
+    merges: list[Node] = []
+    for level, pieces in enumerate(levels[1:], start=1):
+        for part, piece in enumerate(pieces, start=1):
+            after = tuple(names[one.name] for one in piece.inputs)
+            names[piece.name] = f"merge_{level}_{part}"
+            merges.append(maker.merge(piece, names[piece.name], after, is_done=done[piece.name]))
+    last = maker.last(levels[-1], tuple(names[piece.name] for piece in levels[-1]))
+    return (*observed, bins, *fills.values(), *merges, last)
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """Makes nodes of one analysis.
+
+    Attributes
+    ----------
+    config : the analysis
+    filled, kept : what nodes have left
+    is_applied : whether the products of `apply` are there, so that no node is needed
+    """
+
+    config: Config
+    filled: FilledParts
+    kept: SelectedParts
+    is_applied: bool
+
+    def done(self, levels: Sequence[Sequence[Piece]]) -> dict[str, bool]:
+        """Return which pieces need not be made: those that are there, and what only such ones are made from."""
+        done = {piece.name: self.is_applied or self.filled.has(piece.name) for piece in levels[-1]}
+        for piece in (piece for level in reversed(levels[1:]) for piece in level):
+            done |= {one.name: done[piece.name] or self.filled.has(one.name) for one in piece.inputs}
+        return done
+
+    def observe(self, portion: Portion) -> Node:
+        """Return the node that tells what the bins depend on."""
+        return Node(
             name=f"observe_{portion.sample}_{portion.part}",
             category="fill",
             arguments=portions.arguments_of_observed(portion),
-            key=key,
+            key=self.filled.key,
             after=("train",),
-            is_done=are_chosen or filled.has(portions.name_of_observed(portion)),
-            reads=rows(portion),
+            is_done=self._are_chosen or self.filled.has(portions.name_of_observed(portion)),
+            reads=self._rows(portion),
         )
-        for portion in portions.observed_portions(config)
-    ]
-    reads = tuple(filled.place(portions.name_of_observed(one)) for one in portions.observed_portions(config))
-    before = tuple(node.name for node in observed) or ("train",)
-    bins = Node("bins", "bins", portions.CHOOSE_BINS, key, before, are_chosen, reads)
-    trains = {sample.name for sample in config.samples if not sample.is_data}
-    filling = [
-        Node(
+
+    def bins(self, observed: Sequence[str]) -> Node:
+        """Return the node that chooses the bins."""
+        places = [self.filled.place(portions.name_of_observed(one)) for one in portions.observed_portions(self.config)]
+        after = tuple(observed) or ("train",)
+        return Node("bins", "bins", portions.CHOOSE_BINS, self.filled.key, after, self._are_chosen, tuple(places))
+
+    def fill(self, portion: Portion, after: tuple[str, ...], *, is_done: bool) -> Node:
+        """Return the node that fills a portion."""
+        return Node(
             name=f"fill_{portion.sample}_{portion.part}",
             category="fill",
             arguments=portions.arguments_of_filled(portion),
-            key=key,
-            after=("bins",) if portion.sample in trains else ("bins", selected(portion)),
-            is_done=done[portion.name],
-            reads=(*rows(portion), filled.place_of_bins),
+            key=self.filled.key,
+            after=after,
+            is_done=is_done,
+            reads=(*self._rows(portion), self.filled.place_of_bins),
         )
-        for portion in portions.portions(config)
-    ]
-    names = {portion.name: node.name for portion, node in zip(portions.portions(config), filling, strict=True)}
-    merging = [
-        _merging(piece, level, part, key=key, is_done=done[piece.name], names=names, filled=filled)
-        for level, pieces in enumerate(levels[1:], start=1)
-        for part, piece in enumerate(pieces, start=1)
-    ]
-    last = tuple(names[piece.name] for piece in levels[-1])
-    inputs = (ACCOUNTS, filled.place_of_bins, *(filled.place(piece.name) for piece in levels[-1]))
-    return (*observed, bins, *filling, *merging, Node("apply", "apply", ("merge",), key, last, is_applied, inputs))
 
+    def merge(self, piece: Piece, name: str, after: tuple[str, ...], *, is_done: bool) -> Node:
+        """Return the node that merges some pieces into one."""
+        reads = tuple(self.filled.place(one.name) for one in piece.inputs)
+        return Node(name, "merge", piece.arguments, self.filled.key, after, is_done, reads)
 
-def _merging(
-    piece: Piece, level: int, part: int, *, key: str, is_done: bool, names: dict[str, str], filled: FilledParts
-) -> Node:
-    """Return the node that makes a piece, and note its name."""
-    names[piece.name] = f"merge_{level}_{part}"
-    after = tuple(names[one.name] for one in piece.inputs)
-    reads = tuple(filled.place(one.name) for one in piece.inputs)
-    return Node(names[piece.name], "merge", piece.arguments, key, after, is_done, reads)
+    def last(self, pieces: Sequence[Piece], after: tuple[str, ...]) -> Node:
+        """Return the node that merges the last pieces, and writes the products."""
+        reads = (ACCOUNTS, self.filled.place_of_bins, *(self.filled.place(piece.name) for piece in pieces))
+        return Node("apply", "apply", ("merge",), self.filled.key, after, self.is_applied, reads)
 
+    @property
+    def _are_chosen(self) -> bool:
+        return self.is_applied or self.filled.read_bins() is not None
 
-def _done(levels: tuple[tuple[Piece, ...], ...], filled: FilledParts, *, is_applied: bool) -> dict[str, bool]:
-    """Return which pieces need not be made: those that are there, and what only such ones are made from."""
-    done = {piece.name: is_applied or filled.has(piece.name) for piece in levels[-1]}
-    for level in reversed(levels[1:]):
-        for piece in level:
-            done |= {one.name: done[piece.name] or filled.has(one.name) for one in piece.inputs}
-    return done
+    def _rows(self, portion: Portion) -> tuple[str, ...]:
+        return self.kept.places(portion.sample, portion.locations(self.config))
