@@ -3,12 +3,12 @@
 They lie in ``.filled``, in a folder for the key of ``apply``. A file that is damaged counts as missing.
 """
 
+import json
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import reduce
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -114,10 +114,12 @@ class FilledParts:
 
     def write(self, name: str, partial: Partial) -> None:
         """Write a partial."""
-        packed = {f"sums/{item.name}": np.array(getattr(partial.sums, item.name)) for item in fields(Packed)}
-        files = np.array(list(partial.files.items()), np.str_).reshape(-1, 2)
-        arrays = {"bins": np.array(partial.bins), "parts": np.array(partial.parts), "files": files}
-        self.write_arrays(name, {**arrays, "ranges": partial.ranges, **_narrow(packed)})
+        sums = {item.name: getattr(partial.sums, item.name) for item in fields(Packed)}
+        about = {"bins": partial.bins, "parts": partial.parts, "files": dict(partial.files)}
+        about["sums"] = {field: sums.pop(field) for field in ("layout", "n_cells", "n_counts", "lowest")}
+        sums |= {field: sums[field].astype(np.uint32) for field in ("cells", "counted")}  # half of their size
+        # One text in place of many small arrays, each of which takes as long to read as a large one.
+        self.write_arrays(name, {"about": np.array(json.dumps(about)), "ranges": partial.ranges, **sums})
 
     def read(self, name: str, *, command: str) -> Partial:
         """Return a partial.
@@ -132,12 +134,15 @@ class FilledParts:
             If it is missing, damaged or of another analysis; the message names the command that makes it again.
         """
         arrays = self.read_arrays(name, command=command)
-        sums: dict[str, Any] = {item.name: arrays[f"sums/{item.name}"] for item in fields(Packed)}
-        numbers = {field: int(sums[field]) for field in ("n_cells", "n_counts", "lowest")}
-        indices = {field: sums[field].astype(np.int64) for field in ("cells", "counted")}
-        packed = Packed(**{**sums, **numbers, **indices, "layout": str(sums["layout"])})
-        parts = tuple(arrays["parts"].tolist())
-        return Partial(str(arrays["bins"]), parts, dict(arrays["files"].tolist()), arrays["ranges"], packed)
+        about = json.loads(str(arrays["about"]))
+        packed = Packed(
+            **about["sums"],
+            cells=arrays["cells"].astype(np.int64),
+            digits=arrays["digits"],
+            counted=arrays["counted"].astype(np.int64),
+            counts=arrays["counts"],
+        )
+        return Partial(about["bins"], tuple(about["parts"]), about["files"], arrays["ranges"], packed)
 
     def write_arrays(self, name: str, arrays: Mapping[str, AnyArray]) -> None:
         """Write arrays that belong to a part."""
@@ -187,11 +192,3 @@ class FilledParts:
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.npz"
-
-
-def _narrow(packed: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
-    """Return arrays with indices in 4 bytes, which is half of their size."""
-    return {
-        name: array.astype(np.uint32) if name in ("sums/cells", "sums/counted") else array
-        for name, array in packed.items()
-    }
