@@ -14,15 +14,17 @@ from cascadebdt.cli.job import Job, Options, common, for_every_step
 @click.option(
     "--executor", type=click.Choice(["here", "dask"]), default="here", show_default=True, help="Where to run."
 )
-@click.option("--scheduler", metavar="ADDRESS", help="Of Dask, such as tcp://host:8786, for --executor dask.")
+@click.option(
+    "--scheduler", metavar="ADDRESS", help="With --executor dask, such as tcp://host:8786 [one on this machine]."
+)
 def run_command(executor: str, scheduler: str | None, **options: Unpack[Options]) -> None:
     """Do everything: select, train, apply, fit, report."""
     from cascadebdt import pipeline
 
-    if (executor == "dask") != (scheduler is not None):
-        raise click.UsageError("--executor dask and --scheduler go together")
+    if scheduler is not None and executor != "dask":
+        raise click.UsageError("--scheduler goes with --executor dask")
     job = Job.of(options)
-    if scheduler is not None:
+    if executor == "dask":
         from cascadebdt.scaleout import dask
 
         dask.run(

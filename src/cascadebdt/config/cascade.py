@@ -15,6 +15,7 @@ ClassBalance = Literal["events", "effective", "equal", "processes", "yields", "n
 Mode = Literal["cross_fit", "nested", "holdout"]
 Device = Literal["auto", "cpu", "cuda"]
 Memory = Literal["ram", "stream", "disk"]
+NO_FILES = "workers read the events from files; set cascade.memory to 'stream' or 'disk'"
 
 
 class CascadeConfig(Section):
@@ -123,6 +124,15 @@ class CascadeConfig(Section):
             if self.signal in stage.against:
                 message = f"stage '{stage.name}' trains the signal '{self.signal}' against itself"
                 raise LocatedError(message, "stages", index, "against")
+        return self
+
+    @model_validator(mode="after")
+    def _workers_read_files(self) -> Self:
+        for index, stage in enumerate(self.stages):
+            if stage.distributed and self.memory == "ram":
+                raise LocatedError(NO_FILES, "stages", index, "distributed")
+        if self.final and self.final.distributed and self.memory == "ram":
+            raise LocatedError(NO_FILES, "final", "distributed")
         return self
 
     @model_validator(mode="after")

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from cascadebdt.config.base import (
+    Flag,
     Integer,
     LocatedError,
     Location,
@@ -115,10 +116,22 @@ class Learning(Section):
     decorrelate: DecorrelateConfig | None = Field(
         default=None, description="A spectator that the score must not follow.", examples=[{"spectator": "m_lg"}]
     )
+    distributed: Flag = Field(
+        default=False,
+        description="Whether each model trains on all workers of a Dask scheduler at once (`run --executor dask`), for "
+        "more events than one machine holds. Needs `cascade.memory` `stream` or `disk`; all workers see the files.",
+        examples=[True],
+    )
 
     @model_validator(mode="after")
     def _distinct_features(self) -> Self:
         require_unique(self.features, "features", what="feature")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_distributed(self) -> Self:
+        if self.distributed and self.decorrelate and self.decorrelate.method == "flatness":
+            raise LocatedError("no flatness loss on many workers; use method 'planing'", "distributed")
         return self
 
     @model_validator(mode="after")

@@ -132,7 +132,11 @@ class DiskColumns(Mapping[str, DiskColumn]):
         import uproot  # events without files need none
 
         self._tree = uproot.open(path, array_cache=None)[TREE]
-        self._names = tuple(names)
+        self._path, self._names = path, tuple(names)
+
+    def __reduce__(self) -> tuple[type, tuple[Path, tuple[str, ...]]]:
+        """Let another process open the file for itself."""
+        return DiskColumns, (self._path, self._names)
 
     def __getitem__(self, name: str) -> DiskColumn:
         if name not in self._names:

@@ -5,6 +5,7 @@
 
 from dataclasses import dataclass
 
+from cascadebdt.cascade.stage import FINAL, repeated
 from cascadebdt.config import Config
 from cascadebdt.inference.toys import ROUNDS
 from cascadebdt.pipeline.plan import Plan, configured
@@ -28,6 +29,7 @@ class Node:
     key : of what its products are made from
     after : names of the nodes whose products it reads
     is_done : whether its products are there and can be used
+    is_distributed : whether it trains on all workers of a Dask scheduler
     """
 
     name: str
@@ -36,6 +38,7 @@ class Node:
     key: str
     after: tuple[str, ...]
     is_done: bool
+    is_distributed: bool = False
 
 
 def nodes(config: Config, products: Products, *, jobs: int = 1) -> tuple[Node, ...]:
@@ -131,29 +134,34 @@ def _selections(config: Config, products: Products, plan: Plan) -> dict[str, lis
 def _models(config: Config, plan: Plan, before: tuple[str, ...]) -> list[Node]:
     """Return a node for each fold of each BDT; all models of those before choose its events, or are trained before.
 
+    Folds that train on all workers at once do so one after the other.
+
     Parameters
     ----------
     before : nodes that read what is trained on
     """
     kept = KeptModels(plan.inventory, plan.models)
     is_trained = plan.fault("train") is None
+    distributed = {stage.name for stage in config.cascade.stages if stage.distributed}
+    if (final := config.cascade.final) and final.distributed:
+        distributed |= {repeated(FINAL, repeat) for repeat in range(final.repeats)}
     models: list[Node] = []
     for stage, of_stage in places(config.cascade).items():
         folds: dict[int, list[Place]] = {}
         for place in of_stage:
             folds.setdefault(place.fold, []).append(place)
-        key = plan.models[stage].key
-        own = [
-            Node(
+        own: list[Node] = []
+        for fold, of_fold in sorted(folds.items()):
+            node = Node(
                 name=f"train_{stage}_{fold}",
                 category="model",
                 arguments=("train", "--stage", stage, "--fold", str(fold)),
-                key=key,
-                after=before,
+                key=plan.models[stage].key,
+                after=(*before, own[-1].name) if own and stage in distributed else before,
                 is_done=is_trained or kept.has(of_fold),
+                is_distributed=stage in distributed,
             )
-            for fold, of_fold in sorted(folds.items())
-        ]
+            own.append(node)
         models += own
         before = tuple(node.name for node in own)
     return models

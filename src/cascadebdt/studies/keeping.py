@@ -8,6 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from matplotlib.figure import Figure
+
 from cascadebdt import pipeline
 from cascadebdt.cascade import Cascade
 from cascadebdt.config import Config
@@ -21,6 +23,7 @@ from cascadebdt.products.layout import Result
 from cascadebdt.products.lock import locked
 from cascadebdt.progress import Progress, silent
 from cascadebdt.studies.compare_runs import without_data
+from cascadebdt.studies.figures import draw
 
 R = TypeVar("R", bound=Result)
 EventsOf = Literal["train", "apply"]
@@ -33,6 +36,7 @@ def kept(
     study: str,
     kind: type[R],
     make: Make[R],
+    drawn: Callable[[R], Iterable[tuple[str, Figure]]],
     config: Config,
     products: Products,
     *,
@@ -49,6 +53,7 @@ def kept(
     study : its name
     kind : type of its result
     make : the study
+    drawn : name, figure of a result
     config : the analysis
     products : where the cascade and the result go
     settings : what the result depends on beside the trained cascade and its events, as plain content
@@ -70,11 +75,14 @@ def kept(
         plan = Plan.of(config, products.directory, jobs=jobs)
         origin = origin_of(study, config, plan, settings=settings, packages=packages, events_of=events_of)
         if plan.inventory.fault(origin) is None:
-            return products.read(kind, study, made_by=study)
+            result = products.read(kind, study, made_by=study)
+            draw(origin, drawn(result), config, products)
+            return result
         events = events_for(config, events_of, jobs=jobs, progress=progress)
         result, written = make(events, cascade, origin)
         path = products.write(study, result)
         plan.inventory.with_step(origin, [path, *written]).write()
+        draw(origin, drawn(result), config, products)
     if products.report.is_file() and plan.fault("fit") is None:
         pipeline.report(config, products)
     return result

@@ -88,14 +88,14 @@ def tune(config: Config, products: Products, wanted: Wanted, *, jobs: int = 1, p
 
         results = of_each(tune_stage_of, list(trials), "tuning stages", jobs=jobs, progress=progress)
         tuning = Tuning(wanted.objective, wanted.sampler, dict(zip(trials, results, strict=True)))
-        saved = [plots.save(figure, products.plots / name) for name, figure in figures(tuning)]
         written = write_text(products.directory / CONFIGURATION, tuned(config, tuning).text(products.directory))
-        return tuning, [written, *(path for paths in saved for path in paths)]
+        return tuning, [written]
 
     return kept(
         "tune",
         Tuning,
         make,
+        figures,
         config,
         products,
         settings=asdict(study.settings),

@@ -108,12 +108,12 @@ def _fit(
     """Train, with a folder for bins that are not kept in memory."""
     side_by_side = runtime.device == "cpu" and runtime.memory == "ram"
     workers = min(runtime.jobs, len(splits)) if side_by_side else 1
-    parameters = _parameters(sample, config, runtime, threads=max(1, runtime.jobs // workers))
+    parameters = parameters_of(sample, config, runtime, threads=max(1, runtime.jobs // workers))
     quantiser = Quantiser.of(sample.features, config.max_bin, threads=parameters["nthread"], cache=cache)
     is_shared = not side_by_side and config.subsample == 1  # rows are drawn by their number in the matrix
     shared = quantiser.binned() if is_shared else None
-    trainings = [_train(sample, split, config, parameters, quantiser, shared) for split in splits]
-    return _in_turns(trainings, workers) if side_by_side else tuple(map(_finished, trainings))
+    trainings = [train(sample, split, config, parameters, quantiser, shared) for split in splits]
+    return _in_turns(trainings, workers) if side_by_side else tuple(map(finished, trainings))
 
 
 def constant(features: Sequence[str]) -> xgb.Booster:
@@ -179,7 +179,7 @@ def _in_turns(trainings: Sequence[Training], workers: int) -> tuple[Fitted, ...]
     return tuple(done[index] for index in range(len(trainings)))
 
 
-def _finished(training: Training) -> Fitted:
+def finished(training: Training) -> Fitted:
     """Finish a training without a pause."""
     while True:
         try:
@@ -188,7 +188,7 @@ def _finished(training: Training) -> Fitted:
             return cast(Fitted, end.value)
 
 
-def _train(
+def train(
     sample: TrainingSample,
     split: Split,
     config: BDTConfig,
@@ -226,7 +226,7 @@ def _parts(
 ) -> "dict[str, _Part]":
     """Return the events that train a booster (``train``) and, with early stopping, those that stop it (``stop``)."""
     train, stop = np.flatnonzero(split.train), np.flatnonzero(split.stop)
-    weighting = _Weighting.of(sample, train)
+    weighting = Weighting.of(sample, train)
     data = quantiser.binned(train) if shared is None else shared
     parts = {"train": weighting.part(train, data, is_shared=shared is not None)}
     if early_stopping:
@@ -284,7 +284,7 @@ class _Part:
 
 
 @dataclass(frozen=True, eq=False)
-class _Weighting:
+class Weighting:
     """How the events of a model are weighted; the events that train it decide, those that stop it follow."""
 
     sample: TrainingSample
@@ -292,7 +292,7 @@ class _Weighting:
     factors: FloatArray | None
 
     @classmethod
-    def of(cls, sample: TrainingSample, rows: IntArray) -> "_Weighting":
+    def of(cls, sample: TrainingSample, rows: IntArray) -> "Weighting":
         """Return the weighting that the rows that train decide on."""
         if sample.decorrelate is None or sample.spectator is None or sample.decorrelate.method == "none":
             return cls(sample, None, None)
@@ -303,15 +303,22 @@ class _Weighting:
         factors = decorrelation.planing(bin_of_row, sample.is_signal[rows], sample.weights[rows], len(bins))
         return cls(sample, bins, factors)
 
-    def part(self, rows: IntArray, data: xgb.DMatrix, *, is_shared: bool) -> _Part:
-        """Give labels and weights to the data of some rows, or of all rows if they are shared."""
-        is_signal, weights = self.sample.is_signal[rows], self.sample.weights[rows]
-        bins = None
-        if self.bins is not None and self.sample.spectator is not None:
-            bins = self.bins.find(self.sample.spectator[rows])
+    def weights(self, rows: IntArray) -> FloatArray:
+        """Return the weights of some rows that train or stop together, ``(n_rows,)``."""
+        is_signal, weights, bins = self.sample.is_signal[rows], self.sample.weights[rows], self._bins(rows)
         if bins is not None and self.factors is not None:
             weights = weights * self.factors[is_signal.astype(np.int64), bins]
-        used = balanced(weights, is_signal, self.sample.process[rows], self.sample.class_balance)
+        return balanced(weights, is_signal, self.sample.process[rows], self.sample.class_balance)
+
+    def _bins(self, rows: IntArray) -> IntArray | None:
+        """Return the bins of the spectator that some rows are in."""
+        if self.bins is None or self.sample.spectator is None:
+            return None
+        return self.bins.find(self.sample.spectator[rows])
+
+    def part(self, rows: IntArray, data: xgb.DMatrix, *, is_shared: bool) -> _Part:
+        """Give labels and weights to the data of some rows, or of all rows if they are shared."""
+        is_signal, bins, used = self.sample.is_signal[rows], self._bins(rows), self.weights(rows)
         flatness = None
         if bins is not None and self.factors is None and self.sample.decorrelate is not None:
             flatness = decorrelation.Flatness(is_signal, used, bins, self.sample.decorrelate.strength)
@@ -330,12 +337,12 @@ def _to_stop(quantiser: Quantiser, rows: IntArray) -> xgb.DMatrix:
     They are faster to score without bins, but take eight times the memory of bins: more than one batch is binned, too.
     The loss is the same.
     """
-    if len(rows) > BATCH:
+    if quantiser.bins_all or len(rows) > BATCH:
         return quantiser.binned(rows)
     return xgb.DMatrix(quantiser.features[rows], nthread=quantiser.threads)
 
 
-def _parameters(sample: TrainingSample, config: BDTConfig, runtime: Runtime, *, threads: int) -> dict[str, Any]:
+def parameters_of(sample: TrainingSample, config: BDTConfig, runtime: Runtime, *, threads: int) -> dict[str, Any]:
     """Return the parameters of XGBoost for a configuration."""
     return {
         **config.model_dump(exclude={"n_estimators", "early_stopping_rounds"}),

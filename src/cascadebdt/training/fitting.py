@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from cascadebdt.arrays import FeatureArray
-from cascadebdt.training import boosting, preparation
+from cascadebdt.training import boosting, distributed, preparation
 from cascadebdt.training.boosting import Fitted, Runtime
 from cascadebdt.training.context import Context
 from cascadebdt.training.kept import Place, Unfinished, completed
@@ -72,4 +72,5 @@ def fit(problem: Problem, survivors: Survivors, context: Context, *, deployed_on
 
 def _fit(problem: Problem, prepared: Prepared, runtime: Runtime, folds: Sequence[int]) -> Sequence[Fitted]:
     """Train the models of some folds of a lineage."""
-    return boosting.fit(prepared.sample, [prepared.splits[fold] for fold in folds], problem.bdt, runtime)
+    train = distributed.fit if problem.distributed else boosting.fit
+    return train(prepared.sample, [prepared.splits[fold] for fold in folds], problem.bdt, runtime)

@@ -26,7 +26,7 @@ class Problem:
     """The classification problem of a stage, or of the final discriminant, which has no working point.
 
     `dropped` are features that were asked for, but have one value in all events that reach it. `train_on` says whether
-    it trains on all events or on those that pass the earlier stages.
+    it trains on all events or on those that pass the earlier stages, `distributed` whether on many machines.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Problem:
     decorrelate: DecorrelateConfig | None
     working_point: WorkingPointConfig | None
     train_on: Literal["all", "survivors"]
+    distributed: bool = False
     dropped: tuple[str, ...] = ()
 
     @classmethod
@@ -45,7 +46,16 @@ class Problem:
         """Return the problem of a stage, or of the final discriminant."""
         name, point = (spec.name, spec.working_point) if isinstance(spec, StageConfig) else (FINAL, None)
         return cls(
-            name, signal, against, spec.features, spec.bdt, spec.constraints, spec.decorrelate, point, spec.train_on
+            name=name,
+            signal=signal,
+            against=against,
+            features=spec.features,
+            bdt=spec.bdt,
+            constraints=spec.constraints,
+            decorrelate=spec.decorrelate,
+            working_point=point,
+            train_on=spec.train_on,
+            distributed=spec.distributed,
         )
 
     @property

@@ -34,6 +34,7 @@ class Quantiser:
     max_bin : bins per feature
     threads : that bin a batch; the result does not depend on them
     cache : folder of the files that hold the bins; None to hold them in memory
+    bins_all : whether events that only stop a training are binned however few they are
     """
 
     features: FeatureRows
@@ -41,16 +42,12 @@ class Quantiser:
     max_bin: int
     threads: int = 1
     cache: Path | None = None
+    bins_all: bool = False
 
     @classmethod
     def of(cls, features: FeatureRows, max_bin: int, *, threads: int = 1, cache: Path | None = None) -> "Quantiser":
-        """Find the borders of features from every k-th row, such that at most `MAX_ROWS_FOR_BORDERS` are used."""
-        rows = np.arange(0, len(features), max(1, -(-len(features) // MAX_ROWS_FOR_BORDERS)))
-        values = np.full((max_bin, len(features.names)), np.nan, FEATURE)
-        for index, name in enumerate(features.names):
-            of_feature = bin_borders(features.column(name, rows), max_bin)
-            values[: len(of_feature), index] = of_feature
-        return cls(features, xgb.QuantileDMatrix(values, max_bin=max_bin, nthread=1), max_bin, threads, cache)
+        """Find the borders of features, and put their rows into bins by these."""
+        return cls(features, borders_matrix(borders(features, max_bin)), max_bin, threads, cache)
 
     def binned(self, rows: IntArray | None = None) -> xgb.DMatrix:
         """Bin some rows, ``(n,) int64``, or all of them, batch by batch."""
@@ -59,6 +56,26 @@ class Quantiser:
         if self.cache:
             return xgb.ExtMemQuantileDMatrix(batches, ref=self.borders, max_bin=self.max_bin, nthread=self.threads)
         return xgb.QuantileDMatrix(batches, ref=self.borders, max_bin=self.max_bin, nthread=self.threads)
+
+
+def borders(features: FeatureRows, max_bin: int) -> FeatureArray:
+    """Find the borders of features from every k-th row, such that at most `MAX_ROWS_FOR_BORDERS` are used.
+
+    Returns
+    -------
+    (max_bin, n_features) float32, increasing in each column, NaN after the last border
+    """
+    rows = np.arange(0, len(features), max(1, -(-len(features) // MAX_ROWS_FOR_BORDERS)))
+    values = np.full((max_bin, len(features.names)), np.nan, FEATURE)
+    for index, name in enumerate(features.names):
+        of_feature = bin_borders(features.column(name, rows), max_bin)
+        values[: len(of_feature), index] = of_feature
+    return values
+
+
+def borders_matrix(values: FeatureArray) -> xgb.QuantileDMatrix:
+    """Return a matrix that carries borders of bins to XGBoost."""
+    return xgb.QuantileDMatrix(values, max_bin=len(values), nthread=1)
 
 
 def bin_borders(values: FeatureArray, max_bin: int) -> FeatureArray:
