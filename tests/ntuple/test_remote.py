@@ -276,6 +276,19 @@ def test_what_tells_a_file_from_others_is_the_same_of_all_replicas_and_so_are_it
     assert before.to_list() == after.to_list()
 
 
+def test_other_servers_stand_in_for_the_one_that_is_named_and_no_name_changes(sites: tuple[Site, Site]) -> None:
+    lost, other = sites
+    location = f"{lost.address}/data.root"
+    config = NtupleConfig(retries=0, replicas={f"{lost.address}/": [f"{lost.address}/nothing/", f"{other.address}/"]})
+    before = fingerprints([location], config, known={})[location].identity
+    lost.end()
+    assert fingerprints([location], config, known={})[location].identity == before
+    file = ntuple.describe(location, config)
+    with ntuple.Reader(config) as reader:
+        assert len(reader.read(ntuple.ranges(file, entries=100)[0], ["MET_pt"])) == 100
+    assert file.location == location
+
+
 def test_a_replica_with_other_content_is_an_error(sites: tuple[Site, Site], ntuples: Path, tmp_path: Path) -> None:
     lost, _ = sites
     shutil.copy(ntuples / "zee_0.root", tmp_path / "data.root")

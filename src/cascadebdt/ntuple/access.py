@@ -47,8 +47,21 @@ def is_remote(location: str) -> bool:
 
 
 def replicas(location: str) -> list[str]:
-    """Return where the content of a location lies, in the order in which it is tried."""
+    """Return the names of a location, each of which is enough to read it."""
     return location.split(SEPARATOR)
+
+
+def places(location: str, config: NtupleConfig) -> list[str]:
+    """Return where the content of a location lies, in the order in which it is tried: as named, then elsewhere."""
+    named = replicas(location)
+    elsewhere = (
+        other + one.removeprefix(prefix)
+        for one in named
+        for prefix, others in config.replicas.items()
+        if one.startswith(prefix)
+        for other in others
+    )
+    return list(dict.fromkeys([*named, *elsewhere]))
 
 
 def relative(location: str, directory: Path) -> str:
@@ -67,10 +80,11 @@ def of_any(location: str, action: Callable[[str], T], config: NtupleConfig) -> T
     FileError, TransientInputError
         If no replica can be read.
     """
-    return attempt(lambda: _of_first(replicas(location), action), config)
+    every = places(location, config)
+    return attempt(lambda: _of_first(location, every, action), config)
 
 
-def _of_first(every: Sequence[str], action: Callable[[str], T]) -> T:
+def _of_first(location: str, every: Sequence[str], action: Callable[[str], T]) -> T:
     errors: list[FileError] = []
     for one in every:
         try:
@@ -82,7 +96,7 @@ def _of_first(every: Sequence[str], action: Callable[[str], T]) -> T:
             log.warning("%s; another replica is read, if there is one", error)
     may_pass = any(isinstance(error, TransientInputError) for error in errors)
     what = f"{every[0]}: none of its {len(every)} replicas can be read ({'; '.join(map(str, errors))})"
-    raise (TransientInputError if may_pass else FileError)(what, location=SEPARATOR.join(every)) from errors[-1]
+    raise (TransientInputError if may_pass else FileError)(what, location=location) from errors[-1]
 
 
 def attempt(action: Callable[[], T], config: NtupleConfig) -> T:

@@ -18,7 +18,7 @@ from cascadebdt.arrays import AnyArray
 from cascadebdt.config import NtupleConfig
 from cascadebdt.errors import FileError, InputError
 from cascadebdt.ntuple import baskets
-from cascadebdt.ntuple.access import is_remote, is_rntuple, of_any, open_file, reading, tree_in
+from cascadebdt.ntuple.access import is_remote, is_rntuple, of_any, open_file, places, reading, tree_in
 from cascadebdt.ntuple.baskets import Column
 from cascadebdt.ntuple.files import NtupleFile
 from cascadebdt.ntuple.verified import Record, Sum, Sums, header_sum, require_headers, require_lists, total
@@ -179,7 +179,7 @@ class Reader:
             self._of_thread.record.sums = self._sums_of(file)
             self._open[threading.get_ident()] = opened
             self._of_thread.tree = tree_in(opened, where, file.tree)
-            if where != file.location:
+            if len(places(file.location, self.config)) > 1:
                 _require_same(opened, file, where)
             self._of_thread.key = (where, file.tree)
         return self._of_thread.tree

@@ -22,7 +22,10 @@ FORMATS = {"select": 2, "train": 3, "apply": 4, "fit": 3, "report": 4}
 LEARNING = ("cascadebdt", "numpy", "xgboost")  # packages whose versions change the bits of models and scores
 FITTING = ("cascadebdt", "iminuit", "numpy", "scipy")
 # Where and how a step runs, which changes no bit of what it makes.
-EXECUTION = {"ntuples": {"chunk_entries", "retries", "retry_seconds"}, "cascade": {"device", "memory", "bdt"}}
+EXECUTION = {
+    "ntuples": {"chunk_entries", "retries", "retry_seconds", "replicas"},
+    "cascade": {"device", "memory", "bdt"},
+}
 READING = ("cascadebdt", "awkward", "numpy", "uproot")
 BEFORE_TRAINING = ("luminosity_fb", "seed", "ntuples", "samples", "objects", "selection")
 
