@@ -64,7 +64,7 @@ def run(
     note_inputs(config, products, jobs=jobs)
     arguments = [os.path.abspath(path), "--output", os.path.abspath(products.directory), *options]
     with _client(scheduler, jobs) as client:
-        if not client.scheduler_info()["workers"]:
+        if not client.nthreads():
             log.warning("%s has no workers yet; waiting for one", scheduler)
         retries = config.batch.retries
         for attempt in range(retries + 1):
