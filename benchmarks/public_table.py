@@ -10,18 +10,19 @@ al., JMLR W&CP 42 (2015) 19).
 """
 
 import importlib.resources
+from typing import Any
 
 import numpy as np
 import xgboost as xgb
 
 from cascadebdt import BDTClassifier
-from cascadebdt.arrays import BoolArray, FeatureArray, FloatArray
+from cascadebdt.arrays import BoolArray, FeatureArray, FloatArray, IntArray
 from cascadebdt.training.quality import Curve, roc_auc
 
 N_FOLDS = 5
 YIELDS = {True: 692.0, False: 411_000.0}  # signal, background
 REGULARISATION = 10.0
-TREES = {"max_depth": 4, "learning_rate": 0.1, "min_child_weight": 1.0}
+TREES: dict[str, Any] = {"max_depth": 4, "learning_rate": 0.1, "min_child_weight": 1.0}
 N_TREES = 200
 
 
@@ -48,7 +49,7 @@ def ams(scores: FeatureArray, weights: FloatArray, is_signal: BoolArray) -> floa
     return float(np.sqrt(2 * ((s + b) * np.log1p(s / b) - s)).max())
 
 
-def plain(features: FeatureArray, is_signal: BoolArray, weights: FloatArray) -> tuple[FeatureArray, FloatArray]:
+def plain(features: FeatureArray, is_signal: BoolArray, weights: FloatArray) -> tuple[FeatureArray, IntArray]:
     """Return scores of XGBoost alone, cross-validated in random folds, and these folds."""
     folds = np.random.default_rng(2).permutation(len(is_signal)) % N_FOLDS
     balanced = weights / np.where(is_signal, *(weights[is_signal == c].mean() for c in (True, False)))
@@ -62,7 +63,7 @@ def plain(features: FeatureArray, is_signal: BoolArray, weights: FloatArray) -> 
 
 
 def spread(
-    name: str, scores: FeatureArray, weights: FloatArray, is_signal: BoolArray, folds: FloatArray
+    name: str, scores: FeatureArray, weights: FloatArray, is_signal: BoolArray, folds: IntArray
 ) -> tuple[float, float]:
     """Print AUC and AMS with their spread over folds; an AMS of a fold is for all of the yields."""
     masks = [folds == fold for fold in range(N_FOLDS)]

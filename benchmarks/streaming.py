@@ -38,8 +38,8 @@ def write(path: Path, sample: str, number: int) -> None:
     with uproot.recreate(draft, compression=uproot.ZSTD(1)) as file:
         for first in range(0, EVENTS_PER_FILE, BASKET):
             event = np.arange(first, first + BASKET, dtype=np.uint64) + np.uint64(number * EVENTS_PER_FILE)
-            columns = {"run": np.ones(BASKET, np.uint32), "luminosityBlock": (event // 1000).astype(np.uint32)}
-            columns |= {"event": event}
+            columns: dict[str, np.ndarray] = {"run": np.ones(BASKET, np.uint32), "event": event}
+            columns["luminosityBlock"] = (event // 1000).astype(np.uint32)
             values = rng.standard_normal((len(FEATURES), BASKET), np.float32)
             columns |= {name: row + shift for name, row in zip(FEATURES, values, strict=True)}
             columns["met"] = rng.random(BASKET, np.float32)

@@ -12,7 +12,8 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import platform
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from cascadebdt.kernels import cpu
 COMPRESSIONS = {"zlib": uproot.ZLIB(1), "zstd": uproot.ZSTD(5), "lz4": uproot.LZ4(4)}
 
 
-def measure(cases: dict[str, tuple[Callable[[], Any], int]], rounds: int) -> dict[str, float]:
+def measure(cases: Mapping[str, tuple[Callable[[], Any], int]], rounds: int) -> dict[str, float]:
     """Return the median CPU time of each case in ns per event, the rounds interleaved after one that warms up."""
     times: dict[str, list[float]] = {name: [] for name in cases}
     for turn in range(rounds + 1):
@@ -49,10 +50,7 @@ def per_core(cascades: dict[tuple[int, float], Any], columns: toy.Columns, round
             name: {column: values[: n_events // less] for column, values in columns.items()}
             for name, (_, less) in found.items()
         }
-        cases = {
-            name: (lambda way=way, part=parts[name]: way(part), len(parts[name]["c0"]))
-            for name, (way, _) in found.items()
-        }
+        cases = {name: (partial(way, parts[name]), len(parts[name]["c0"])) for name, (way, _) in found.items()}
         times = measure(cases, rounds)
         reference = next(iter(times))
         expected = found[reference][0](columns)
@@ -76,15 +74,18 @@ def from_files(cascades: dict[int, Any], columns: toy.Columns, rounds: int) -> N
                 targets = {"plain": ways.compiled(cascade, target.plain)}
                 if cpu.instructions():
                     targets[cpu.instructions()] = ways.compiled(cascade, None)
-                cases = {"reading alone": (lambda path=path: list(map(len, chunks(path))), n_events)}
-                for name, way in targets.items():
-                    cases[f"reading and {name}"] = (
-                        lambda path=path, way=way: [way(c).sum() for c in chunks(path)],
-                        n_events,
-                    )
+                ways_of_file: dict[str, ways.Way] = {"reading alone": len}
+                ways_of_file |= {f"reading and {name}": way for name, way in targets.items()}
+                cases = {name: (partial(on_chunks, path, way), n_events) for name, way in ways_of_file.items()}
                 times = measure(cases, rounds)
                 for name, ns in times.items():
                     print(f"| {kind} | {depth} | {name} | {ns:.0f} | {ns / times['reading alone']:.2f} |", flush=True)
+
+
+def on_chunks(path: Path, way: ways.Way) -> None:
+    """Do something with every chunk of a file."""
+    for columns in chunks(path):
+        way(columns)
 
 
 def chunks(path: Path) -> Iterator[toy.Columns]:

@@ -11,7 +11,7 @@ from cascadebdt.cascade import Cascade
 from cascadebdt.forest import target
 from cascadebdt.kernels import cpu
 
-Way = Callable[[Columns], np.ndarray]
+Way = Callable[[Columns], Any]
 Score = Callable[[np.ndarray], np.ndarray]
 
 

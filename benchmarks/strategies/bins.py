@@ -8,6 +8,7 @@ package's own fit. What bins claim on the events that chose them, and do not kee
 import argparse
 import logging
 from pathlib import Path
+from typing import Any
 
 from compare import ROOT, edges_of, judge
 
@@ -20,7 +21,7 @@ from cascadebdt.resources import available_cpus
 from cascadebdt.studies.compare_judge import with_samples_of
 from cascadebdt.studies.compare_runs import without_data
 
-CHOICES = {
+CHOICES: dict[str, dict[str, Any]] = {
     "quantiles, 12": {},
     "quantiles, 20": {"n_bins": 20},
     "sensitivity, 12, no floor of each": {"bins": {"choose": "sensitivity", "min_effective_events_each": 0}},

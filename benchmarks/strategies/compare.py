@@ -30,7 +30,7 @@ import numpy as np
 
 from cascadebdt import config as configuration
 from cascadebdt import training
-from cascadebdt.arrays import BoolArray, FloatArray, RegionArray
+from cascadebdt.arrays import BoolArray, FeatureArray, FloatArray, RegionArray
 from cascadebdt.cascade import Cascade, Scores, threshold_at
 from cascadebdt.config import NOMINAL, Config
 from cascadebdt.config.region_names import is_control
@@ -153,7 +153,7 @@ def cuts_of(models: Models, events: Events) -> dict[str, float]:
     }
 
 
-def _regions_by_cuts(events: Events, one: FloatArray, low: float) -> tuple[tuple[str, ...], RegionArray]:
+def _regions_by_cuts(events: Events, one: FeatureArray, low: float) -> tuple[tuple[str, ...], RegionArray]:
     """Return control regions as an analysis without a cascade defines them."""
     value = events.columns
     cuts: dict[str, BoolArray] = {
@@ -168,7 +168,7 @@ def _regions_by_cuts(events: Events, one: FloatArray, low: float) -> tuple[tuple
     return (*(f"CR_{name}" for name in cuts), "SR"), region.astype(np.int8)
 
 
-def _scores(names: tuple[str, ...], region: Any, control: FloatArray, final: FloatArray) -> Scores:
+def _scores(names: tuple[str, ...], region: Any, control: FeatureArray | FloatArray, final: FeatureArray) -> Scores:
     """Return scores whose control regions are binned in `control` and whose signal region is in `final`."""
     margins = np.zeros((len(final), max(1, len(names) - 1)), np.float32)
     sorted_as = probability(np.asarray(control, np.float32))

@@ -56,6 +56,7 @@ def data_of(config: cb.Config) -> Data:
 
 def margins(data: Data, label: Array, n_classes: int, config: cb.Config) -> tuple[Array, Array]:
     """Train one booster per fold; return margins of events by models that never saw them, and the classes' weights."""
+    assert config.cascade.final is not None
     bdt = config.cascade.final.bdt.model_dump()
     rounds, patience = bdt.pop("n_estimators"), bdt.pop("early_stopping_rounds")
     is_binary = n_classes == 2

@@ -7,21 +7,15 @@ they were trained with the configured ones. Bins are found on the same events, a
 There is no validation region.
 """
 
-import argparse
-import logging
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-from compare import ROOT, edges_of, judge, models_of
+from compare import edges_of, judge
+from pair import Pair
 
-from cascadebdt import config as configuration
 from cascadebdt.cascade import Cascade, WorkingPoint, threshold_at
 from cascadebdt.config import NOMINAL
 from cascadebdt.events import Events
-from cascadebdt.events.loading import select
-from cascadebdt.resources import available_cpus
-from cascadebdt.studies.compare_judge import with_samples_of
 
 CONFIGURED = {"zee": 0.99, "gammajet": 0.99, "ttbar": 0.99, "wjets": 0.99, "zgamma": 0.80, "wgamma": 1.0}
 CHOICES = {
@@ -50,21 +44,13 @@ def at(cascade: Cascade, events: Events, efficiencies: dict[str, float]) -> Casc
 
 def main() -> None:
     """Print a row per choice."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--config", type=Path, default=ROOT / "configs" / "wh_dark_photon.yaml")
-    parser.add_argument("--other", type=Path, required=True)
-    parser.add_argument("--cascade", type=Path)
-    options = parser.parse_args()
-    logging.disable(logging.WARNING)
-    config, jobs = configuration.load(options.config), available_cpus()
-    trained, judged = (select(one, jobs=jobs) for one in (config, with_samples_of(config, options.other)))
-    cascade = models_of(trained, config, options.cascade, jobs=jobs).configured()
+    pair = Pair.of_command_line()
     for name, efficiencies in CHOICES.items():
-        moved = at(cascade, trained, efficiencies)
-        edges = edges_of(name, moved.score(trained, unblind=True, jobs=jobs), trained, config)
-        found = judge(moved.score(judged, unblind=True, jobs=jobs), judged, config, edges)
-        errors = " ".join(f"{error:.3f}" for error in found.normalisation.values())
-        print(f"| {name} | {found.limit:.2f} | {found.sigma_mu:.2f} | {errors} |", flush=True)
+        moved = at(pair.cascade, pair.trained, efficiencies)
+        edges = edges_of(name, moved.score(pair.trained, unblind=True, jobs=pair.jobs), pair.trained, pair.config)
+        judgement = judge(moved.score(pair.judged, unblind=True, jobs=pair.jobs), pair.judged, pair.config, edges)
+        errors = " ".join(f"{error:.3f}" for error in judgement.normalisation.values())
+        print(f"| {name} | {judgement.limit:.2f} | {judgement.sigma_mu:.2f} | {errors} |", flush=True)
 
 
 if __name__ == "__main__":

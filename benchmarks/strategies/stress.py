@@ -16,11 +16,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import yaml
+from ruamel.yaml import YAML
 
 from cascadebdt import config as configuration
 from cascadebdt import inference, training, workspace
-from cascadebdt.arrays import FloatArray
+from cascadebdt.arrays import FeatureArray, FloatArray, IntArray
 from cascadebdt.cascade import Cascade, Scores
 from cascadebdt.config import DATA, NOMINAL, Config, CorrectionConfig
 from cascadebdt.config.region_names import is_validation
@@ -95,10 +95,10 @@ class Analysis:
         return inference.fit(workspace.build(_fitted(filled), config))
 
 
-def _rows(scores: Scores, rows: FloatArray) -> Scores:
+def _rows(scores: Scores, rows: IntArray) -> Scores:
     """Return the scores of some events."""
 
-    def of(values: FloatArray | None) -> FloatArray | None:
+    def of(values: FeatureArray | None) -> FeatureArray | None:
         return None if values is None else values[rows]
 
     return Scores(
@@ -161,7 +161,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("stress.json"))
     options = parser.parse_args()
     analysis = analysis_of(configuration.load(options.config), options.cascade)
-    corrections = tuple(map(CorrectionConfig.model_validate, yaml.safe_load(options.corrections.read_text())))
+    corrections = tuple(map(CorrectionConfig.model_validate, YAML(typ="safe").load(options.corrections)))
     true = worlds(analysis.events, analysis.config.cascade.signal)
     result: dict[str, dict[str, float]] = {}
     sigma = 0.0

@@ -63,7 +63,8 @@ def report(name: str, halves: Halves, scores: OpenScores, surrogate: Surrogate, 
 
 def drawn(surrogate: Surrogate, n_settings: int) -> list[Setting]:
     """Draw settings that are allowed: every working point of the grid, and usual numbers of bins."""
-    random, settings = np.random.default_rng(1), []
+    random = np.random.default_rng(1)
+    settings: list[Setting] = []
     while len(settings) < n_settings:
         levels = tuple(int(random.integers(len(stage.points))) for stage in surrogate.grid.stages)
         setting = Setting(levels, int(random.choice([6, 8, 12, 15, 20])), int(random.choice([1, 3, 5, 8])))

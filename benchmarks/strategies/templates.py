@@ -12,8 +12,10 @@ events.
 import argparse
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from compare import ROOT, edges_of, models_of, multiclass, share_of
@@ -26,7 +28,7 @@ from cascadebdt.events import Events
 from cascadebdt.events.loading import select
 from cascadebdt.histograms import yields
 from cascadebdt.histograms.shapes import Shapes
-from cascadebdt.histograms.yields import Yields
+from cascadebdt.histograms.yields import Histogram, Yields
 from cascadebdt.resources import available_cpus
 from cascadebdt.studies import evaluation
 from cascadebdt.studies.compare_judge import with_samples_of
@@ -58,7 +60,8 @@ def observing(model: Workspace, truth: Yields, signal: str) -> Workspace:
     for channel in model["channels"]:
         cells = truth[channel["name"]]
         simulated = [name for name in cells.axes["process"] if name not in (signal, "data")]
-        rates = np.sum([cells[{"process": name, "variation": "nominal"}].values() for name in simulated], axis=0)
+        nominal = [cast("Histogram", cells[{"process": name, "variation": "nominal"}]) for name in simulated]
+        rates = np.sum([histogram.values() for histogram in nominal], axis=0)
         observations.append({"name": channel["name"], "data": np.maximum(rates, 0.0).tolist()})
     return Workspace({**model, "observations": observations}, notes=model.notes)
 
@@ -91,7 +94,7 @@ def main() -> None:
     trained, judged = (share_of(events, options.share, options.part) for events in (select(config, jobs=jobs), whole))
     models = models_of(trained, config, options.cascade, jobs=jobs)
     cascade = models.configured()
-    ways = {
+    ways: dict[str, tuple[Callable[[Events], Scores], Cascade]] = {
         "multiclass": (lambda events: multiclass(models.cascade, events), replace(cascade, stages=())),
         "cascade": (lambda events: cascade.score(events, unblind=True, jobs=jobs), cascade),
     }

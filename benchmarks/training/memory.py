@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import uproot
@@ -49,7 +50,7 @@ def train(path: Path, rows: int, names: list[str], options: argparse.Namespace) 
     )
     before = time.perf_counter()
     sample = TrainingSample(
-        features=FeatureRows(DiskColumns(path, names), tuple(names), np.arange(rows)),
+        features=FeatureRows(cast("Any", DiskColumns(path, names)), tuple(names), np.arange(rows)),
         is_signal=is_signal,
         weights=np.ones(rows),
         process=is_signal.astype(np.int16),

@@ -10,6 +10,7 @@ import argparse
 import time
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import xgboost as xgb
@@ -23,19 +24,18 @@ Stage = tuple[boosting.TrainingSample, Any, Any, boosting.Runtime]
 
 def recorded(path: str, jobs: int) -> list[Stage]:
     """Train once and return what every stage was trained with."""
-    found: list[Stage] = []
+    stages: list[Stage] = []
     fit = boosting.fit
 
-    def recording(*arguments: Any) -> Any:
-        found.append(arguments)
-        return fit(*arguments)
+    def recording(*stage: Any) -> Any:
+        stages.append(stage)
+        return fit(*stage)
 
     config = cb.config.load(path)
     events = cb.select(config, jobs=jobs, nominal_only=True)
-    boosting.fit = recording
-    cb.cascade.train(events, config.cascade, jobs=jobs)
-    boosting.fit = fit
-    return found
+    with mock.patch.object(boosting, "fit", recording):
+        cb.train(events, config, jobs=jobs)
+    return stages
 
 
 def straightforward(stage: Stage) -> list[int]:

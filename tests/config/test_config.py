@@ -161,7 +161,7 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
 def test_the_hash_tells_analyses_apart_but_not_how_they_run() -> None:
     reference = config.parse(tiny_config())
     raw = tiny_config()
-    raw["ntuples"]["chunk_entries"] = 7
+    raw["ntuples"] |= {"chunk_entries": 7, "replicas": {"root://near//": ["root://far//"]}}
     raw["cascade"]["device"] = "cpu"
     assert config.parse(raw, directory=Path("/elsewhere")).hash == reference.hash
     assert reference.with_options(unblind="approved").hash == reference.hash

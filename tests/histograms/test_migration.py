@@ -15,7 +15,7 @@ from cascadebdt.cascade import Scores
 from cascadebdt.config import Config, KinematicSystematic
 from cascadebdt.events import Events, concatenate, loading
 from cascadebdt.histograms import migration, yields
-from cascadebdt.histograms.migration import NOT_SELECTED, Migrations, MigrationTable
+from cascadebdt.histograms.migration import NOT_SELECTED, MigrationFilling, Migrations, MigrationTable
 from tiny_analysis import tiny_config
 
 REGIONS = ("CR_a", "VR_a", "SR")
@@ -101,15 +101,13 @@ def test_parts_of_the_events_add_up() -> None:
     events, scores = toy(4, 50)
     half = events.event_id % np.uint64(2) == 0
     whole = migration.table(events, scores, [SCALE])
-    total: Migrations | None = None
-    for mask in (half, ~half):
-        part = replace(scores, region=scores.region[mask])
-        total = migration.table(events.take(mask), part, [SCALE], onto=total)
-    assert total is not None
-    for name, processes in total.items():
+    filling = MigrationFilling([SCALE])
+    for mask in (~half, half):
+        filling.add(events.take(mask), replace(scores, region=scores.region[mask]))
+    assert list(filling.migrations) == list(whole)
+    for name, processes in filling.migrations.items():
         for process, moves in processes.items():
-            np.testing.assert_array_equal(moves.entries, whole[name][process].entries)
-            np.testing.assert_allclose(moves.sumw, whole[name][process].sumw)
+            assert moves.to_json() == whole[name][process].to_json()
 
 
 @pytest.fixture(scope="module")

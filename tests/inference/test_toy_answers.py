@@ -1,5 +1,6 @@
 """Pseudo-experiments: the same bits whatever computes them, closed forms and asymptotic formulas where these hold."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import scipy.stats
 from cascadebdt import inference
 from cascadebdt.errors import FitError
 from cascadebdt.inference import Experiments, toy_answers
+from cascadebdt.inference.toys import ROUNDS
 from cascadebdt.products.toys import ToyStore
 from cascadebdt.workspace import Workspace
 from small_models import counting, on_off
@@ -41,6 +43,31 @@ def test_the_same_call_goes_on_where_it_was_interrupted_with_the_same_bits(
     assert again.to_json() == uninterrupted.to_json()
     assert sorted(tmp_path.iterdir()) == pieces
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
+
+
+@dataclass(frozen=True)
+class Counted(ToyStore):
+    """A store that counts what is written."""
+
+    written: list[str] = field(default_factory=list)
+
+    def save(self, name: str, piece: inference.Piece) -> None:
+        super().save(name, piece)
+        self.written.append(name)
+
+
+def test_shares_made_in_rounds_are_all_that_is_needed_and_no_piece_is_made_twice(
+    uninterrupted: inference.ToyAnswers, tmp_path: Path
+) -> None:
+    store = Counted(tmp_path)
+    for _ in range(ROUNDS):
+        for part in (2, 1, 3):
+            inference.toy_part(MODEL, Experiments(N, seed=3, store=store, share=inference.Share(part, 3)))
+    assert len(store.written) == len(set(store.written))
+    n_written = len(store.written)
+    joined = toy_answers(MODEL, Experiments(N, seed=3, store=store))
+    assert joined.to_json() == uninterrupted.to_json()
+    assert len(store.written) == n_written
 
 
 def test_pieces_of_another_seed_or_model_are_not_used(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from cascadebdt.cli import main
 from cascadebdt.config import NtupleConfig
 from cascadebdt.errors import FileError, InputError, TransientInputError
 from cascadebdt.events import Events, loading
+from cascadebdt.ntuple.fingerprints import fingerprints
 from tiny_analysis import tiny_config
 
 # aiohttp closes its connections in the background; fsspec keeps its sessions until the interpreter ends.
@@ -219,3 +220,101 @@ def test_a_server_that_is_not_there_ends_a_command_with_exit_code_75(tmp_path: P
     result = CliRunner().invoke(main, ["check", str(tmp_path / "config.yaml"), "--quiet"])
     assert result.exit_code == 75, result.output
     assert "x.root: reading failed" in result.output
+
+
+class Site:
+    """A web server with some files, which can be lost."""
+
+    def __init__(self, folder: Path) -> None:
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Ranges, directory=str(folder)))
+        self.address = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def end(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def sites(ntuples: Path) -> Iterator[tuple[Site, Site]]:
+    """Two servers with the tiny ntuples; the first is ended by the test."""
+    pytest.importorskip("aiohttp", reason="the extra 'https' is not installed")
+    both = Site(ntuples), Site(ntuples)
+    yield both
+    both[1].end()
+
+
+ONCE = NtupleConfig(retries=0)
+
+
+def test_the_second_replica_is_read_where_the_first_site_is_lost(
+    sites: tuple[Site, Site], tiny_events: Events, tmp_path: Path
+) -> None:
+    lost, other = sites
+    lost.end()
+    for name in ("signal", "zee", "wjets"):
+        lines = [f"{lost.address}/{name}_{part}.root | {other.address}/{name}_{part}.root" for part in range(2)]
+        (tmp_path / f"{name}.txt").write_text("\n".join(lines))
+    assert_like_local(select(str(tmp_path), ["{}.txt"]), tiny_events)
+
+
+def test_what_tells_a_file_from_others_is_the_same_of_all_replicas_and_so_are_its_events(
+    sites: tuple[Site, Site],
+) -> None:
+    lost, other = sites
+    location = f"{lost.address}/data.root | {other.address}/data.root"
+    with ntuple.Reader(ONCE) as reader:
+        file = ntuple.describe(location, ONCE)
+        before = reader.read(ntuple.ranges(file, entries=100)[0], ["MET_pt"])
+        identity = fingerprints([location], ONCE, known={})[location].identity
+        name = ntuple.relative(location, Path())
+        lost.end()
+        with ntuple.Reader(ONCE) as another:  # which begins with the replica that is lost now
+            after = another.read(ntuple.ranges(file, entries=100)[0], ["MET_pt"])
+    assert fingerprints([location], ONCE, known={})[location].identity == identity
+    assert (name, ntuple.relative(location, Path())) == (f"{lost.address}/data.root",) * 2
+    assert before.to_list() == after.to_list()
+
+
+def test_other_servers_stand_in_for_the_one_that_is_named_and_no_name_changes(sites: tuple[Site, Site]) -> None:
+    lost, other = sites
+    location = f"{lost.address}/data.root"
+    config = NtupleConfig(retries=0, replicas={f"{lost.address}/": [f"{lost.address}/nothing/", f"{other.address}/"]})
+    before = fingerprints([location], config, known={})[location].identity
+    lost.end()
+    assert fingerprints([location], config, known={})[location].identity == before
+    file = ntuple.describe(location, config)
+    with ntuple.Reader(config) as reader:
+        assert len(reader.read(ntuple.ranges(file, entries=100)[0], ["MET_pt"])) == 100
+    assert file.location == location
+
+
+def test_a_replica_with_other_content_is_an_error(sites: tuple[Site, Site], ntuples: Path, tmp_path: Path) -> None:
+    lost, _ = sites
+    shutil.copy(ntuples / "zee_0.root", tmp_path / "data.root")
+    wrong = Site(tmp_path)
+    file = ntuple.describe(f"{lost.address}/data.root | {wrong.address}/data.root", ONCE)
+    lost.end()
+    with ntuple.Reader(ONCE) as reader, pytest.raises(InputError, match="is another file than the replicas named with"):
+        reader.read(ntuple.ranges(file, entries=100)[0], ["MET_pt"])
+    wrong.end()
+
+
+def test_where_no_replica_can_be_read_the_fault_may_pass_if_one_of_them_may(
+    sites: tuple[Site, Site], tmp_path: Path
+) -> None:
+    lost, other = sites
+    lost.end()
+    location = f"{tmp_path / 'local.root'} | {lost.address}/data.root"
+    with pytest.raises(TransientInputError, match=r"local.root: none of its 2 replicas can be read") as error:
+        ntuple.describe(location, ONCE)
+    assert error.value.location == location
+    with pytest.raises(FileError, match=r"local.root: no such file; .*gone.root: no such file") as final:
+        ntuple.describe(f"{tmp_path / 'local.root'} | {other.address}/gone.root", ONCE)
+    assert not isinstance(final.value, TransientInputError)
+
+
+@pytest.mark.parametrize("text", ["a.root |", "a_*.root | b.root", "list.txt | b.root"])
+def test_replicas_are_names_of_one_file(text: str) -> None:
+    with pytest.raises(InputError, match=r"expected names or URLs of one file with '\|' between them"):
+        ntuple.find([text], directory=Path())

@@ -141,7 +141,7 @@ def test_an_aborted_run_leaves_no_score_file_behind(
         assert list((tmp_path / "scores").glob(".*"))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cascadebdt.pipeline.filling.contents.score_histograms", fails)
+    monkeypatch.setattr("cascadebdt.pipeline.totals.Totals.add", fails)
     with pytest.raises(KeyboardInterrupt):
         stream.apply_files(tiny, Products(tmp_path), trained, request_all(ntuples, whole, scores=True))
     assert list((tmp_path / "scores").iterdir()) == []

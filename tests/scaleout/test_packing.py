@@ -26,3 +26,8 @@ def test_an_archive_is_packed_once_for_the_same_packages(tmp_path: Path, monkeyp
     assert not [name for name in names if "__pycache__" in name or ".." in name]
     first = path.stat().st_mtime_ns
     assert packing.pack(path).stat().st_mtime_ns == first
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))  # altered under the same list of packages
+    packing.pack(path)
+    with tarfile.open(path) as archive:
+        assert archive.getnames() == names

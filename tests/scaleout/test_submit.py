@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tarfile
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def analysis(ntuples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = write_analysis(folder, ntuples, shared_file_system=True, commands={"+JobFlavour": '"workday"'})
     result = call("submit", config, "--output", folder / "out", "--unblind", "it's time", "--dry-run")
     assert result.exit_code == 0, result.output
-    assert "0 of 17 nodes are done already" in result.output
+    assert "0 of 25 nodes are done already" in result.output
     return folder
 
 
@@ -47,9 +48,17 @@ def test_the_dag_has_a_node_for_each_model_and_each_step(analysis: Path) -> None
     dag = (analysis / "out/batch/analysis.dag").read_text()
     files = [f"select_{sample}_1" for sample in ("signal", "zee", "wjets", "data")]
     models = [f"train_{stage}_{fold}" for stage in ("zee", "wjets", "final") for fold in range(3)]
-    assert [line.split()[1] for line in statement(dag, "JOB")] == [*files, *models, "train", "apply", "fit", "report"]
+    observed = [f"observe_{sample}_1" for sample in ("signal", "zee", "wjets")]
+    filled = [f"fill_{sample}_1" for sample in ("signal", "zee", "wjets", "data")]
+    names = [*files, *models, "train", *observed, "bins", *filled, "apply", "fit"]
+    assert [line.split()[1] for line in statement(dag, "JOB")] == names
+    assert statement(dag, "FINAL") == ["FINAL report report.sub"]
     assert f"PARENT {' '.join(files[:3])} CHILD train_zee_0 train_zee_1 train_zee_2\n" in dag
-    assert "PARENT train select_data_1 CHILD apply\n" in dag
+    assert f"PARENT train CHILD {' '.join(observed)}\n" in dag
+    assert f"PARENT {' '.join(observed)} CHILD bins\n" in dag
+    assert f"PARENT bins CHILD {' '.join(filled[:3])}\n" in dag
+    assert "PARENT bins select_data_1 CHILD fill_data_1\n" in dag
+    assert f"PARENT {' '.join(filled)} CHILD apply\n" in dag
     assert "PARENT train_zee_0 train_zee_1 train_zee_2 CHILD train_wjets_0 train_wjets_1 train_wjets_2" in dag
     assert "PARENT train_final_0 train_final_1 train_final_2 CHILD train\n" in dag
     assert all(line.endswith(" 3 UNLESS-EXIT 2") for line in statement(dag, "RETRY"))
@@ -73,7 +82,7 @@ def test_a_description_asks_for_resources_and_takes_commands_of_the_site(analysi
 def test_what_is_there_is_done_and_a_change_undoes_what_depends_on_it(ntuples: Path, tmp_path: Path) -> None:
     config = write_analysis(tmp_path, ntuples, shared_file_system=True)
     assert call("train", config, "--output", tmp_path / "out", "--jobs", 1).exit_code == 0
-    assert "10 of 17 nodes are done already" in call("submit", config, "--output", tmp_path / "out", "--dry-run").output
+    assert "10 of 25 nodes are done already" in call("submit", config, "--output", tmp_path / "out", "--dry-run").output
     raw = json.loads(config.read_text())
     raw["cascade"]["stages"][1]["features"] = ["photon_pt", "met"]
     config.write_text(json.dumps(raw))
@@ -109,6 +118,59 @@ def test_a_job_in_a_copy_returns_what_it_wrote_and_removed(ntuples: Path, tmp_pa
     assert (output / "made.json").read_text() == "kept"
     assert not (output / "corrections.json").exists()
     assert list((batch / "jobs").iterdir()) == []
+
+
+def test_pseudo_experiments_are_nodes_in_rounds_before_the_fit(ntuples: Path, tmp_path: Path) -> None:
+    config = write_analysis(tmp_path, ntuples, shared_file_system=True, toys_per_job=100)
+    raw = json.loads(config.read_text())
+    raw["fit"]["toys"] = 150
+    config.write_text(json.dumps(raw))
+    assert call("submit", config, "--output", tmp_path / "out", "--dry-run").exit_code == 0
+    dag = (tmp_path / "out/batch/analysis.dag").read_text()
+    assert 'VARS toys_2_1 node="toys_2_1" step="toys --part 1 --of 2"' in dag
+    assert "PARENT apply CHILD toys_1_1 toys_1_2\n" in dag
+    assert "PARENT toys_1_1 toys_1_2 CHILD toys_2_1 toys_2_2\n" in dag
+    assert "PARENT toys_4_1 toys_4_2 CHILD fit\n" in dag
+    result = call("toys", config, "--output", tmp_path / "out", "--part", 3, "--of", 2)
+    assert (result.exit_code, "--part: expected 1 to 2, got 3" in result.output) == (2, True)
+
+
+def test_a_study_is_a_dag_of_the_training_and_its_own_jobs(ntuples: Path, tmp_path: Path) -> None:
+    config, output = write_analysis(tmp_path, ntuples), tmp_path / "out"
+    asked = ("submit", config, "--output", output, "--dry-run", "--study")
+    result = call(*asked, "tune", "--", "--trials", 2)
+    assert result.exit_code == 0, result.output
+    assert "submit it there: condor_submit_dag -force tune.dag" in result.output
+    dag = (output / "batch/tune.dag").read_text()
+    steps = ["train", "tune_zee", "tune_wjets", "tune"]
+    assert [line.split()[1] for line in statement(dag, "JOB")][-4:] == steps
+    assert not [line for line in dag.splitlines() if "data" in line or "apply" in line]
+    assert 'VARS tune_zee node="tune_zee" step="tune --trials 2 --stage zee"' in dag
+    assert "PARENT train CHILD tune_zee tune_wjets\n" in dag
+    assert "PARENT tune_zee tune_wjets CHILD tune\n" in dag
+    assert call(*asked, "rank").exit_code == 0
+    assert "PARENT train CHILD rank\n" in (output / "batch/rank.dag").read_text()
+    assert "waiting  rank\n" in call("status", output).output
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (("--", "--trials", 2), "'--trials': options behind -- go with --study"),
+        (("--study", "tune", "--", "--trials", 0), "0 is not in the range x>=1"),
+        (("--study", "tune", "--", "--asimov"), "--asimov: give it before the two dashes"),
+        (("--study", "compare", "--", "--judge", "JUDGE"), "give its absolute path, and set batch.shared_file_system"),
+        (("--study", "compare", "--", "--variable", "a b"), "HTCondor takes no blanks or quotes in options, got 'a b'"),
+    ],
+)
+def test_options_of_a_study_are_checked_before_it_is_submitted(
+    ntuples: Path, tmp_path: Path, given: tuple[object, ...], sentence: str
+) -> None:
+    config = write_analysis(tmp_path, ntuples)
+    arguments = [tmp_path / "ntuples" if text == "JUDGE" else text for text in given]
+    result = call("submit", config, "--output", tmp_path / "out", "--dry-run", *arguments)
+    assert result.exit_code == 2
+    assert sentence in result.output
 
 
 def test_a_copy_holds_plugins_and_without_data_none(ntuples: Path, tmp_path: Path) -> None:
@@ -152,7 +214,11 @@ def submitted(tmp_path: Path) -> Layout:
     """A submission of one node, of which the jobs have said nothing so far."""
     layout = Layout.of_products(tmp_path)
     layout.jobs.mkdir(parents=True)
-    layout.write(Submitted("tiny.yaml", (NodeRecord("apply", "apply", ("apply",), "key", (), is_done=False),)))
+    layout.write(
+        Submitted(
+            "tiny.yaml", (NodeRecord("apply", "apply", ("apply",), "key", (), is_done=False),), {"apply": 1}, "analysis"
+        )
+    )
     return layout
 
 
@@ -194,3 +260,79 @@ def test_without_htcondor_the_sentence_says_where_to_submit(
     result = call("submit", config, "--output", tmp_path / "out")
     assert result.exit_code == 2
     assert "condor_submit_dag: no such command here" in result.output
+
+
+@pytest.mark.parametrize(("code", "state", "end"), [(0, 0, 0), (75, 0, 75), (-9, 0, 75), (0, 2, 2), (2, 2, 2)])
+def test_the_dag_fails_if_any_node_has_failed_although_the_report_is_made(
+    analysis: Path, code: int, state: int, end: int
+) -> None:
+    """The scripts about the last node as DAGMan calls them; a DAG ends as its last node does."""
+    batch = analysis / "out/batch"
+    assert subprocess.run(["./before_last.sh", "report", str(state)], cwd=batch, check=False).returncode == 0
+    after = subprocess.run(["./after_last.sh", "report", str(code), str(state)], cwd=batch, check=False)
+    assert after.returncode == end
+
+
+def test_a_dag_that_is_removed_ends_without_a_report(analysis: Path) -> None:
+    removed = subprocess.run(["./before_last.sh", "report", "4"], cwd=analysis / "out/batch", check=False)
+    assert removed.returncode == 2
+
+
+@pytest.fixture
+def going_on(tmp_path: Path) -> Layout:
+    """A DAG in the queue: three jobs that select and two that train after them, one at a time."""
+    layout = Layout.of_products(tmp_path)
+    layout.jobs.mkdir(parents=True)
+    parts = tuple(f"select_{part}" for part in range(3))
+    selected = [NodeRecord(name, "select", (), "key", (), is_done=False) for name in parts]
+    trained = [NodeRecord(f"train_{fold}", "model", (), "key", parts, is_done=False) for fold in range(2)]
+    layout.write(Submitted("tiny.yaml", (*selected, *trained), {"select": 2, "model": 1}, "analysis"))
+    layout.dag_log.write_text(RAN)
+    return layout
+
+
+def log_of(seconds: int, *, started: datetime) -> str:
+    ended = started + timedelta(seconds=seconds)
+    return (
+        f"001 (013.000.000) {started:%Y-%m-%d %H:%M:%S} Job executing on host: <127.0.0.1:1>\n...\n"
+        f"005 (013.000.000) {ended:%Y-%m-%d %H:%M:%S} Job terminated.\n\t(1) Normal termination (return value 0)\n...\n"
+    )
+
+
+NOW = datetime(2026, 11, 29, 12)
+
+
+@pytest.mark.parametrize(
+    ("durations", "seconds", "unknown"),
+    [
+        ({"select_0": 100}, 100, ("model",)),  # the two others at the same time
+        ({"select_0": 100, "select_1": 300}, 200, ("model",)),
+        ({"select_0": 100, "train_0": 50}, 150, ()),
+        ({"select_0": 100, "select_1": 100, "select_2": 100, "train_0": 50}, 50, ()),
+    ],
+)
+def test_the_time_left_follows_from_finished_jobs_and_throttles(
+    going_on: Layout, durations: dict[str, int], seconds: float, unknown: tuple[str, ...]
+) -> None:
+    for name, took in durations.items():
+        (going_on.jobs / f"{name}.log").write_text(log_of(took, started=NOW - timedelta(hours=1)))
+    left = scaleout.remaining(going_on.read(), scaleout.job_statuses(going_on), NOW)
+    assert left == scaleout.Remaining(seconds, unknown)
+
+
+def test_a_job_that_runs_has_less_left_and_jobs_that_wait_show_how_wide_the_pool_is(going_on: Layout) -> None:
+    (going_on.jobs / "select_0.log").write_text(log_of(100, started=NOW - timedelta(hours=1)))
+    running = log_of(0, started=NOW - timedelta(seconds=30)).partition("005")[0]
+    (going_on.jobs / "select_1.log").write_text(running)
+    (going_on.jobs / "select_2.log").write_text(running.replace("001 (", "000 ("))
+    left = scaleout.remaining(going_on.read(), scaleout.job_statuses(going_on), NOW)
+    assert left == scaleout.Remaining(170, ("model",))
+
+
+def test_status_says_the_time_left_as_an_estimate_and_none_where_nothing_has_finished(going_on: Layout) -> None:
+    assert "left " not in call("status", going_on.directory.parent).output
+    (going_on.jobs / "select_0.log").write_text(log_of(3000, started=NOW - timedelta(hours=1)))
+    lines = call("status", going_on.directory.parent).output.splitlines()
+    assert lines[1] == (
+        "left     about 50 min, an estimate from the jobs that have finished; nothing is known of model"
+    )

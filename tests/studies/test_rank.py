@@ -1,6 +1,7 @@
 """The ranking of features: the command on real files, and what its measures mean."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -107,13 +108,34 @@ def test_the_report_shows_the_ranking_while_it_is_of_the_cascade_that_is_there(r
 def test_status_tells_whether_the_ranking_is_of_what_is_there_now(
     ranked: tuple[Path, str], config_path: Path, tmp_path: Path
 ) -> None:
-    assert "current  rank    rank.json" in call("status", ranked[0]).output.splitlines()
+    assert ["current", "rank", "rank.json"] in map(str.split, call("status", ranked[0]).output.splitlines())
     raw = json.loads(config_path.read_text())
     raw["cascade"]["folds"] = 4
     other = tmp_path / "other.yaml"
     other.write_text(json.dumps(raw))
     lines = call("status", ranked[0], "--config", other).output.splitlines()
-    assert "changed  rank    rank.json: folds of cascade was 3 and is 4 since 'train'" in lines
+    told = [" ".join(line.split()) for line in lines]
+    assert "changed rank rank.json: folds of cascade was 3 and is 4 since 'train'" in told
+    assert any(line.startswith("changed rank_figures plots/rank_sets.png: folds of cascade") for line in told)
+
+
+def test_other_labels_draw_its_figures_again_and_nothing_else(
+    ranked: tuple[Path, str], config_path: Path, tmp_path: Path
+) -> None:
+    folder, result = tmp_path / "out", (ranked[0] / "rank.json").read_bytes()
+    shutil.copytree(ranked[0], folder)
+    raw = json.loads(config_path.read_text())
+    raw["plots"] = {"labels": {"met": "Missing momentum"}}
+    other = tmp_path / "other.yaml"
+    other.write_text(json.dumps(raw))
+    before = {path.name: path.read_bytes() for path in (folder / "plots").iterdir()}
+    lines = call("status", folder, "--config", other).output.splitlines()
+    assert any("plots/rank_features.png: met of labels is new since 'rank_figures'" in line for line in lines)
+    assert call("rank", other, "--output", folder).exit_code == 0
+    after = {path.name: path.read_bytes() for path in (folder / "plots").iterdir()}
+    assert before["rank_features.png"] != after["rank_features.png"]
+    assert before["rank_sets.png"] == after["rank_sets.png"]
+    assert (folder / "rank.json").read_bytes() == result
 
 
 def test_a_second_call_reads_what_is_there(ranked: tuple[Path, str], config_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Tuning of hyperparameters: the command on real files, its storage, and what it claims."""
 
 import json
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -90,6 +91,27 @@ def test_more_trials_go_on_with_those_that_are_there(tuned: tuple[Path, str], co
     assert after[:3] == before
 
 
+def test_stages_tuned_by_commands_of_their_own_are_those_of_one_command(
+    tuned: tuple[Path, str], config_path: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tuned[0] / "cascade", tmp_path / "cascade")
+    shutil.copy(tuned[0] / "manifest.json", tmp_path)
+    asked = (config_path, "--output", tmp_path, "--trials", 4, "--quiet", "--jobs", 1)
+    for stage in ("wjets", "zee"):
+        result = call("tune", *asked, "--stage", stage)
+        assert result.exit_code == 0, result.output
+    journals = {path: path.stat().st_mtime_ns for path in (tmp_path / ".tune").glob("*.journal")}
+    assert call("tune", *asked).exit_code == 0
+    assert {path: path.stat().st_mtime_ns for path in journals} == journals
+    assert read(tmp_path)["stages"] == read(tuned[0])["stages"]
+
+
+def test_a_stage_that_does_not_exist_is_one_sentence(config_path: Path, tmp_path: Path) -> None:
+    result = call("tune", config_path, "--output", tmp_path, "--stage", "zea")
+    assert result.exit_code == 2
+    assert "--stage: unknown stage 'zea'; did you mean 'zee'?" in result.stderr
+
+
 def test_an_objective_that_does_not_exist_is_one_sentence(tuned: tuple[Path, str], config_path: Path) -> None:
     # The trees of this configuration learn next to nothing, so that there are no bins with enough events.
     result = call("tune", config_path, "--output", tuned[0], "--trials", 1, "--objective", "sigma_mu")
@@ -110,7 +132,9 @@ def test_the_uncertainty_of_the_signal_strength_can_be_the_objective(tmp_path: P
 
 
 def test_a_damaged_file_of_trials_is_one_sentence(tuned: tuple[Path, str], config_path: Path, tmp_path: Path) -> None:
-    (tmp_path / "tune.journal").write_bytes(b'{"op_code": 0, "wor\nnothing\n')
+    journal = tmp_path / ".tune" / "zee.journal"
+    journal.parent.mkdir()
+    journal.write_bytes(b'{"op_code": 0, "wor\nnothing\n')
     result = call("tune", config_path, "--output", tmp_path)
     assert result.exit_code == 2
     assert "the trials cannot be read" in result.stderr

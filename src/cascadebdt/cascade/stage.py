@@ -12,8 +12,14 @@ from cascadebdt.forest.engines import Member
 if TYPE_CHECKING:
     import xgboost as xgb
 
+LIKELIHOOD = "likelihood"  # name of the multiclass BDT of the final discriminant, and of the folder of its models
 SORTER = "sorter"  # name of the BDT that sorts rejected events, and of the folder of its models
 FINAL = "final"  # name of the final discriminant, in messages and as a folder of models
+
+
+def repeated(name: str, repeat: int) -> str:
+    """Return the name of a repeat of a BDT of the final discriminant; the first, number 0, has the plain name."""
+    return f"{name}_{repeat}" if repeat else name
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from cascadebdt.cascade.stage import Classifier, Stage
 from cascadebdt.cascade.summary import TrainingSummary
 from cascadebdt.cascade.working_point import WorkingPoint
 from cascadebdt.errors import InputError
+from cascadebdt.forest import boosters
 from cascadebdt.records import read_json
 
 if TYPE_CHECKING:
@@ -171,9 +172,7 @@ def _save_models(boosters: "Sequence[xgb.Booster]", name: str, directory: Path) 
 
 def _load_models(entry: Mapping[str, Any], directory: Path) -> "tuple[xgb.Booster, ...]":
     """Read the boosters of an entry."""
-    import xgboost as xgb  # it loads pandas and scikit-learn, for which a fit need not wait
-
-    boosters = []
+    models = []
     for model in entry["models"]:
         path = directory / model["file"]
         if not path.is_file():
@@ -182,10 +181,10 @@ def _load_models(entry: Mapping[str, Any], directory: Path) -> "tuple[xgb.Booste
         if hashlib.sha256(raw).hexdigest() != model["sha256"]:
             raise InputError(f"{path}: not the model that {FILE_NAME} describes (its SHA-256 differs)")
         try:
-            boosters.append(xgb.Booster(model_file=bytearray(raw)))
-        except (ValueError, TypeError) as error:  # of XGBoost, whose text has several lines
+            models.append(boosters.load(raw))
+        except ValueError as error:  # also of XGBoost, whose text has several lines
             raise InputError(f"{path}: not a model of XGBoost; train it again: 'cascadebdt train'") from error
-    return tuple(boosters)
+    return tuple(models)
 
 
 def _summary(entry: Mapping[str, Any], directory: Path) -> TrainingSummary:

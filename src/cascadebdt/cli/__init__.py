@@ -19,9 +19,11 @@ from cascadebdt.cli.status import status_command
 from cascadebdt.cli.steps import (
     apply_command,
     check_command,
+    merge_command,
     report_command,
     run_command,
     select_command,
+    toys_command,
     train_command,
 )
 from cascadebdt.cli.studies import STUDIES
@@ -75,7 +77,9 @@ for command in (
     select_command,
     train_command,
     apply_command,
+    merge_command,
     fit_command,
+    toys_command,
     report_command,
     submit_command,
     status_command,

@@ -132,13 +132,13 @@ def show_progress(items: Sequence[T], description: str, /) -> Iterable[T]:
         yield item
         now = time.monotonic()
         if done == len(items):
-            logger.info("%s: %d in %s", description, done, _duration(now - start))
+            logger.info("%s: %d in %s", description, done, duration(now - start))
         elif now - told > PROGRESS_SECONDS:
             told, left = now, (now - start) / done * (len(items) - done)
-            logger.info("%s: %d of %d, about %s left", description, done, len(items), _duration(left))
+            logger.info("%s: %d of %d, about %s left", description, done, len(items), duration(left))
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Return a time in its largest usual unit."""
     if seconds < 100:
         return f"{seconds:.1f} s"

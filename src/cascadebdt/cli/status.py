@@ -1,8 +1,15 @@
 """The command that tells what is in the folder of a run."""
 
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+from cascadebdt.cli.job import duration
+
+if TYPE_CHECKING:
+    from cascadebdt.scaleout import Remaining
 
 
 @click.command("status")
@@ -17,11 +24,22 @@ def status_command(folder: Path, config_path: Path | None) -> None:
     layout = scaleout.Layout.of_products(folder)
     is_submitted = layout.manifest.is_file()
     if is_submitted:
+        layout = layout.submitted()
+        jobs = scaleout.job_statuses(layout)
         click.echo(f"DAG      {scaleout.dag_status(layout)}")
-        for job in scaleout.job_statuses(layout):
+        is_going_on = scaleout.in_queue(layout) is not None
+        if is_going_on and (left := scaleout.remaining(layout.read(), jobs, datetime.now())):
+            click.echo(f"left     {_estimate(left)}")
+        for job in jobs:
             click.echo(f"{job.state:8s} {job.name}{f': {job.reason}' if job.reason else ''}")
         config_path = config_path or Path(layout.read().config)
     if is_submitted and not Inventory.read(folder).steps:
         return
     for line in status(folder, config_path):
         click.echo(f"{line.state:8s} {line.step:7s} {line.product}{f': {line.reason}' if line.reason else ''}")
+
+
+def _estimate(left: "Remaining") -> str:
+    """Return in words how long jobs still take."""
+    beside = f"; nothing is known of {', '.join(left.unknown)}" if left.unknown else ""
+    return f"about {duration(left.seconds)}, an estimate from the jobs that have finished{beside}"

@@ -211,11 +211,13 @@ def rank_command(sets: bool, **options: Unpack[Options]) -> None:
 @click.option(
     "--pruning/--no-pruning", default=True, show_default=True, help="End trials early that are worse than the median."
 )
+@click.option("--stage", metavar="NAME", help="Tune one stage alone, for the command without it to take.")
 def tune_command(
     trials: int,
     objective: "Objective",
     sampler: "Sampler",
     pruning: bool,
+    stage: str | None,
     **options: Unpack[Options],
 ) -> None:
     """Tune the hyperparameters of every stage, and say how much of the gain is luck.
@@ -223,19 +225,15 @@ def tune_command(
     The same command goes on where it was interrupted. It writes OUTPUT/tuned.yaml, which `run` takes.
     """
     from cascadebdt.report.studies import tuning
-    from cascadebdt.studies.tune_runs import CONFIGURATION, tune
+    from cascadebdt.studies.tune_runs import CONFIGURATION, Wanted, tune, tune_one
 
     job = Job.of(options)
-    result = tune(
-        job.config,
-        job.products,
-        n_trials=trials,
-        objective=objective,
-        sampler=sampler,
-        pruning=pruning,
-        jobs=job.jobs,
-        progress=job.progress,
-    )
+    wanted = Wanted(trials, objective, sampler, pruning)
+    if stage is not None:
+        tune_one(job.config, job.products, wanted, stage, jobs=job.jobs, progress=job.progress)
+        job.say(f"tuned stage '{stage}'")
+        return
+    result = tune(job.config, job.products, wanted, jobs=job.jobs, progress=job.progress)
     tell(job, tuning(result))
     job.say(f"\nwrote {job.products.json('tune')} and {job.products.directory / CONFIGURATION}")
 

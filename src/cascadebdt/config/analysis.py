@@ -255,7 +255,7 @@ class Config(Section):
         execution: dict[str, bool | set[str]] = {
             "batch": True,
             "plots": True,
-            "ntuples": {"chunk_entries", "retries", "retry_seconds"},
+            "ntuples": {"chunk_entries", "retries", "retry_seconds", "replicas"},
             "cascade": {"device", "memory"},
             "fit": {"unblind"},
         }

@@ -28,6 +28,8 @@ OWN_COMMANDS = frozenset(
         "request_gpus",
         "periodic_release",
         "periodic_remove",
+        "max_retries",
+        "retry_until",
         "queue",
     }
 )
@@ -76,6 +78,16 @@ class BatchConfig(Section):
     files_per_job: Integer = Field(
         default=10, gt=0, le=10**6, description="Input files of a sample that one job reads.", examples=[50]
     )
+    toys_per_job: Integer = Field(
+        default=200,
+        gt=0,
+        le=10**8,
+        description="Pseudo-experiments of each hypothesis that one job makes, where `fit.toys` asks for more.",
+        examples=[1000],
+    )
+    merge_width: Integer = Field(
+        default=50, ge=2, le=10**6, description="Parts of histograms that one job merges.", examples=[200]
+    )
     select: ResourcesConfig = Field(
         default=ResourcesConfig(), description="Reading and selecting of some files.", examples=[{"cpus": 2}]
     )
@@ -84,15 +96,36 @@ class BatchConfig(Section):
     )
     train: ResourcesConfig = Field(
         default=ResourcesConfig(),
-        description="Joining of the models, and training of BDTs of several classes.",
+        description="Joining of the models.",
         examples=[{"cpus": 4}],
     )
+    fill: ResourcesConfig = Field(
+        default=ResourcesConfig(), description="Scoring and filling of some files.", examples=[{"cpus": 2}]
+    )
+    bins: ResourcesConfig = Field(
+        default=ResourcesConfig(),
+        description="Choice of the bins, by all events of simulation at once.",
+        examples=[{"memory_mb": 16000}],
+    )
+    merge: ResourcesConfig = Field(
+        default=ResourcesConfig(), description="Merging of parts of histograms.", examples=[{"memory_mb": 4000}]
+    )
     apply: ResourcesConfig = Field(
-        default=ResourcesConfig(), description="Scoring and filling.", examples=[{"cpus": 8, "memory_mb": 16000}]
+        default=ResourcesConfig(),
+        description="The last merging; with corrections, scoring and filling of all events.",
+        examples=[{"cpus": 8, "memory_mb": 16000}],
+    )
+    toys: ResourcesConfig = Field(
+        default=ResourcesConfig(), description="Pseudo-experiments.", examples=[{"memory_mb": 1000}]
     )
     fit: ResourcesConfig = Field(default=ResourcesConfig(), description="The fit.", examples=[{"memory_mb": 1000}])
     report: ResourcesConfig = Field(
         default=ResourcesConfig(), description="Figures and page.", examples=[{"memory_mb": 1000}]
+    )
+    study: ResourcesConfig = Field(
+        default=ResourcesConfig(),
+        description="A study (`submit --study`), or the tuning of one stage.",
+        examples=[{"cpus": 4}],
     )
     max_memory_mb: Annotated[Integer, Field(gt=0, le=10**8), unit("MB")] = Field(
         default=16000,

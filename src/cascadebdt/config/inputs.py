@@ -112,12 +112,26 @@ class NtupleConfig(Section):
         description="Wait before the first of these; it doubles each time.",
         examples=[10],
     )
+    replicas: dict[str, Texts] = Field(
+        default={},
+        description="Other places of the files whose URLs begin with a text: what takes its place there, tried in "
+        "order where a file cannot be read. It changes no result.",
+        examples=[{"root://near.example.org//store/": ["root://far.example.org//store/"]}],
+    )
     on_bad_file: Literal["error", "skip"] = Field(
         default="error",
         description="`skip` leaves out files that cannot be read, but only of samples with a `cross_section_pb`, whose "
         "normalisation then comes from the files really read.",
         examples=["skip"],
     )
+
+    @model_validator(mode="after")
+    def _replicas_are_behind_servers(self) -> Self:
+        for prefix, others in self.replicas.items():
+            for text in (prefix, *others):
+                if "://" not in text or "|" in text:
+                    raise LocatedError(f"expected the beginning of a URL, got '{text}'", "replicas", prefix)
+        return self
 
 
 class FilesConfig(Section):
@@ -126,7 +140,8 @@ class FilesConfig(Section):
     files: Texts = Field(
         min_length=1,
         description="Names, glob patterns, URLs (`root://`, `https://`), or text files (`.txt`) with one of these a "
-        "line. A relative path is relative to the configuration file.",
+        "line. Replicas of one file have `|` between them, `root://near//zee.root | root://far//zee.root`: the second "
+        "is read where the first cannot be. A relative path is relative to the configuration file.",
         examples=["../samples/zee.root", ["zee_*.root", "root://server//store/zee.root"]],
     )
     cross_section_pb: Annotated[Positive, Field(le=1e12), unit("pb")] | None = Field(

@@ -16,6 +16,7 @@ import numpy as np
 
 from cascadebdt.arrays import AnyArray, FeatureArray, FloatArray
 from cascadebdt.corrections.purified import Purified
+from cascadebdt.forest import boosters
 from cascadebdt.records import Record
 
 if TYPE_CHECKING:
@@ -63,9 +64,7 @@ class Boosted(Record):
 
     @cached_property
     def _booster(self) -> "xgb.Booster":
-        import xgboost as xgb  # it loads pandas and scikit-learn, for which a fit need not wait
-
-        return xgb.Booster(model_file=bytearray(base64.b64decode(self.model)))
+        return boosters.load(base64.b64decode(self.model))
 
 
 def fit(sample: Purified, stop: Purified, *, prior: float, seed: int) -> Boosted:

@@ -90,6 +90,24 @@ class Cutflow(Record):
             sumw2=self.sumw2 + other.sumw2,
         )
 
+    def ending(self, last: FloatArray) -> "Cutflow":
+        """Return the cutflow with other numbers after the last cut.
+
+        Parameters
+        ----------
+        last : (3, n_samples), number of events, sum of weights and of squared weights
+        """
+
+        def ended(table: Any, column: FloatArray) -> Any:
+            return np.concatenate([table[:, :-1], column[:, np.newaxis].astype(table.dtype)], axis=1)
+
+        return replace(
+            self,
+            entries=ended(self.entries, last[0]),
+            sumw=ended(self.sumw, last[1]),
+            sumw2=ended(self.sumw2, last[2]),
+        )
+
     def without(self, sample: str, removed: FloatArray) -> "Cutflow":
         """Return the cutflow with selected events of a sample taken out of every cut.
 

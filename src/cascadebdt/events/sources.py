@@ -191,7 +191,7 @@ def _files(
     for location, checksum in _located(config, sample).items():
         try:
             if checksum is not None:
-                ntuple.verify(location, checksum)
+                ntuple.verify(location, checksum, config.ntuples)
             files.append(ntuple.describe(location, ntuples, tree=sample.tree, is_normalised=is_normalised))
         except FileError as error:
             _require_skippable(error, config, is_simulation=is_simulation, cross_section_pb=sample.cross_section_pb)

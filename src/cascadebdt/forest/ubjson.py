@@ -15,8 +15,21 @@ CONSTANTS = {"Z": None, "T": True, "F": False}
 
 
 def parse(raw: bytes) -> Any:
-    """Return the content of a UBJSON document: dictionaries, lists, strings, numbers, and arrays of one type."""
-    return _Decoder(raw).value()
+    """Return the content of a UBJSON document: dictionaries, lists, strings, numbers, and arrays of one type.
+
+    Raises
+    ------
+    ValueError
+        If it is not one document from the first byte to the last.
+    """
+    decoder = _Decoder(raw)
+    try:
+        content = decoder.value()
+    except (IndexError, KeyError, struct.error, RecursionError) as error:
+        raise ValueError(f"not UBJSON at byte {decoder.at} of {len(raw)}") from error
+    if decoder.at != len(raw):
+        raise ValueError(f"UBJSON ends at byte {decoder.at}, but there are {len(raw)}")
+    return content
 
 
 class _Decoder:
@@ -31,6 +44,8 @@ class _Decoder:
         return chr(self.raw[self.at - 1])
 
     def take(self, size: int) -> bytes:
+        if not 0 <= size <= len(self.raw) - self.at:
+            raise ValueError(f"not UBJSON: {size} bytes at byte {self.at} of {len(self.raw)}")
         self.at += size
         return self.raw[self.at - size : self.at]
 
@@ -65,9 +80,7 @@ class _Decoder:
         if kind == "$":
             dtype = DTYPES[self.marker()]
             self.at += 1  # the '#' of the size
-            size = self.number(self.marker())
-            self.at += size * dtype.itemsize
-            return np.frombuffer(self.raw, dtype, size, self.at - size * dtype.itemsize)
+            return np.frombuffer(self.take(self.number(self.marker()) * dtype.itemsize), dtype)
         if kind == "#":
             return [self.value() for _ in range(self.number(self.marker()))]
         content = []

@@ -1,21 +1,20 @@
 """What stages and regions contain: histograms of scores, and tables of yields."""
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import hist
 import numpy as np
-import uhi.io.json
 
-from cascadebdt.arrays import BoolArray, FeatureArray, FloatArray
+from cascadebdt.arrays import FeatureArray, FloatArray, IntArray
 from cascadebdt.config import DATA, NOMINAL
 from cascadebdt.config.region_names import SIGNAL_REGION, stage_of
-from cascadebdt.errors import InputError
 from cascadebdt.events import Events
-from cascadebdt.histograms.yields import Histogram, Yields, added, total
-from cascadebdt.records import Json, Record, Table
+from cascadebdt.histograms.stored import Stored
+from cascadebdt.histograms.sums import Sums
+from cascadebdt.histograms.yields import Histogram, Yields, histogram_of, total
+from cascadebdt.records import Record, Table
 
 if TYPE_CHECKING:
     from cascadebdt.cascade import Scores
@@ -86,7 +85,7 @@ class YieldTable(Table):
 
 
 @dataclass(frozen=True, eq=False)
-class Histograms:
+class Histograms(Stored):
     """All histograms of an analysis: ``histograms.json``.
 
     Attributes
@@ -100,46 +99,72 @@ class Histograms:
     scores: dict[str, Histogram]
     shapes: Yields = field(default_factory=dict)
 
-    def to_json(self) -> Json:
-        """Return the histograms as the JSON of the Unified Histogram Interface."""
-        return to_uhi(vars(self))
 
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """Return the histograms that `to_json` wrote.
+class StageFilling:
+    """Histograms of scores, and the flow, filled block by block with the same bits whatever the blocks.
 
-        Raises
-        ------
-        InputError
-            If they are not histograms.
-        """
-        return cls(*from_uhi(content, "regions", "scores", "shapes"))
-
-
-def to_uhi(parts: Mapping[str, Any]) -> Json:
-    """Return parts of named histograms as the JSON of the Unified Histogram Interface."""
-    content: Json = json.loads(json.dumps(parts, default=uhi.io.json.default))
-    return content
-
-
-def from_uhi(content: Mapping[str, Any], *parts: str) -> list[dict[str, Histogram]]:
-    """Return the named histograms of every part that `to_uhi` wrote.
-
-    Raises
-    ------
-    InputError
-        If they are not histograms.
+    Parameters
+    ----------
+    n_bins : of every score, of equal width in [0, 1]
+    sums : where the weights are added
     """
-    try:
-        arrays = json.loads(json.dumps(content), object_hook=uhi.io.json.object_hook)
-        return [{name: hist.Hist(histogram) for name, histogram in arrays[part].items()} for part in parts]
-    except (LookupError, TypeError, ValueError, AttributeError) as error:  # of the libraries that build them
-        raise InputError(f"not histograms ({error!r})") from None
+
+    def __init__(self, n_bins: int = 50, sums: Sums | None = None) -> None:
+        self._axis = hist.axis.Regular(n_bins, 0.0, 1.0, name="score", flow=False)
+        self._sums = Sums() if sums is None else sums
+        self._scores: tuple[str, ...] = ()
+        self._stages: tuple[str, ...] = ()
+        self._processes: tuple[str, ...] = ()
+
+    def add(self, events: Events, scores: "Scores") -> None:
+        """Add the nominal simulated events of a block."""
+        self._stages, self._processes = scores.stages, events.processes
+        rows = np.flatnonzero(events.is_nominal & ~events.is_data)
+        process, weights = events.process[rows].astype(np.int64), events.weights[NOMINAL][rows]
+        values = {name: scores.scores[rows, k] for k, name in enumerate(scores.stages)}
+        if scores.final is not None:
+            values["final"] = scores.final[rows]
+        self._scores = tuple(values)
+        for name, of_stage in values.items():
+            self._add(name, process, of_stage, weights)
+        n_steps = len(scores.stages) + 1
+        self._sums.add("ends", n_steps * len(events.processes), process * n_steps + scores.reached[rows], weights)
+
+    def _add(self, name: str, process: IntArray, scores: FeatureArray, weights: FloatArray) -> None:
+        """Add the events that have a score; the others did not reach the stage."""
+        reached = np.flatnonzero(~np.isnan(scores))
+        axis: Any = self._axis  # whose types know no arrays
+        n_bins = len(axis)
+        # Without overflow, a score of exactly 1, on the last edge, is in the last bin.
+        index = np.minimum(np.asarray(axis.index(scores[reached].astype(np.float64))), n_bins - 1)
+        cells, n_cells = process[reached] * n_bins + index, len(self._processes) * n_bins
+        self._sums.add(f"score {name}, weights", n_cells, cells, weights[reached])
+        self._sums.add(f"score {name}, squared weights", n_cells, cells, np.square(weights[reached]))
+
+    @property
+    def histograms(self) -> dict[str, Histogram]:
+        """Stage name -> histogram with axes ``process`` and ``score``."""
+        kept = [code for code, name in enumerate(self._processes) if name != DATA]
+        axes = (hist.axis.StrCategory([self._processes[code] for code in kept], name="process"), self._axis)
+
+        def sums(table: str) -> FloatArray:
+            return self._sums.of(table).reshape(len(self._processes), -1)[kept]
+
+        return {
+            name: histogram_of(axes, sums(f"score {name}, weights"), sums(f"score {name}, squared weights"))
+            for name in self._scores
+        }
+
+    @property
+    def flow(self) -> Flow:
+        """Sums of weights that reach each step: what ends at a stage has reached those before it."""
+        sums = self._sums.of("ends").reshape(len(self._processes), -1) if self._processes else np.zeros((0, 1))
+        ends = {name: sums[code] for code, name in enumerate(self._processes) if name != DATA}
+        reached = {name: np.cumsum(of_process[::-1])[::-1] for name, of_process in ends.items()}
+        return Flow((*self._stages, SIGNAL_REGION), {name: tuple(steps.tolist()) for name, steps in reached.items()})
 
 
-def score_histograms(
-    events: Events, scores: "Scores", *, n_bins: int = 50, onto: Mapping[str, Histogram] | None = None
-) -> dict[str, Histogram]:
+def score_histograms(events: Events, scores: "Scores", *, n_bins: int = 50) -> dict[str, Histogram]:
     """Histogram, per stage, the score of every simulated process that reaches it, and the final discriminant.
 
     Parameters
@@ -147,7 +172,6 @@ def score_histograms(
     events : selected events; nominal simulation counts
     scores : of the same events
     n_bins : bins of equal width in [0, 1]
-    onto : histograms of other events, which these are added to
 
     Returns
     -------
@@ -161,31 +185,9 @@ def score_histograms(
     ...     histograms["zee"], stage="zee", signal="signal", against=["zee"], threshold=zee.working_point.threshold
     ... )
     """
-    simulated = events.is_nominal & ~events.is_data
-    values = {name: scores.scores[:, k] for k, name in enumerate(scores.stages)}
-    if scores.final is not None:
-        values["final"] = scores.final
-    histograms = dict(onto) if onto else {name: _score_histogram(events, n_bins) for name in values}
-    for name, histogram in histograms.items():
-        _fill_scores(histogram, events, values[name], simulated)
-    return histograms
-
-
-def _score_histogram(events: Events, n_bins: int) -> Histogram:
-    return hist.Hist(
-        hist.axis.StrCategory([name for name in events.processes if name != DATA], name="process"),
-        hist.axis.Regular(n_bins, 0.0, 1.0, name="score", flow=False),
-        storage=hist.storage.Weight(),
-    )
-
-
-def _fill_scores(histogram: Histogram, events: Events, scores: FeatureArray, simulated: BoolArray) -> None:
-    """Fill the scores of simulated events; events without a score did not reach the stage."""
-    reached = simulated & ~np.isnan(scores)
-    for name in histogram.axes["process"]:
-        rows = reached & events.of_process(name)
-        # Without overflow, a score of exactly 1, on the last edge, is in the last bin.
-        histogram.fill(name, scores[rows], weight=events.weights[NOMINAL][rows])
+    filling = StageFilling(n_bins)
+    filling.add(events, scores)
+    return filling.histograms
 
 
 def flow(events: Events, scores: "Scores") -> Flow:
@@ -200,34 +202,9 @@ def flow(events: Events, scores: "Scores") -> Flow:
     --------
     >>> figure = cb.plots.flow(cb.flow(events, scores))
     """
-    return flow_of(ends(events, scores), scores.stages)
-
-
-def ends(events: Events, scores: "Scores", *, onto: Mapping[str, FloatArray] | None = None) -> dict[str, FloatArray]:
-    """Sum the nominal weights of each simulated process that end at each stage, or in the signal region.
-
-    Parameters
-    ----------
-    onto : sums of other events, which these are added to
-
-    Returns
-    -------
-    process -> (n_stages + 1,)
-    """
-    simulated = events.is_nominal & ~events.is_data
-    n_steps = len(scores.stages) + 1
-    sums = {}
-    for name in (name for name in events.processes if name != DATA):
-        rows = np.flatnonzero(simulated & events.of_process(name))
-        before = onto[name] if onto else np.zeros(n_steps)
-        sums[name] = added(before, scores.reached[rows], events.weights[NOMINAL][rows])
-    return sums
-
-
-def flow_of(sums: Mapping[str, FloatArray], stages: Sequence[str]) -> Flow:
-    """Return the flow that `ends` tells: what ends at a stage has reached those before it."""
-    reached = {name: np.cumsum(of_process[::-1])[::-1] for name, of_process in sums.items()}
-    return Flow((*stages, SIGNAL_REGION), {name: tuple(steps.tolist()) for name, steps in reached.items()})
+    filling = StageFilling()
+    filling.add(events, scores)
+    return filling.flow
 
 
 def purity_matrix(regions: Mapping[str, RegionSummary]) -> dict[str, dict[str, float]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 import hist
 import numpy as np
@@ -13,10 +13,10 @@ from cascadebdt.events import Events
 from cascadebdt.forest import trees
 from cascadebdt.forest.trees import UnsupportedModelError
 from cascadebdt.histograms.binning import bin_index
-from cascadebdt.histograms.contents import from_uhi, to_uhi
 from cascadebdt.histograms.deviations import Deviations
-from cascadebdt.histograms.yields import Histogram, added
-from cascadebdt.records import Json
+from cascadebdt.histograms.stored import Stored
+from cascadebdt.histograms.sums import Sums
+from cascadebdt.histograms.yields import Histogram, histogram_of
 
 if TYPE_CHECKING:
     from cascadebdt.cascade import Cascade, Scores
@@ -28,7 +28,7 @@ ROUNDING = 1e-6  # how far a split is from a multiple of 1/2, of a feature that 
 
 
 @dataclass(frozen=True, eq=False)
-class Inputs:
+class Inputs(Stored):
     """Histograms of the features: ``inputs.json``.
 
     Values beyond the bins count in the outermost ones; events without a value are in none.
@@ -45,21 +45,6 @@ class Inputs:
     regions: dict[str, Histogram]
     stages: dict[str, Histogram]
     systematics: dict[str, Histogram] = field(default_factory=dict)
-
-    def to_json(self) -> Json:
-        """Return the histograms as the JSON of the Unified Histogram Interface."""
-        return to_uhi(vars(self))
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """Return the histograms that `to_json` wrote.
-
-        Raises
-        ------
-        InputError
-            If they are not histograms.
-        """
-        return cls(*from_uhi(content, "regions", "stages", "systematics"))
 
 
 def edges_of_features(cascade: "Cascade") -> dict[str, FloatArray]:
@@ -98,13 +83,19 @@ class InputFilling:
     ----------
     edges : bins of every feature
     systematics : whose effects on the total background of the regions are filled, too
+    sums : where the weights are added
     """
 
-    def __init__(self, edges: Mapping[str, FloatArray], systematics: Sequence[SystematicConfig] = ()) -> None:
+    def __init__(
+        self,
+        edges: Mapping[str, FloatArray],
+        systematics: Sequence[SystematicConfig] = (),
+        sums: Sums | None = None,
+    ) -> None:
         self._edges = edges
         self._systematics = systematics
-        self._sums: dict[tuple[str, str], tuple[FloatArray, FloatArray]] = {}
-        self._varied: dict[tuple[str, str], FloatArray] = {}
+        self._sums = Sums() if sums is None else sums
+        self._varied: dict[str, None] = {}
         self._axes: dict[str, list[str]] = {}
         self._signal = ""
 
@@ -128,8 +119,8 @@ class InputFilling:
             for rows, group, variations in varied:
                 kept, cells = _cells(events, name, rows, group, edges)
                 for variation, weight in variations.items():
-                    before = self._varied.get((variation, name), np.zeros(n_cells))
-                    self._varied[variation, name] = added(before, cells, weight[kept])
+                    self._varied[variation] = None
+                    self._sums.add(f"{name} varied by {variation}", n_cells, cells, weight[kept])
 
     def _rows(self, events: Events, scores: "Scores") -> Iterator[tuple[IntArray, IntArray, dict[str, FloatArray]]]:
         """Yield rows of the backgrounds in the regions and the cells of their groups, with the variations they tell.
@@ -147,16 +138,15 @@ class InputFilling:
             yield rows, group, weights
 
     def _add(self, axis: str, name: str, events: Events, rows: IntArray, cells: IntArray, n_cells: int) -> None:
-        weights, empty = events.weights[NOMINAL][rows], np.zeros(n_cells)
-        before = self._sums.get((axis, name), (empty, empty))
-        self._sums[axis, name] = (added(before[0], cells, weights), added(before[1], cells, np.square(weights)))
+        weights = events.weights[NOMINAL][rows]
+        self._sums.add(f"{name} by {axis}, weights", n_cells, cells, weights)
+        self._sums.add(f"{name} by {axis}, squared weights", n_cells, cells, np.square(weights))
 
     @property
     def inputs(self) -> Inputs:
         """The histograms of what was added."""
         regions, stages = (
-            {name: self._histogram(axis, name) for of_axis, name in self._sums if of_axis == axis}
-            for axis in ("region", "stage")
+            {name: self._histogram(axis, name) for name in self._edges if self._axes} for axis in ("region", "stage")
         )
         return Inputs(regions, stages, self._deviations())
 
@@ -170,11 +160,10 @@ class InputFilling:
         made: dict[str, Histogram] = {}
         for name, edges in self._edges.items():
             shape = (-1, len(processes), len(edges) - 1)
-            nominal = self._sums["region", name][0].reshape(shape)[: len(regions)]
+            nominal = self._sums.of(f"{name} by region, weights").reshape(shape)[: len(regions)]
             of_feature = {
-                variation: sums.reshape(shape)[: len(regions)]
-                for (variation, feature), sums in self._varied.items()
-                if feature == name
+                variation: self._sums.of(f"{name} varied by {variation}").reshape(shape)[: len(regions)]
+                for variation in self._varied
             }
             made[name] = hist.Hist(
                 hist.axis.StrCategory(regions, name="region"),
@@ -186,21 +175,20 @@ class InputFilling:
     def _histogram(self, axis: str, name: str) -> Histogram:
         processes, edges = self._axes["process"], self._edges[name]
         shape = (-1, len(processes), len(edges) - 1)
-        sums, variances = (part.reshape(shape) for part in self._sums[axis, name])
+        sums, variances = (
+            self._sums.of(f"{name} by {axis}, {what}").reshape(shape) for what in ("weights", "squared weights")
+        )
         if axis == "stage":  # what ends at a later one has reached those before it
             sums, variances = (np.cumsum(part[::-1], axis=0)[::-1] for part in (sums, variances))
             kept = [index for index, process in enumerate(processes) if process != DATA]
             processes, sums, variances = [processes[index] for index in kept], sums[:, kept], variances[:, kept]
-        made: Histogram = hist.Hist(
+        axes = (
             hist.axis.StrCategory(self._axes[axis], name=axis),
             hist.axis.StrCategory(processes, name="process"),
             hist.axis.Variable(edges, name=name, flow=False),
-            storage=hist.storage.Weight(),
         )
-        cells: Any = made.view()
         n_names = len(self._axes[axis])
-        cells["value"], cells["variance"] = sums[:n_names], variances[:n_names]
-        return made
+        return histogram_of(axes, sums[:n_names], variances[:n_names])
 
 
 def _cells(events: Events, name: str, rows: IntArray, group: IntArray, edges: FloatArray) -> tuple[IntArray, IntArray]:

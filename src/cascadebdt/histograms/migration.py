@@ -9,8 +9,8 @@ import numpy as np
 from cascadebdt.arrays import AnyArray, FloatArray, IntArray
 from cascadebdt.config import DATA, NOMINAL, KinematicSystematic, SystematicConfig, applies, sides
 from cascadebdt.events import Events
-from cascadebdt.histograms.yields import added
-from cascadebdt.records import Json, Record, Table
+from cascadebdt.histograms.sums import Sums
+from cascadebdt.records import Record, Table
 
 if TYPE_CHECKING:
     from cascadebdt.cascade import Scores
@@ -39,14 +39,6 @@ class Migration(Record):
     sumw: FloatArray
     reweighted: FloatArray
 
-    def to_json(self) -> Json:
-        """Return plain content; sums are rounded to 12 digits, since chunks add in any grouping."""
-        return {
-            **super().to_json(),
-            "sumw": [[float(f"{value:.12g}") for value in row] for row in self.sumw],
-            "reweighted": [float(f"{value:.12g}") for value in self.reweighted],
-        }
-
 
 Migrations = dict[str, dict[str, Migration]]
 
@@ -63,39 +55,72 @@ class MigrationTable(Table):
     variations: dict[str, dict[str, Migration]]
 
 
-def table(
-    events: Events, scores: "Scores", systematics: Sequence[SystematicConfig], *, onto: Migrations | None = None
-) -> Migrations:
-    """Compare the regions of simulated events without and with every kinematic variation.
+class MigrationFilling:
+    """Migrations that are filled block by block, with the same bits whatever the blocks.
 
-    Events are matched by sample and identity; where several share both, in canonical order. Data are never varied.
+    All rows of an event have to be in one block: events are matched by sample and identity; where several share both,
+    in canonical order. Data are never varied.
+
+    Parameters
+    ----------
+    systematics : of which the kinematic ones count
+    sums : where the weights are added
+    """
+
+    def __init__(self, systematics: Sequence[SystematicConfig], sums: Sums | None = None) -> None:
+        self._systematics = [one for one in systematics if isinstance(one, KinematicSystematic)]
+        self._sums = Sums() if sums is None else sums
+        self._regions: tuple[str, ...] = ()
+        self._processes: tuple[str, ...] = ()
+
+    def add(self, events: Events, scores: "Scores") -> None:
+        """Compare the regions of the simulated events of a block without and with every kinematic variation."""
+        self._regions, self._processes = (*scores.regions, NOT_SELECTED), events.processes
+        nominal = _Selected.of(events, scores, NOMINAL)
+        for variation in (name for systematic in self._systematics for name in sides(systematic)):
+            moves = _Moves.between(nominal, _Selected.of(events, scores, variation), len(scores.regions))
+            moves.add(variation, len(events.processes), len(self._regions), self._sums)
+
+    @property
+    def migrations(self) -> Migrations:
+        """Variation -> process -> migration."""
+        return {
+            variation: {
+                name: self._migration(variation, code)
+                for code, name in enumerate(self._processes)
+                if name != DATA and applies(systematic, name)
+            }
+            for systematic in self._systematics
+            for variation in sides(systematic)
+            if self._processes
+        }
+
+    def _migration(self, variation: str, process: int) -> Migration:
+        n = len(self._regions)
+        return Migration(
+            self._regions,
+            self._sums.counts(f"{variation} moves").reshape(-1, n, n)[process],
+            self._sums.of(f"{variation} moves, weights").reshape(-1, n, n)[process],
+            self._sums.of(f"{variation} moves, changes").reshape(-1, n)[process],
+        )
+
+
+def table(events: Events, scores: "Scores", systematics: Sequence[SystematicConfig]) -> Migrations:
+    """Compare the regions of simulated events without and with every kinematic variation.
 
     Parameters
     ----------
     events : selected events
     scores : of the same events
     systematics : of which the kinematic ones count
-    onto : migrations of other events, which these are added to
 
     Returns
     -------
     variation -> process -> migration
     """
-    nominal = _Selected.of(events, scores, NOMINAL)
-    migrations: Migrations = {}
-    for systematic in systematics:
-        if not isinstance(systematic, KinematicSystematic):
-            continue
-        processes = [name for name in events.processes if name != DATA and applies(systematic, name)]
-        for variation in sides(systematic):
-            moves = _Moves.between(nominal, _Selected.of(events, scores, variation), len(scores.regions))
-            migrations[variation] = {
-                name: moves.of_process(
-                    events.processes.index(name), scores.regions, onto=onto[variation][name] if onto else None
-                )
-                for name in processes
-            }
-    return migrations
+    filling = MigrationFilling(systematics)
+    filling.add(events, scores)
+    return filling.migrations
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,15 +190,12 @@ class _Moves:
             change,
         )
 
-    def of_process(self, code: int, regions: tuple[str, ...], *, onto: Migration | None) -> Migration:
-        """Sum the events of a process, and add them to other ones."""
+    def add(self, variation: str, n_processes: int, n: int, sums: Sums) -> None:
+        """Add the events to sums, by process, and by one of `n` regions without and with the variation."""
         # One region more for the events that are not selected.
-        rows, n = self.process == code, len(regions) + 1
-        cell = self.origin[rows] * n + self.target[rows]
-        before = onto or Migration((*regions, NOT_SELECTED), np.zeros((n, n), np.int64), np.zeros((n, n)), np.zeros(n))
-        return Migration(
-            regions=before.regions,
-            entries=before.entries + np.bincount(cell, minlength=n * n).reshape(n, n),
-            sumw=added(before.sumw.ravel(), cell, self.weight[rows]).reshape(n, n),
-            reweighted=added(before.reweighted, self.target[rows], self.change[rows]),
-        )
+        process = self.process.astype(np.int64)
+        cell = (process * n + self.origin) * n + self.target
+        n_cells = n_processes * n * n
+        sums.count(f"{variation} moves", np.bincount(cell, minlength=n_cells))
+        sums.add(f"{variation} moves, weights", n_cells, cell, self.weight)
+        sums.add(f"{variation} moves, changes", n_processes * n, process * n + self.target, self.change)

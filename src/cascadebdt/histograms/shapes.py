@@ -17,24 +17,27 @@ from cascadebdt.config import DATA, NOMINAL, Config
 from cascadebdt.config.region_names import SIGNAL_REGION
 from cascadebdt.events import Events
 from cascadebdt.histograms.binning import bin_index
-from cascadebdt.histograms.yields import Yields, added, observables
+from cascadebdt.histograms.sums import Sums
+from cascadebdt.histograms.yields import Yields, histogram_of, observables
 
 
 class Shapes:
-    """Sums of weights of the events that tell shapes, block by block with the bits of all events at once.
+    """Sums of weights of the events that tell shapes, block by block with the same bits whatever the blocks.
 
     Parameters
     ----------
     config : the analysis
     cascade : that scores
     edges : bin edges of the signal region
+    sums : where the weights are added
     """
 
-    def __init__(self, config: Config, cascade: Cascade, edges: FloatArray) -> None:
+    def __init__(self, config: Config, cascade: Cascade, edges: FloatArray, sums: Sums | None = None) -> None:
         self._config = config
         self._cascade = cascade
         self._edges = edges
-        self._sums: dict[str, tuple[FloatArray, FloatArray]] = {}
+        self._sums = Sums() if sums is None else sums
+        self._names: dict[str, None] = {}
 
     def add(self, events: Events, scores: Scores, values: FeatureArray) -> None:
         """Add the nominal simulation of a block with the observables of its regions."""
@@ -56,9 +59,9 @@ class Shapes:
                 self._add(name, index[rows], weight, np.square(weight))
 
     def _add(self, process: str, index: IntArray, weights: FloatArray, squares: FloatArray) -> None:
-        empty = np.zeros(len(self._edges) - 1)
-        value, variance = self._sums.get(process, (empty, empty))
-        self._sums[process] = (added(value, index, weights), added(variance, index, squares))
+        self._names[process] = None
+        self._sums.add(f"shape of {process}, weights", len(self._edges) - 1, index, weights)
+        self._sums.add(f"shape of {process}, squared weights", len(self._edges) - 1, index, squares)
 
     def _loose_observable(self, events: Events) -> FeatureArray:
         """Return the observable of the signal region for all events, as if every one passed all stages."""
@@ -76,15 +79,15 @@ class Shapes:
     @property
     def histograms(self) -> Yields:
         """The sums of each background in the bins of the signal region; nothing if shapes are a process's own."""
-        if not self._sums:
+        if not self._names:
             return {}
-        histogram = hist.Hist(
-            hist.axis.StrCategory(list(self._sums), name="process"),
+        axes = (
+            hist.axis.StrCategory(list(self._names), name="process"),
             hist.axis.StrCategory([NOMINAL], name="variation"),
             hist.axis.Variable(self._edges, name=self._config.regions.signal.observable, flow=False),
-            storage=hist.storage.Weight(),
         )
-        for code, (value, variance) in enumerate(self._sums.values()):
-            histogram.view()["value"][code, 0] = value
-            histogram.view()["variance"][code, 0] = variance
-        return {SIGNAL_REGION: histogram}
+        sumw, sumw2 = (
+            np.concatenate([self._sums.of(f"shape of {name}, {what}") for name in self._names])
+            for what in ("weights", "squared weights")
+        )
+        return {SIGNAL_REGION: histogram_of(axes, sumw, sumw2)}

@@ -6,18 +6,20 @@ outermost bins, so that a region's yield is the yield of its events.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import hist
 import numpy as np
 
-from cascadebdt.arrays import FEATURE, BoolArray, FeatureArray, FloatArray, IntArray, RegionArray
+from cascadebdt.arrays import FEATURE, AnyArray, BoolArray, FeatureArray, FloatArray, IntArray, RegionArray
 from cascadebdt.config import DATA, NOMINAL, BinChoiceConfig, BinningConfig, RegionsConfig
 from cascadebdt.config.region_names import is_control, is_validation
 from cascadebdt.errors import YieldError
 from cascadebdt.events import Events
 from cascadebdt.histograms import sensitivity
 from cascadebdt.histograms.binning import bin_index, cells, choose_edges, fine_edges
+from cascadebdt.histograms.sums import Sums
 
 if TYPE_CHECKING:
     from cascadebdt.cascade import Scores
@@ -64,33 +66,52 @@ def fill(
 
 
 class Filling:
-    """Histograms of regions that are filled block by block.
-
-    Weights are added in the order of their events, so that blocks give the bits of all their events at once.
+    """Histograms of regions that are filled block by block, with the same bits whatever the blocks.
 
     Parameters
     ----------
     config : binning of the regions
     edges : bin edges of each region
+    sums : where the weights are added
     """
 
-    def __init__(self, config: RegionsConfig, edges: Mapping[str, FloatArray]) -> None:
+    def __init__(self, config: RegionsConfig, edges: Mapping[str, FloatArray], sums: Sums | None = None) -> None:
         self._config = config
         self._edges = edges
-        self._yields: Yields = {}
-        self._selected: dict[tuple[str, str], tuple[float, float]] = {}  # sums of weights, and of absolute ones
+        self._sums = Sums() if sums is None else sums
+        self._names: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]] = ((), (), ())
 
     def add(self, events: Events, scores: "Scores", values: FeatureArray) -> None:
         """Add the events of a block with the `observables` of their regions."""
+        self._names = (events.processes, events.variations, tuple(name for name in events.weights if name != NOMINAL))
         for code, region in enumerate(scores.regions):
-            edges = self._edges[region]
-            if region not in self._yields:
-                self._yields[region] = _empty(events, edges, self._config.binning(region).observable)
             rows = np.flatnonzero(scores.region == code)
-            _add(self._yields[region], events, rows, bin_index(values[rows], edges))
-        for key, sums in _sums(events, scores).items():
-            before = self._selected.get(key, (0.0, 0.0))
-            self._selected[key] = (before[0] + sums[0], before[1] + sums[1])
+            self._add(region, events, rows, bin_index(values[rows], self._edges[region]))
+        rows = np.flatnonzero(scores.region >= 0)
+        weights = events.weights[NOMINAL][rows]
+        cells = events.process[rows].astype(np.int64) * len(events.variations) + events.variation[rows]
+        n_cells = len(events.processes) * len(events.variations)
+        self._sums.add("selected", n_cells, cells, weights)
+        self._sums.add("selected, absolute", n_cells, cells, np.abs(weights))
+
+    def _add(self, region: str, events: Events, rows: IntArray, index: IntArray) -> None:
+        """Add the events of some rows, whose bins are `index`, to the histogram of their region.
+
+        A weight variation weighs the nominal events anew; any other has events of its own and nominal weights.
+        """
+        variations, n_bins = [*events.variations, *self._names[2]], len(self._edges[region]) - 1
+        first_of_process = events.process[rows].astype(np.int64) * (len(variations) * n_bins)
+        is_nominal, is_data = events.is_nominal[rows], events.is_data[rows]
+        own = np.flatnonzero(is_nominal | ~is_data)
+        nominal = np.flatnonzero(is_nominal & ~is_data)
+        parts = [(own, events.variation[rows[own]].astype(np.int64), NOMINAL)]
+        parts += [(nominal, np.full(len(nominal), variations.index(name)), name) for name in self._names[2]]
+        for chosen, variation, name in parts:
+            cells = first_of_process[chosen] + variation * n_bins + index[chosen]
+            weight = events.weights[name][rows[chosen]]
+            n_cells = len(events.processes) * len(variations) * n_bins
+            self._sums.add(f"{region}, weights", n_cells, cells, weight)
+            self._sums.add(f"{region}, squared weights", n_cells, cells, np.square(weight))
 
     def yields(self) -> Yields:
         """Return the histograms of what was added.
@@ -100,8 +121,30 @@ class Filling:
         YieldError
             If they do not sum to the selected yield.
         """
-        _require_closure(self._selected, self._yields)
-        return self._yields
+        processes, variations, _ = self._names
+        regions = list(self._edges) if processes else []
+        filled = {region: self._histogram(region) for region in regions}
+        keys = [(process, variation) for process in processes for variation in variations]
+        sums = (self._sums.of(table).tolist() for table in ("selected", "selected, absolute")) if keys else ([], [])
+        _require_closure(dict(zip(keys, zip(*sums, strict=True), strict=True)), filled)
+        return filled
+
+    def _histogram(self, region: str) -> Histogram:
+        processes, variations, weights = self._names
+        axes = (
+            hist.axis.StrCategory(processes, name="process"),
+            hist.axis.StrCategory([*variations, *weights], name="variation"),
+            hist.axis.Variable(self._edges[region], name=self._config.binning(region).observable, flow=False),
+        )
+        return histogram_of(axes, self._sums.of(f"{region}, weights"), self._sums.of(f"{region}, squared weights"))
+
+
+def histogram_of(axes: Sequence[Any], sumw: FloatArray, sumw2: FloatArray) -> Histogram:
+    """Return a histogram of sums of weights and of squared weights, ``(n_cells,)`` each."""
+    made: Histogram = hist.Hist(*axes, storage=hist.storage.Weight())
+    cells: Any = made.view()
+    cells["value"], cells["variance"] = sumw.reshape(cells.shape), sumw2.reshape(cells.shape)
+    return made
 
 
 def total(histogram: Histogram, process: str, variation: str = NOMINAL) -> tuple[float, float]:
@@ -138,7 +181,7 @@ def edges_of_regions(
     signal: str,
     config: RegionsConfig,
 ) -> dict[str, FloatArray]:
-    """Return the bin edges of every region as `config` says.
+    """Return the bin edges of every region as `config` says, the same bits in whatever order the events come.
 
     Parameters
     ----------
@@ -147,6 +190,7 @@ def edges_of_regions(
     region_of : (n_events,) int8, codes into `regions`
     signal : name of the signal process
     """
+    events, values, region_of = _in_order(events, values, region_of)
     edges = {
         region: choose_edges(events, values, region_of == code, region, config, signal)
         for code, region in enumerate(regions)
@@ -159,6 +203,15 @@ def edges_of_regions(
                 events, values, region_of == code, signal, elsewhere, config.binning(region), choice
             )
     return edges
+
+
+def _in_order(events: Events, values: FeatureArray, region_of: RegionArray) -> tuple[Events, FeatureArray, RegionArray]:
+    """Return nominal simulation in an order in which only rows tie that are equal in all that counts."""
+    rows = np.flatnonzero(events.is_nominal & ~events.is_data)
+    weights = {NOMINAL: events.weights[NOMINAL]}
+    keys: list[AnyArray] = [weights[NOMINAL][rows], values[rows], events.process[rows], region_of[rows]]
+    rows = rows[np.lexsort(keys)]
+    return replace(events, columns={}, weights=weights).take(rows), values[rows], region_of[rows]
 
 
 def _information(
@@ -213,48 +266,6 @@ def _observable(events: Events, scores: "Scores", name: str, region: str, *, sta
     return scores.final
 
 
-def _empty(events: Events, edges: FloatArray, observable: str) -> Histogram:
-    return hist.Hist(
-        hist.axis.StrCategory(events.processes, name="process"),
-        hist.axis.StrCategory(_variations(events), name="variation"),
-        hist.axis.Variable(edges, name=observable, flow=False),
-        storage=hist.storage.Weight(),
-    )
-
-
-def _variations(events: Events) -> list[str]:
-    return [*events.variations, *(name for name in events.weights if name != NOMINAL)]
-
-
-def _add(histogram: Histogram, events: Events, rows: IntArray, index: IntArray) -> None:
-    """Add the events of some rows, whose bins are `index`, to the histogram of their region."""
-    cells: Any = histogram.view()
-    values, variances = cells["value"], cells["variance"]
-    process_of_row, variation_of_row = events.process[rows], events.variation[rows]
-    for p, process in enumerate(events.processes):
-        for v, variation in enumerate(_variations(events)):
-            if process == DATA and variation != NOMINAL:
-                continue
-            # A weight variation weighs the nominal events anew; any other has events of its own and nominal weights.
-            is_weight = v >= len(events.variations)
-            code = events.variations.index(NOMINAL if is_weight else variation)
-            chosen = np.flatnonzero((process_of_row == p) & (variation_of_row == code))
-            weight = events.weights[variation if is_weight else NOMINAL][rows[chosen]]
-            values[p, v] = added(values[p, v], index[chosen], weight)
-            variances[p, v] = added(variances[p, v], index[chosen], np.square(weight))
-
-
-def added(total: FloatArray, index: IntArray, weights: FloatArray) -> FloatArray:
-    """Add weights to the cells of a total one after the other, ``(n_cells,) float64``.
-
-    `numpy.bincount` does so from zero; sums that are there come first. Blocks added in turn thus give the bits of all
-    of their weights at once.
-    """
-    if total.any():
-        index, weights = np.concatenate([np.arange(len(total)), index]), np.concatenate([total, weights])
-    return np.asarray(np.bincount(index, weights, len(total)), np.float64)
-
-
 def _require_numbers(events: Events, values: FeatureArray, rows: IntArray, observable: str, region: str) -> None:
     bad = np.isnan(values)
     if bad.any():
@@ -263,17 +274,6 @@ def _require_numbers(events: Events, values: FeatureArray, rows: IntArray, obser
             f"region '{region}': the observable '{observable}' has no value for {int(bad.sum())} events, the first of "
             f"process '{process}'; expected a number for every event: choose another observable or cut on what it needs"
         )
-
-
-def _sums(events: Events, scores: "Scores") -> dict[tuple[str, str], tuple[float, float]]:
-    """Return process, variation -> sum of the nominal weights of the events in any region, and of absolute ones."""
-    in_any_region = scores.region >= 0
-    sums = {}
-    for p, process in enumerate(events.processes):
-        for v, variation in enumerate(events.variations):
-            weight = events.weights[NOMINAL][in_any_region & (events.process == p) & (events.variation == v)]
-            sums[process, variation] = (float(weight.sum()), float(np.abs(weight).sum()))
-    return sums
 
 
 def _require_closure(selected: Mapping[tuple[str, str], tuple[float, float]], yields: Yields) -> None:

@@ -23,7 +23,7 @@ from cascadebdt.inference.limits import (
 from cascadebdt.inference.lint import Finding, Lint, Thresholds, lint
 from cascadebdt.inference.prediction import Prediction, Predictions, RegionYields, predictions
 from cascadebdt.inference.projection import ProjectedRegion, Projection, project
-from cascadebdt.inference.pseudo import Experiments, Failure, Piece
+from cascadebdt.inference.pseudo import Experiments, Failure, Piece, Share
 from cascadebdt.inference.ranking import Impact, Ranking, ranking
 from cascadebdt.inference.scan import Scan, intervals, profile_interval, scan, scan_2d
 from cascadebdt.inference.toys import (
@@ -36,6 +36,7 @@ from cascadebdt.inference.toys import (
     toy_cls,
     toy_goodness_of_fit,
     toy_limit,
+    toy_part,
     toy_significance,
     toys,
 )
@@ -61,6 +62,7 @@ __all__ = [
     "Ranking",
     "RegionYields",
     "Scan",
+    "Share",
     "SignificanceResult",
     "Thresholds",
     "ToyAnswers",
@@ -91,6 +93,7 @@ __all__ = [
     "toy_cls",
     "toy_goodness_of_fit",
     "toy_limit",
+    "toy_part",
     "toy_significance",
     "toys",
     "validate",

@@ -91,6 +91,27 @@ class Hypothesis:
     stream: int = 0
 
 
+class Unfinished(Exception):  # noqa: N818 - no error: a share alone ends so
+    """Pieces are missing that belong to other shares."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """The pieces that one of several processes makes, of all questions.
+
+    Parameters
+    ----------
+    part, of : the part, from 1 to the number of parts; they have every `of`-th piece each
+    """
+
+    part: int
+    of: int
+
+    def has(self, place: int) -> bool:
+        """Return whether a piece is in it."""
+        return place % self.of == self.part - 1
+
+
 @dataclass(frozen=True)
 class Experiments:
     """How pseudo-experiments are made.
@@ -103,6 +124,7 @@ class Experiments:
     store : where finished pieces are kept, and found by a later call
     progress : told of the pieces
     pool : processes that are there already; see `together`
+    share : of the pieces that are not in the store, those that are made; all if None
     """
 
     n: int
@@ -111,6 +133,7 @@ class Experiments:
     store: Store | None = None
     progress: Progress = field(default=silent, compare=False)
     pool: Executor | None = field(default=None, compare=False)
+    share: Share | None = None
 
     def statistics(self, workspace: Mapping[str, Any], *hypotheses: Hypothesis) -> list[tuple[FloatArray, Failures]]:
         """Return for each hypothesis the test statistics, (n_fitted, n_tests), and the fits that failed.
@@ -119,6 +142,8 @@ class Experiments:
         ------
         FitError
             If all fits of a hypothesis failed.
+        Unfinished
+            If pieces are missing that are not in the share.
         """
         content = dict(workspace)
         ranges = [(first, min(first + CHUNK, self.n)) for first in range(0, self.n, CHUNK)]
@@ -147,18 +172,29 @@ class Experiments:
 
     def _pieces(self, content: dict[str, Any], tasks: Sequence["Task"]) -> list[Piece]:
         """Return the pieces in order: kept ones, and new ones by one process or several."""
-        kept = [self.store.load(task.name) if self.store else None for task in tasks]
-        missing = [task for task, piece in zip(tasks, kept, strict=True) if piece is None]
+        kept = [self._kept(task) for task in tasks]
+        missing = [place for place, piece in enumerate(kept) if piece is None]
+        own = [place for place in missing if self.share is None or self.share.has(place)]
+        new = dict(zip(own, self._made(content, [tasks[place] for place in own]), strict=True))
+        # Others may have made theirs meanwhile.
+        pieces = [piece or new.get(place) or self._kept(tasks[place]) for place, piece in enumerate(kept)]
+        whole = [piece for piece in pieces if piece is not None]
+        if len(whole) < len(pieces):
+            raise Unfinished
+        return whole
+
+    def _kept(self, task: "Task") -> Piece | None:
+        return self.store.load(task.name) if self.store else None
+
+    def _made(self, content: dict[str, Any], tasks: Sequence["Task"]) -> list[Piece]:
+        """Return new pieces."""
         work = functools.partial(_piece, content, self.store)
-        if self.jobs == 1 or len(missing) < 2:
-            new = [work(task) for task in self.progress(missing, DESCRIPTION)]
-        else:
-            with self.together() as shared:
-                assert shared.pool is not None
-                futures = [shared.pool.submit(work, task) for task in missing]
-                new = [future.result() for future in self.progress(futures, DESCRIPTION)]
-        fresh = iter(new)
-        return [next(fresh) if piece is None else piece for piece in kept]
+        if self.jobs == 1 or len(tasks) < 2:
+            return [work(task) for task in self.progress(tasks, DESCRIPTION)]
+        with self.together() as shared:
+            assert shared.pool is not None
+            futures = [shared.pool.submit(work, task) for task in tasks]
+            return [future.result() for future in self.progress(futures, DESCRIPTION)]
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import itertools
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from cascadebdt.inference.likelihood import Objective
 from cascadebdt.inference.limits import BAND, limit
 from cascadebdt.inference.minimise import Minimum
 from cascadebdt.inference.profile import Profile
-from cascadebdt.inference.pseudo import Experiments, Failure, Failures, Hypothesis, drawn, q_tilde, q_zero
+from cascadebdt.inference.pseudo import Experiments, Failure, Failures, Hypothesis, Unfinished, drawn, q_tilde, q_zero
 from cascadebdt.inference.search import global_minimum
 from cascadebdt.inference.threads import on_one_thread
 from cascadebdt.inference.uncertainty import spread
@@ -460,3 +461,28 @@ def toy_answers(
             significance=_significance(workspace, shared) if is_limited and is_open else None,
             limit=_limit(workspace, shared, level) if is_limited else None,
         )
+
+
+def toy_part(
+    workspace: Mapping[str, Any], experiments: Experiments, *, level: float = 0.05, is_limited: bool = True
+) -> None:
+    """Make a share of the pseudo-experiments of `toy_answers`, and keep them in the store.
+
+    Which signal strengths are asked for follows from those before them, all of which must be in the store: after
+    `ROUNDS` rounds, in which all shares are made, nothing is left.
+
+    Parameters
+    ----------
+    experiments : with a store and a share
+    level, is_limited : as for `toy_answers`
+    """
+    is_open = not prepare(workspace).is_blind
+    with experiments.together() as shared:
+        with suppress(Unfinished):
+            _goodness_of_fit(workspace, shared)
+        with suppress(Unfinished):
+            if is_limited and is_open:
+                _significance(workspace, shared)
+        with suppress(Unfinished):
+            if is_limited:
+                _limit(workspace, shared, level)

@@ -8,6 +8,7 @@ TTree and RNTuple, on local disks or behind ``root://`` and ``https://``. Faults
 is missing, damaged or unexpected is one sentence.
 """
 
+from cascadebdt.ntuple.access import relative, replicas
 from cascadebdt.ntuple.checksums import changed, verify
 from cascadebdt.ntuple.files import NtupleFile, describe, find, locate, sum_of_weights
 from cascadebdt.ntuple.reading import EntryRange, Reader, ranges, require_matches
@@ -26,6 +27,8 @@ __all__ = [
     "find",
     "locate",
     "ranges",
+    "relative",
+    "replicas",
     "require_matches",
     "starting_configuration",
     "sum_of_weights",

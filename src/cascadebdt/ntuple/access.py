@@ -2,10 +2,12 @@
 
 import errno
 import logging
+import os
 import re
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import uproot
@@ -24,6 +26,7 @@ from cascadebdt.ntuple.verified import (
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
+SEPARATOR = " | "  # between the replicas of a location
 REMOTE = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://")
 EXTRAS = {"root": "xrootd", "roots": "xrootd", "xroot": "xrootd", "http": "https", "https": "https"}
 TREES = ("TTree", "TNtuple", "ROOT::RNTuple")
@@ -39,8 +42,61 @@ PASSING_NUMBERS = {
 
 
 def is_remote(location: str) -> bool:
-    """Return whether a location is a URL."""
-    return bool(REMOTE.match(location))
+    """Return whether a location is a URL, or stands for several replicas, which are read as URLs are."""
+    return SEPARATOR in location or bool(REMOTE.match(location))
+
+
+def replicas(location: str) -> list[str]:
+    """Return the names of a location, each of which is enough to read it."""
+    return location.split(SEPARATOR)
+
+
+def places(location: str, config: NtupleConfig) -> list[str]:
+    """Return where the content of a location lies, in the order in which it is tried: as named, then elsewhere."""
+    named = replicas(location)
+    elsewhere = (
+        other + one.removeprefix(prefix)
+        for one in named
+        for prefix, others in config.replicas.items()
+        if one.startswith(prefix)
+        for other in others
+    )
+    return list(dict.fromkeys([*named, *elsewhere]))
+
+
+def relative(location: str, directory: Path) -> str:
+    """Return the name of a location by which results know it: relative to a folder, the first of several replicas."""
+    first = replicas(location)[0]
+    return first if REMOTE.match(first) else os.path.relpath(first, directory)
+
+
+def of_any(location: str, action: Callable[[str], T], config: NtupleConfig) -> T:
+    """Return what `action` returns for the first replica with which it succeeds.
+
+    All replicas are tried again after a pause where a fault of one may pass.
+
+    Raises
+    ------
+    FileError, TransientInputError
+        If no replica can be read.
+    """
+    every = places(location, config)
+    return attempt(lambda: _of_first(location, every, action), config)
+
+
+def _of_first(location: str, every: Sequence[str], action: Callable[[str], T]) -> T:
+    errors: list[FileError] = []
+    for one in every:
+        try:
+            return action(one)
+        except FileError as error:
+            if len(every) == 1:
+                raise
+            errors.append(error)
+            log.warning("%s; another replica is read, if there is one", error)
+    may_pass = any(isinstance(error, TransientInputError) for error in errors)
+    what = f"{every[0]}: none of its {len(every)} replicas can be read ({'; '.join(map(str, errors))})"
+    raise (TransientInputError if may_pass else FileError)(what, location=location) from errors[-1]
 
 
 def attempt(action: Callable[[], T], config: NtupleConfig) -> T:

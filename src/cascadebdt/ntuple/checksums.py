@@ -8,8 +8,9 @@ from typing import Protocol
 
 import fsspec
 
+from cascadebdt.config import NtupleConfig
 from cascadebdt.errors import FileError
-from cascadebdt.ntuple.access import is_remote, reading
+from cascadebdt.ntuple.access import is_remote, of_any, reading
 
 WRITTEN = re.compile(r"adler32:[0-9A-Fa-f]{1,8}|md5:[0-9A-Fa-f]{32}|sha256:[0-9A-Fa-f]{64}")
 BLOCK = 1 << 22
@@ -54,8 +55,10 @@ def of_file(location: str, kind: str) -> str:
     return f"{kind}:{result.hexdigest()}"
 
 
-def verify(location: str, expected: str) -> None:
+def verify(location: str, expected: str, config: NtupleConfig) -> None:
     """Require that a file has a checksum; letters may be large, and zeros of Adler-32 be missing in front.
+
+    Of several replicas it is the first that can be read; others are compared with it as they are read.
 
     Raises
     ------
@@ -64,7 +67,7 @@ def verify(location: str, expected: str) -> None:
     """
     kind, _, digits = expected.lower().partition(":")
     wanted = f"{kind}:{digits.zfill(8)}"
-    found = of_file(location, kind)
+    found = of_any(location, lambda one: of_file(one, kind), config)
     if found != wanted:
         raise FileError(
             f"{location}: has the checksum {found}, expected {wanted}; the file is damaged or another one: fetch it "

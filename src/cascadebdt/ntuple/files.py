@@ -16,7 +16,17 @@ import numpy as np
 from cascadebdt.config import NtupleConfig
 from cascadebdt.errors import InputError, did_you_mean
 from cascadebdt.ntuple import checksums
-from cascadebdt.ntuple.access import attempt, is_remote, is_rntuple, opened, reading, require, tree_in
+from cascadebdt.ntuple.access import (
+    SEPARATOR,
+    is_remote,
+    is_rntuple,
+    of_any,
+    opened,
+    reading,
+    replicas,
+    require,
+    tree_in,
+)
 from cascadebdt.ntuple.baskets import Column
 from cascadebdt.ntuple.verified import header_sum
 
@@ -30,7 +40,7 @@ class NtupleFile:
 
     Attributes
     ----------
-    location : absolute path, or URL
+    location : absolute path, or URL, or several of them with ``|`` between that have the same content
     tree : name of its tree
     size_bytes : 0 where a server does not tell
     identity : the identifier that ROOT wrote into the file; it stays the same when the file is copied
@@ -54,8 +64,8 @@ class NtupleFile:
 
     @property
     def name(self) -> str:
-        """Last part of the location."""
-        return self.location.rpartition("/")[2]
+        """Last part of the location, of the first replica."""
+        return replicas(self.location)[0].rpartition("/")[2]
 
 
 def find(patterns: Sequence[str], *, directory: Path) -> tuple[str, ...]:
@@ -64,7 +74,8 @@ def find(patterns: Sequence[str], *, directory: Path) -> tuple[str, ...]:
     Parameters
     ----------
     patterns : names, glob patterns, URLs, or text files (``.txt``) with one of these a line, blank lines and lines that
-        start with ``#`` aside; relative to `directory`, or to the text file
+        start with ``#`` aside; relative to `directory`, or to the text file. Names and URLs of the same content have
+        ``|`` between
 
     Raises
     ------
@@ -100,15 +111,18 @@ class _Match:
 
 def _canonical(location: str) -> str:
     """Return a location such that other spellings of a URL give the same."""
-    if not is_remote(location):
-        return location
-    url = urlsplit(location)
+    first = replicas(location)[0]
+    if not is_remote(first):
+        return first
+    url = urlsplit(first)
     host = url.netloc.lower().removesuffix(f":{PORTS.get(url.scheme, '')}")
     return f"{url.scheme}://{host}/{re.sub('/+', '/', url.path).lstrip('/')}?{url.query}"
 
 
 def _matches(pattern: str, directory: Path) -> list[_Match]:
     """Return the files of one pattern."""
+    if "|" in pattern:
+        return [_Match(_alternatives(pattern, directory), pattern, is_explicit=True)]
     if is_remote(pattern):
         return [_Match(url, url, not glob.has_magic(pattern)) for url in _remote_matches(pattern)]
     matches = [Path(os.path.abspath(name)) for name in glob.glob(str(directory / pattern))]
@@ -122,6 +136,15 @@ def _matches(pattern: str, directory: Path) -> list[_Match]:
         else:
             found.append(_Match(str(path.resolve()), str(path), is_explicit))
     return found
+
+
+def _alternatives(text: str, directory: Path) -> str:
+    """Return the location of a file with several replicas; local ones need not be there."""
+    names = [name.strip() for name in text.split("|")]
+    for name in names:
+        if not name or name.endswith(".txt") or (glob.has_magic(name) and not is_remote(name)):
+            raise InputError(f"{text}: expected names or URLs of one file with '|' between them, got '{name}'")
+    return SEPARATOR.join(name if is_remote(name) else str((directory / name).resolve()) for name in names)
 
 
 def _listed(path: Path) -> list[_Match]:
@@ -185,13 +208,16 @@ def describe(
     """
     where, name = str(location), tree or config.tree
     source = config.sum_of_weights if is_normalised else None
-    return attempt(lambda: _describe(where, name, config, source), config)
+    described = of_any(where, lambda one: _describe(one, name, config, source), config)
+    require(described.branches, config.event_id, where=f"{described.location}:{name}")
+    has_replicas = described.location != where
+    return replace(described, location=where, columns={} if has_replicas else described.columns)
 
 
 def _describe(location: str, name: str, config: NtupleConfig, source: str | None) -> NtupleFile:
     with opened(location) as file:
         tree = tree_in(file, location, name)
-        described = NtupleFile(
+        return NtupleFile(
             location,
             name,
             entries=int(tree.num_entries),
@@ -203,8 +229,6 @@ def _describe(location: str, name: str, config: NtupleConfig, source: str | None
             columns={} if is_remote(location) or is_rntuple(tree) else _columns(tree),
             header=header_sum(file, name),
         )
-    require(described.branches, config.event_id, where=f"{location}:{name}")
-    return described
 
 
 def _columns(tree: Any) -> dict[str, Column]:

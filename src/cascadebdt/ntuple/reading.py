@@ -18,10 +18,10 @@ from cascadebdt.arrays import AnyArray
 from cascadebdt.config import NtupleConfig
 from cascadebdt.errors import FileError, InputError
 from cascadebdt.ntuple import baskets
-from cascadebdt.ntuple.access import attempt, is_remote, is_rntuple, open_file, reading, tree_in
+from cascadebdt.ntuple.access import is_remote, is_rntuple, of_any, open_file, places, reading, tree_in
 from cascadebdt.ntuple.baskets import Column
 from cascadebdt.ntuple.files import NtupleFile
-from cascadebdt.ntuple.verified import Record, Sum, Sums, require_headers, require_lists, total
+from cascadebdt.ntuple.verified import Record, Sum, Sums, header_sum, require_headers, require_lists, total
 
 MEV_PER_GEV = 1000.0
 MAX_LOCAL = 4  # files that are open at a time, besides those that threads still read
@@ -113,16 +113,16 @@ class Reader:
         TransientInputError
             If reading failed, again and again, in a way that may pass.
         """
-        arrays = attempt(lambda: self._read(part, branches), self.config)
+        arrays = of_any(part.file.location, lambda one: self._read(part, branches, one), self.config)
         keep = {*exact, *self.config.event_id}
         return ak.Array({name: self._clean(array, name, part.file, name in keep) for name, array in arrays.items()})
 
-    def _read(self, part: EntryRange, branches: Collection[str]) -> dict[str, ak.Array]:
+    def _read(self, part: EntryRange, branches: Collection[str], where: str) -> dict[str, ak.Array]:
+        """Read branches from a replica of a file."""
         names = {name: part.file.branches[name] for name in sorted(branches)}
-        where = part.file.location
         try:
             with reading(where):
-                arrays = self._arrays(part, sorted(set(names.values())))
+                arrays = self._arrays(part, sorted(set(names.values())), where)
                 for name, array in arrays.items():
                     require_lists(array.layout, name)
         except FileError:
@@ -136,7 +136,7 @@ class Reader:
                 raise FileError(f"{where}:{part.file.tree}: {what}; the file is damaged", location=where)
         return {name: arrays[own] for name, own in names.items()}
 
-    def _arrays(self, part: EntryRange, names: list[str]) -> dict[str, ak.Array]:
+    def _arrays(self, part: EntryRange, names: list[str], where: str) -> dict[str, ak.Array]:
         """Return branches by their names in the file, those of plain numbers as `baskets` reads them."""
         found: dict[str, ak.Array] = {}
         if not is_remote(part.file.location):
@@ -147,7 +147,7 @@ class Reader:
                 found = baskets.read(columns, local.descriptor, part.start, part.stop, record)
         others = [name for name in names if name not in found]
         if others:
-            tree = self._tree(part.file)
+            tree = self._tree(part.file, where)
             found |= _by_uproot(tree, others, part.start, part.stop, self._of_thread.record)
         return {name: found[name] for name in names}
 
@@ -164,22 +164,24 @@ class Reader:
         with local.lock:
             missing = [name for name in names if name not in local.columns]
             if missing:
-                tree = self._tree(file)
+                tree = self._tree(file, file.location)
                 of_branch = (lambda _: None) if is_rntuple(tree) else Column.of
                 local.columns |= {name: of_branch(tree[name]) for name in missing}
         return local
 
-    def _tree(self, file: NtupleFile) -> Any:
-        """Return the tree of a file, opening it if this thread read another one before."""
-        if getattr(self._of_thread, "key", None) != (file.location, file.tree):
+    def _tree(self, file: NtupleFile, where: str) -> Any:
+        """Return the tree of a replica of a file, opening it if this thread read another one before."""
+        if getattr(self._of_thread, "key", None) != (where, file.tree):
             self._forget()
-            opened = open_file(file.location)
+            opened = open_file(where)
             self._of_thread.file = opened
             self._of_thread.record = opened.file.source.record
             self._of_thread.record.sums = self._sums_of(file)
             self._open[threading.get_ident()] = opened
-            self._of_thread.tree = tree_in(opened, file.location, file.tree)
-            self._of_thread.key = (file.location, file.tree)
+            self._of_thread.tree = tree_in(opened, where, file.tree)
+            if len(places(file.location, self.config)) > 1:
+                _require_same(opened, file, where)
+            self._of_thread.key = (where, file.tree)
         return self._of_thread.tree
 
     def _sums_of(self, file: NtupleFile) -> Sums:
@@ -220,6 +222,15 @@ class Reader:
             return ak.contents.NumpyArray(_cleaned(layout.data, sentinels, mev=mev))
 
         return ak.transform(clean, array)
+
+
+def _require_same(opened: Any, file: NtupleFile, where: str) -> None:
+    """Require that a replica has the content of the one that was described."""
+    if str(opened.file.uuid) != file.identity or header_sum(opened, file.tree) != file.header:
+        raise InputError(
+            f"{where}: is another file than the replicas named with it (the identity that ROOT wrote, or tree "
+            f"'{file.tree}', differs); name replicas of the same content only"
+        )
 
 
 def _by_uproot(tree: Any, names: list[str], start: int, stop: int, record: Record) -> dict[str, ak.Array]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from cascadebdt.arrays import AnyArray
 from cascadebdt.config import NtupleConfig
-from cascadebdt.ntuple.access import attempt, is_rntuple, opened, tree_in, trees_in
+from cascadebdt.ntuple.access import is_rntuple, of_any, opened, tree_in, trees_in
 from cascadebdt.ntuple.files import own_names
 
 N_PEEKED = 5000  # entries, enough to see what a branch holds
@@ -50,7 +50,7 @@ def survey(location: str) -> Survey:
     FileError
         If it cannot be read as a ROOT file.
     """
-    return attempt(lambda: _survey(location), NtupleConfig())
+    return of_any(location, _survey, NtupleConfig())
 
 
 def _survey(location: str) -> Survey:
@@ -74,7 +74,7 @@ def peek(location: str, tree: str, names: Sequence[str], *, entries: int = N_PEE
 
     Those in lists follow each other.
     """
-    return attempt(lambda: _peek(location, tree, names, entries), NtupleConfig())
+    return of_any(location, lambda one: _peek(one, tree, names, entries), NtupleConfig())
 
 
 def _peek(location: str, tree: str, names: Sequence[str], entries: int) -> dict[str, AnyArray]:

@@ -23,6 +23,7 @@ from cascadebdt.progress import Progress, silent
 
 if TYPE_CHECKING:
     from cascadebdt.inference import Validation
+    from cascadebdt.pipeline.fits import Asked
     from cascadebdt.workspace import Workspace
 
 
@@ -45,26 +46,14 @@ def fit(
     jobs : processes of pseudo-experiments, if the configuration asks for them; they do not change the result
     progress : told of pseudo-experiments
     """
-    from cascadebdt import inference, workspace
-    from cascadebdt.pipeline.fits import Asked, fit_workspace
+    from cascadebdt import inference
+    from cascadebdt.pipeline.fits import fit_workspace
 
     applied = applied or Applied.read(products)
     yields_of_regions = applied.histograms.regions
-    everything = workspace.build(
-        yields_of_regions,
-        applied.corrections.added_to(config),
-        shapes=applied.histograms.shapes,
-        with_validation=True,
-    )
+    everything = _workspace(config, applied)
     model = everything.fitted()
-    asked = Asked(
-        level=round(1 - config.fit.confidence_level, 12),
-        mus=config.fit.test_mu,
-        contours=config.fit.contours,
-        groups=_groups(config, model),
-        toys=config.fit.toys,
-        seed=config.seed,
-    )
+    asked = _asked(config, model)
     answers = fit_workspace(model, asked, store=ToyStore(products.toys), jobs=jobs, progress=progress)
     if config.data == "asimov":  # the expectation describes itself
         answers = replace(answers, fit=replace(answers.fit, goodness_of_fit=None))
@@ -87,6 +76,49 @@ def fit(
     products.write("workspace", model)
     inferred.write(products)
     return inferred
+
+
+def toys(config: Config, products: Products, *, part: int, of: int, jobs: int = 1, progress: Progress = silent) -> None:
+    """Make a part of the pseudo-experiments of `fit`, which finds them.
+
+    Parameters
+    ----------
+    part, of : the part, from 1 to the number of parts
+    jobs : processes; they do not change the result
+    progress : told of pseudo-experiments
+    """
+    from cascadebdt.inference import Share
+    from cascadebdt.pipeline.fits import toy_part
+
+    model = _workspace(config, Applied.read(products)).fitted()
+    store = ToyStore(products.toys)
+    toy_part(model, _asked(config, model), Share(part, of), store=store, jobs=jobs, progress=progress)
+
+
+def _workspace(config: Config, applied: Applied) -> "Workspace":
+    """Return the workspace of all regions."""
+    from cascadebdt import workspace
+
+    return workspace.build(
+        applied.histograms.regions,
+        applied.corrections.added_to(config),
+        shapes=applied.histograms.shapes,
+        with_validation=True,
+    )
+
+
+def _asked(config: Config, model: "Workspace") -> "Asked":
+    """Return what a configuration asks of the fitted workspace."""
+    from cascadebdt.pipeline.fits import Asked
+
+    return Asked(
+        level=round(1 - config.fit.confidence_level, 12),
+        mus=config.fit.test_mu,
+        contours=config.fit.contours,
+        groups=_groups(config, model),
+        toys=config.fit.toys,
+        seed=config.seed,
+    )
 
 
 def _groups(config: Config, model: "Workspace") -> dict[str, list[str]]:

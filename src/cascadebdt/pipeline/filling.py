@@ -1,178 +1,19 @@
-"""Scored events, block by block -> what the step `apply` makes; the blocks may be one, of all events."""
+"""Events -> bins, corrections and `Totals`; events come in blocks, which may be one, of all events."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cascadebdt.arrays import FEATURE, AnyArray, FeatureArray, FloatArray, IntArray, RegionArray
-from cascadebdt.cascade import BLINDED, Cascade, Scores
-from cascadebdt.config import DATA, NOMINAL, Config
-from cascadebdt.config.region_names import SIGNAL_REGION
+from cascadebdt.arrays import CODE, EVENT_ID, FEATURE, AnyArray, FeatureArray, FloatArray, RegionArray
+from cascadebdt.cascade import Cascade, Scores
+from cascadebdt.config import NOMINAL, Config
 from cascadebdt.corrections import Corrections, learn, normalisation
-from cascadebdt.errors import YieldError
 from cascadebdt.events import Events, StoredEvents, joined
-from cascadebdt.events.selection import Cutflow
-from cascadebdt.histograms import contents, migration, yields
-from cascadebdt.histograms.contents import Flow, Histograms
-from cascadebdt.histograms.inputs import InputFilling, Inputs, edges_of_features
-from cascadebdt.histograms.migration import Migrations, MigrationTable
-from cascadebdt.histograms.shapes import Shapes
-from cascadebdt.histograms.yields import Filling, Histogram, Yields
-from cascadebdt.training.inputs import Range, data_ranges, require_alive
-
-
-@dataclass(frozen=True, eq=False)
-class Block:
-    """Some events that are no training events of the models that scored them, their scores and observables."""
-
-    events: Events
-    scores: Scores
-    values: FeatureArray
-
-    @classmethod
-    def of(cls, events: Events, cascade: Cascade, config: Config, *, jobs: int = 1) -> "Block":
-        """Score events, without those that took part in training where there is a holdout."""
-        unseen = cascade.unseen(events)
-        scores = cascade.score(unseen, unblind=bool(config.fit.unblind), jobs=jobs)
-        return cls(unseen, scores, yields.observables(unseen, scores, config.regions))
-
-    def corrected(self, corrections: Corrections) -> "Block":
-        """Return the block with the weights of corrections, and with their variations."""
-        return replace(self, events=corrections.applied(self.events, self.scores)) if corrections.processes else self
-
-    @property
-    def hidden(self) -> dict[str, FloatArray]:
-        """Sample -> number, sum of weights and of squared weights of its data events that were dropped while blind."""
-        rows = np.flatnonzero((self.scores.region == BLINDED) & self.events.is_nominal)
-        samples, weights = self.events.sample[rows], self.events.weights[NOMINAL][rows]
-        powers = np.stack([np.ones_like(weights), weights, weights**2])
-        return {self.events.samples[code]: powers[:, samples == code].sum(axis=1) for code in np.unique(samples)}
-
-
-class Totals:
-    """Histograms and counts of the blocks so far.
-
-    Sums of weights are made in the order of the events: whatever the blocks, events in canonical order give the same
-    bits (of migrations and cutflow: the same 12 digits).
-
-    Parameters
-    ----------
-    config : the analysis
-    cascade : that scores
-    edges : bin edges of every region
-    inputs : filled with the features, too; None to leave them out
-    """
-
-    def __init__(
-        self,
-        config: Config,
-        cascade: Cascade,
-        edges: Mapping[str, FloatArray],
-        *,
-        inputs: InputFilling | None = None,
-    ) -> None:
-        self._config = config
-        self._cascade = cascade
-        self._filling = Filling(config.regions, edges)
-        self._shapes = Shapes(config, cascade, edges[SIGNAL_REGION])
-        self._scores: dict[str, Histogram] | None = None
-        self._migrations: Migrations | None = None
-        self._ends: dict[str, FloatArray] | None = None
-        self._ranges: dict[str, Range] = {}
-        self._cutflow: Cutflow | None = None
-        self._hidden: dict[str, FloatArray] = {}
-        self._selected: dict[str, int] = {}
-        self._missing: dict[str, IntArray] = {}
-        self._inputs = inputs
-
-    def add(self, block: Block) -> None:
-        """Add a block."""
-        events, scores = block.events, block.scores
-        self._cutflow = self._cutflow.plus(events.cutflow) if self._cutflow else events.cutflow
-        for name, removed in block.hidden.items():
-            self._hidden[name] = self._hidden.get(name, np.zeros(3)) + removed
-        for name, values in data_ranges(events, self._cascade.features).items():
-            self._ranges[name] = self._ranges[name].plus(values) if name in self._ranges else values
-        self._filling.add(events, scores, block.values)
-        self._shapes.add(events, scores, block.values)
-        self._migrations = migration.table(events, scores, self._config.systematics, onto=self._migrations)
-        self._scores = contents.score_histograms(events, scores, onto=self._scores)
-        self._ends = contents.ends(events, scores, onto=self._ends)
-        self._count_missing(events)
-        if self._inputs is not None:
-            self._inputs.add(events, scores)
-
-    def _count_missing(self, events: Events) -> None:
-        rows = {name: np.flatnonzero(events.is_nominal & events.of_process(name)) for name in events.processes}
-        for name, of_process in rows.items():
-            self._selected[name] = self._selected.get(name, 0) + len(of_process)
-        for feature, column in events.columns.items():
-            is_missing = np.isnan(column)
-            counts = np.array([np.count_nonzero(is_missing[of_process]) for of_process in rows.values()])
-            self._missing[feature] = self._missing[feature] + counts if feature in self._missing else counts
-
-    @property
-    def histograms(self) -> Histograms:
-        """Those of the regions that are not empty by construction, and of the scores.
-
-        Raises
-        ------
-        InputError
-            If a feature has one value in all data, but not in the simulation that trained.
-        YieldError
-            If the regions' yields do not sum to the selected yield.
-        """
-        require_alive(self._ranges, self._cascade.repetition)
-        filled = self._filling.yields()
-        regions: Yields = {name: filled[name] for name in filled if name not in self._cascade.empty_regions}
-        return Histograms(regions, self._scores or {}, self._shapes.histograms)
-
-    @property
-    def inputs(self) -> Inputs:
-        """Histograms of the features; none where they were left out."""
-        return Inputs({}, {}) if self._inputs is None else self._inputs.inputs
-
-    @property
-    def migrations(self) -> MigrationTable:
-        """Of events between regions."""
-        return MigrationTable(self._migrations or {})
-
-    @property
-    def cutflow(self) -> Cutflow:
-        """What the cuts left, hidden data included."""
-        if self._cutflow is None:
-            raise YieldError("regions: no events to fill them with")
-        return self._cutflow
-
-    @property
-    def visible(self) -> Cutflow:
-        """The cutflow without the data of the signal region that were dropped while blind.
-
-        Otherwise the selected data less the data of the control regions would tell how many there are.
-        """
-        cutflow = self.cutflow
-        for sample, removed in self._hidden.items():
-            cutflow = cutflow.without(sample, removed)
-        return cutflow
-
-    @property
-    def flow(self) -> Flow:
-        """What the stages leave."""
-        return contents.flow_of(self._ends or {}, [stage.name for stage in self._cascade.stages])
-
-    @property
-    def missing(self) -> dict[str, dict[str, float]]:
-        """Feature -> process -> fraction of selected events without a value; of data only after unblinding."""
-        shown = [name for name in self._selected if name != DATA or self._config.fit.unblind]
-        return {
-            feature: {
-                name: float(count / self._selected[name]) if self._selected[name] else 0.0
-                for name, count in zip(self._selected, counts, strict=True)
-                if name in shown
-            }
-            for feature, counts in self._missing.items()
-        }
+from cascadebdt.histograms import yields
+from cascadebdt.histograms.inputs import edges_of_features
+from cascadebdt.histograms.yields import Filling
+from cascadebdt.pipeline.totals import Block, Totals
 
 
 def fill(
@@ -200,10 +41,10 @@ def _filled(
     cascade: Cascade,
     config: Config,
 ) -> tuple[Totals, Corrections]:
-    edges = _Observed.of(for_bins()).edges(cascade, config)
+    edges = Observed.of(for_bins()).edges(cascade, config)
     corrections = _learnt(blocks(), cascade, config, edges) if config.corrections else Corrections({})
     systematics = corrections.added_to(config).systematics
-    totals = Totals(config, cascade, edges, inputs=InputFilling(edges_of_features(cascade), systematics))
+    totals = Totals(config, cascade, edges, inputs=edges_of_features(cascade), systematics=systematics)
     for block in blocks():
         totals.add(block.corrected(corrections))
     return totals, corrections
@@ -232,7 +73,7 @@ def _learnt(blocks: Iterable[Block], cascade: Cascade, config: Config, edges: Ma
 
 
 @dataclass(frozen=True, eq=False)
-class _Observed:
+class Observed:
     """Nominal simulation without its features: what the bins of the regions may depend on, 27 bytes an event.
 
     Attributes
@@ -247,7 +88,7 @@ class _Observed:
     region: RegionArray
 
     @classmethod
-    def of(cls, blocks: Iterable[Block]) -> "_Observed":
+    def of(cls, blocks: Iterable[Block]) -> "Observed":
         """Keep what is needed of blocks."""
         parts: list[Events] = []
         values: list[FeatureArray] = []
@@ -259,6 +100,39 @@ class _Observed:
             values.append(block.values[rows])
             regions.append(block.scores.region[rows])
         return cls(joined(parts), np.concatenate(values), np.concatenate(regions))
+
+    @classmethod
+    def joined(cls, parts: Sequence["Observed"]) -> "Observed":
+        """Return the events of several parts."""
+        return cls(
+            joined([part.events for part in parts]),
+            np.concatenate([part.values for part in parts]),
+            np.concatenate([part.region for part in parts]),
+        )
+
+    def to_arrays(self) -> dict[str, AnyArray]:
+        """Return what the bins depend on but for the process, 13 bytes an event."""
+        return {"values": self.values, "region": self.region, "weights": self.events.weights[NOMINAL]}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, AnyArray], like: Events, process: str) -> "Observed":
+        """Return what `to_arrays` made of events of a process, but for their samples and identities.
+
+        Parameters
+        ----------
+        like : no events, with the names behind all codes
+        """
+        none = np.zeros(len(arrays["values"]), CODE)
+        events = replace(
+            like,
+            columns={},
+            weights={NOMINAL: arrays["weights"]},
+            event_id=np.zeros(len(none), EVENT_ID),
+            process=np.full(len(none), like.processes.index(process), CODE),
+            sample=none,
+            variation=none,
+        )
+        return cls(events, arrays["values"], arrays["region"])
 
     def edges(self, cascade: Cascade, config: Config) -> dict[str, FloatArray]:
         """Return the bin edges of every region."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cascadebdt import inference
-from cascadebdt.inference import Experiments, Limits, Lint, Projection
+from cascadebdt.inference import Experiments, Limits, Lint, Projection, Share
 from cascadebdt.inference.breakdown import Groups
 from cascadebdt.interchange import read_workspace
 from cascadebdt.interchange.card_model import MASS
@@ -85,6 +85,21 @@ def fit_workspace(
         contours=Contours(tuple(inference.scan_2d(model, pair, n_points=N_POINTS) for pair in asked.contours)),
         toys=toys,
     )
+
+
+def toy_part(
+    model: Workspace, asked: Asked, share: Share, *, store: ToyStore, jobs: int = 1, progress: Progress = silent
+) -> None:
+    """Make a share of the pseudo-experiments of `fit_workspace`, and leave them where it finds them.
+
+    Parameters
+    ----------
+    model, asked, store, jobs, progress : as for `fit_workspace`
+    share : what is made here
+    """
+    experiments = Experiments(asked.toys, asked.seed, jobs, store, progress, share=share)
+    is_limited = Limits.of(model, level=asked.level, mus=asked.mus).limit is not None
+    inference.toy_part(model, experiments, level=asked.level, is_limited=is_limited)
 
 
 @dataclass(frozen=True)

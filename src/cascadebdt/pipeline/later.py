@@ -1,10 +1,10 @@
-"""The steps `fit` and `report` in a folder where the regions were filled."""
+"""The steps `fit`, with its pseudo-experiments, and `report` in a folder where the regions were filled."""
 
 from pathlib import Path
 
 from cascadebdt.cascade import Cascade
 from cascadebdt.config import Config
-from cascadebdt.errors import InputError
+from cascadebdt.errors import ConfigError, InputError
 from cascadebdt.pipeline import answers
 from cascadebdt.pipeline.plan import Plan
 from cascadebdt.products import Products, figures
@@ -33,6 +33,36 @@ def fit(config: Config, products: Products, *, jobs: int = 1, progress: Progress
         inferred = answers.fit(config, products, jobs=jobs, progress=progress)
         plan.done("fit", products.of_fit())
         return inferred
+
+
+def toys(config: Config, products: Products, *, part: int, of: int, jobs: int = 1, progress: Progress = silent) -> None:
+    """Make a part of the pseudo-experiments of `fit`, and leave them for it; several parts may be made at a time.
+
+    Signal strengths of limits are chosen in rounds, each with what all parts made in those before: `inference.ROUNDS`
+    calls for each part leave nothing for `fit`.
+
+    Parameters
+    ----------
+    part, of : the part, from 1 to the number of parts; they have every `of`-th piece each
+    jobs : processes; they do not change the result
+    progress : told of pseudo-experiments
+
+    Raises
+    ------
+    ConfigError
+        If the configuration asks for none, or there is no such part.
+    InputError
+        As `fit`.
+    """
+    if not config.fit.toys:
+        raise ConfigError("fit.toys: the configuration asks for no pseudo-experiments; give their number there")
+    if not 1 <= part <= of:
+        raise ConfigError(f"--part: expected 1 to {of}, got {part}")
+    plan = _plan_of_what_was_applied(config, products)
+    if plan.fault("fit") is None:
+        return
+    plan.require("apply")
+    answers.toys(config, products, part=part, of=of, jobs=jobs, progress=progress)
 
 
 def report(config: Config, products: Products, *, n_features: int | None = None) -> Path:

@@ -11,17 +11,21 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
+from cascadebdt.cascade.stage import FINAL, LIKELIHOOD, SORTER, repeated
 from cascadebdt.config import CascadeConfig, Config
 from cascadebdt.events.variations import samples_by_name
 from cascadebdt.expression import load_plugins, registered
 from cascadebdt.products.inventory import sha256
 from cascadebdt.products.keys import Origin
 
-FORMATS = {"select": 1, "train": 3, "apply": 3, "fit": 3, "report": 4}
+FORMATS = {"select": 2, "train": 3, "apply": 4, "fit": 3, "report": 4}
 LEARNING = ("cascadebdt", "numpy", "xgboost")  # packages whose versions change the bits of models and scores
 FITTING = ("cascadebdt", "iminuit", "numpy", "scipy")
 # Where and how a step runs, which changes no bit of what it makes.
-EXECUTION = {"ntuples": {"chunk_entries", "retries", "retry_seconds"}, "cascade": {"device", "memory", "bdt"}}
+EXECUTION = {
+    "ntuples": {"chunk_entries", "retries", "retry_seconds", "replicas"},
+    "cascade": {"device", "memory", "bdt"},
+}
 READING = ("cascadebdt", "awkward", "numpy", "uproot")
 BEFORE_TRAINING = ("luminosity_fb", "seed", "ntuples", "samples", "objects", "selection")
 
@@ -40,7 +44,7 @@ def of_selections(config: Config, files: Files) -> dict[str, Origin]:
 
 
 def of_models(config: Config, files: Files) -> dict[str, Origin]:
-    """Return the origin of the models of every stage, and of ``final`` where there is one."""
+    """Return the origin of the models of every stage, of the final discriminant and of the sorter, by their folders."""
     common = _parts(_trained(config), _nominal(config, files), BEFORE_TRAINING, LEARNING)
     shared = _cascade(config.cascade)
     origins: dict[str, Origin] = {}
@@ -58,7 +62,14 @@ def of_models(config: Config, files: Files) -> dict[str, Origin]:
         used |= _spaced_once({name: config.features[name] for name in config.cascade.final.features})
         final = config.cascade.final.model_dump(mode="json")
         parts = {**common, "features": dict(used), "cascade": {**shared, "stages": before, "final": final}}
-        origins["final"] = Origin("train", FORMATS["train"], parts, {})
+        origin = Origin("train", FORMATS["train"], parts, {})
+        repeats = range(config.cascade.final.repeats)
+        origins |= {repeated(name, repeat): origin for name in (FINAL, LIKELIHOOD) for repeat in repeats}
+    if config.cascade.is_sorted:
+        read = {name: config.features[name] for name in config.cascade.features}
+        control = config.cascade.control.model_dump(mode="json")
+        parts = {**common, "features": _spaced_once(read), "cascade": {**shared, "stages": before, "control": control}}
+        origins[SORTER] = Origin("train", FORMATS["train"], parts, {})
     return origins
 
 

@@ -1,6 +1,5 @@
 """The plan: which steps there are, from what each makes its products, and which products can be used as they are."""
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -65,7 +64,7 @@ class Plan:
         wanted = dict.fromkeys(location for of_sample in locations.values() for location in of_sample)
         inputs = fingerprints(wanted, config.ntuples, known=inventory.inputs, jobs=jobs)
         identities = {
-            name: {_relative(location, config.directory): inputs[location].identity for location in of_sample}
+            name: {ntuple.relative(location, config.directory): inputs[location].identity for location in of_sample}
             for name, of_sample in locations.items()
         }
         own = replace(inventory, inputs=inputs)
@@ -123,7 +122,3 @@ def configured(config: Config) -> dict[str, Sequence[str]]:
     return {
         name: ntuple.find(sample.files, directory=config.directory) for name, sample in samples_by_name(config).items()
     }
-
-
-def _relative(location: str, directory: Path) -> str:
-    return location if "://" in location else os.path.relpath(location, directory)

@@ -59,12 +59,18 @@ def status(folder: Path, config_path: Path | None = None) -> tuple[Line, ...]:
 
 def _change_of_study(study: str, plan: Plan, config: Config) -> str | None:
     """Return in words what has changed since a study was made; None if nothing has."""
-    made = plan.inventory.steps[study]
+    made, done = plan.inventory.steps[study], plan.inventory.steps
+    studies = [name for name in made.inputs if name in done and name not in STEPS]  # whose figures these are
+    for name in studies:
+        if change := _change_of_study(name, plan, config):
+            return change
     keys = {step: plan.steps[step].key for step in made.inputs if step in plan.steps}
     for step, key in keys.items():
         if key != made.inputs[step] and (change := plan.change(step)):
             return change
-    own = {"config_hash": config.hash} if "config_hash" in made.parts else {}
+    keys |= {name: done[name].key for name in studies}
+    now = {"config_hash": config.hash, "plots": config.plots.model_dump(mode="json", by_alias=True)}
+    own = {name: part for name, part in now.items() if name in made.parts}
     return plan.inventory.change(replace(made, parts={**made.parts, **own}, inputs={**made.inputs, **keys}))
 
 

@@ -17,8 +17,8 @@ from cascadebdt.events import Events
 from cascadebdt.events.loading import select_each
 from cascadebdt.events.variations import samples_by_name
 from cascadebdt.histograms.contents import Histograms
-from cascadebdt.pipeline.filling import Block, Totals
 from cascadebdt.pipeline.provenance import remarks
+from cascadebdt.pipeline.totals import Block, Totals
 from cascadebdt.products import Products
 from cascadebdt.products.cutflow import CutflowTable
 from cascadebdt.products.manifest import Manifest

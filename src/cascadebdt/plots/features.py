@@ -15,7 +15,6 @@ LABEL_SIZE = 9.5  # points
 DARK = 0.6  # of the colour scale, above which numbers are white
 SMALLEST_SHOWN = 5e-4  # number in a heat map
 SMALLEST_CORRELATION = 0.1  # that is written
-COLUMNS = 3  # of panels in the figure of feature sets
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,19 +112,10 @@ def feature_sets(eliminations: Mapping[str, Elimination]) -> Figure:
     ----------
     eliminations : stage -> its sets
     """
-    columns = min(COLUMNS, len(eliminations))
-    rows = -(-len(eliminations) // columns)
-    figure = style.figure(3.6 * columns + 0.6, 2.7 * rows + 0.2)
-    axes = np.atleast_1d(figure.subplots(rows, columns)).ravel()
-    for ax, (stage, sets) in zip(axes, eliminations.items(), strict=False):
+    size = (3.6, 2.7)
+    figure, axes = style.panels(list(eliminations), size, margin=0.2, x="Features", y="Change of the AUC")
+    for ax, sets in zip(axes, eliminations.values(), strict=True):
         _sets(ax, sets)
-        ax.set_title(stage, fontsize=11, loc="left")
-    for ax in axes[len(eliminations) :]:
-        ax.set_axis_off()
-    for ax in axes[: len(eliminations)][-columns:]:
-        ax.set_xlabel("Features")
-    for ax in axes[: len(eliminations)][::columns]:
-        ax.set_ylabel("Change of the AUC")
     return figure
 
 

@@ -40,6 +40,7 @@ BACKGROUND_COLOURS = (
     "#92dadd",
 )
 DPI = 110
+COLUMNS = 3  # of panels
 NAMELESS = {"CreationDate": None, "Producer": None, "Creator": None}  # of a PDF, so that equal figures are equal bytes
 
 
@@ -65,6 +66,34 @@ def figure(width: float, height: float) -> Figure:
     result = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
     FigureCanvasAgg(result)
     return result
+
+
+def panels(
+    names: Sequence[str], size: tuple[float, float], *, margin: float, x: str, y: str
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure with a panel for each name, at most `COLUMNS` in a row, and the panels.
+
+    Parameters
+    ----------
+    names : above the panels
+    size : of a panel in inches
+    margin : inches that the figure is higher
+    x, y : labels of the lowest panel of every column, and of the first of every row
+    """
+    columns = min(COLUMNS, len(names))
+    rows = -(-len(names) // columns)
+    drawn = figure(size[0] * columns + 0.5, size[1] * rows + margin)
+    grid = list(drawn.subplots(rows, columns, squeeze=False).ravel())
+    axes = grid[: len(names)]
+    for ax, name in zip(axes, names, strict=True):
+        ax.set_title(name, fontsize=11, loc="left")
+    for ax in grid[len(names) :]:
+        ax.set_axis_off()
+    for ax in axes[-columns:]:
+        ax.set_xlabel(x)
+    for ax in axes[::columns]:
+        ax.set_ylabel(y)
+    return drawn, axes
 
 
 def label_width(labels: Sequence[str], size: float) -> float:

@@ -10,7 +10,6 @@ from matplotlib.ticker import MaxNLocator
 
 from cascadebdt.plots import style
 
-COLUMNS = 3  # of panels
 LOWEST = 4.0  # a trial may be worse than the best is good, before it leaves the panel at its lower edge
 HELD_OUT = "#3f90da"
 
@@ -39,19 +38,10 @@ def tuning(stages: Mapping[str, Trials]) -> Figure:
     ----------
     stages : stage -> its trials
     """
-    columns = min(COLUMNS, len(stages))
-    rows = -(-len(stages) // columns)
-    figure = style.figure(3.8 * columns + 0.4, 2.7 * rows + 0.7)
-    axes = np.atleast_1d(figure.subplots(rows, columns)).ravel()
-    for ax, (stage, trials) in zip(axes, stages.items(), strict=False):
+    size = (3.8, 2.7)
+    figure, axes = style.panels(list(stages), size, margin=0.7, x="Trial", y="Gain over the configuration")
+    for ax, trials in zip(axes, stages.values(), strict=True):
         _panel(ax, trials)
-        ax.set_title(stage, fontsize=11, loc="left")
-    for ax in axes[len(stages) :]:
-        ax.set_axis_off()
-    for ax in axes[: len(stages)][-columns:]:
-        ax.set_xlabel("Trial")
-    for ax in axes[: len(stages)][::columns]:
-        ax.set_ylabel("Gain over the configuration")
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False, fontsize=9.5)
     return figure

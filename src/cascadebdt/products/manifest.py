@@ -1,12 +1,11 @@
 """The manifest: what a result was made from."""
 
-import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 
+from cascadebdt import ntuple
 from cascadebdt.config import Config
 from cascadebdt.events import Events, FileRecord
 from cascadebdt.expression import registered
@@ -119,7 +118,7 @@ def _input_file(record: FileRecord, config: Config, events: Events) -> InputFile
     is_hidden = not config.fit.unblind and record.sample in {s.name for s in config.samples if s.is_data}
     return InputFile(
         sample=record.sample,
-        file=_relative(record.location, config.directory),
+        file=ntuple.relative(record.location, config.directory),
         tree=file.tree if file else None,
         entries=record.entries,
         read=record.read,
@@ -139,7 +138,3 @@ def versions() -> dict[str, str]:
     installed = {name: version(name) for name in PACKAGES}
     # XGBoost says it itself: its distribution is called xgboost, or xgboost-cpu.
     return {"python": platform.python_version(), **installed, "xgboost": xgboost.__version__}
-
-
-def _relative(location: str, directory: Path) -> str:
-    return location if "://" in location else os.path.relpath(location, directory)

@@ -11,9 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import xgboost as xgb
-
 from cascadebdt.atomic import write_bytes, write_text
+from cascadebdt.forest import boosters
 from cascadebdt.products.inventory import HASH, Inventory
 from cascadebdt.products.keys import Origin, digest
 from cascadebdt.records import read_json
@@ -30,7 +29,7 @@ class KeptModels:
     Parameters
     ----------
     inventory : of the folder
-    origins : stage (or ``final``) -> what its models are made from now
+    origins : folder of the models -> what they are made from now
     """
 
     def __init__(self, inventory: Inventory, origins: Mapping[str, Origin]) -> None:
@@ -64,13 +63,9 @@ class KeptModels:
         """Remove what an interrupted training left."""
         shutil.rmtree(self.drafts, ignore_errors=True)
 
-    def _origin(self, place: Place) -> Origin:
-        """Return what a model is made from; the repeats of the final discriminant are made as the first of it."""
-        return self.origins.get(place.stage) or self.origins["final"]
-
     def _path(self, place: Place) -> Path:
         lineage = "" if place.held_out is None else f"_without_{place.held_out}"
-        return self.drafts / self._origin(place).key / f"{place.stage}{lineage}_fold_{place.fold}.ubj"
+        return self.drafts / self.origins[place.stage].key / f"{place.stage}{lineage}_fold_{place.fold}.ubj"
 
     def _interrupted(self, place: Place) -> Fitted | None:
         path = self._path(place)
@@ -79,7 +74,7 @@ class KeptModels:
         except (OSError, ValueError):
             return None
         is_whole = isinstance(about, dict) and about.pop(HASH, None) == digest(about)
-        return Fitted(_booster(raw), about["curves"]) if is_whole and about["model"] == _sha256(raw) else None
+        return Fitted(boosters.load(raw), about["curves"]) if is_whole and about["model"] == _sha256(raw) else None
 
     def _finished(self, place: Place) -> Fitted | None:
         """Return a deployed model; those of other lineages are not part of a cascade."""
@@ -87,13 +82,13 @@ class KeptModels:
         made = self.inventory.products.get(name)
         curves = self._curves.get(place.stage, ())
         is_deployed = place.held_out in (None, place.fold) and place.fold < len(curves)
-        if made is None or made.key != self._origin(place).key or not is_deployed:
+        if made is None or made.key != self.origins[place.stage].key or not is_deployed:
             return None
         try:
             raw = (self.inventory.folder / name).read_bytes()
         except OSError:
             return None
-        return Fitted(_booster(raw), curves[place.fold]) if _sha256(raw) == made.sha256 else None
+        return Fitted(boosters.load(raw), curves[place.fold]) if _sha256(raw) == made.sha256 else None
 
 
 def _curves(inventory: Inventory) -> dict[str, Sequence[Mapping[str, Sequence[float]]]]:
@@ -104,14 +99,13 @@ def _curves(inventory: Inventory) -> dict[str, Sequence[Mapping[str, Sequence[fl
         if name not in inventory.products or inventory.alteration(name):
             return {}
         content: Any = read_json(path)
-        classifiers = [*content["stages"], *([content["final"]] if content["final"] else [])]
-        return {entry["name"]: entry["training"].get("learning_curves", ()) for entry in classifiers}
+        discriminant = content["discriminant"] or {"binary": [], "multiclass": []}
+        classifiers = [*content["stages"], content["final"], *discriminant["binary"]]
+        curves = {one["name"]: one["training"].get("learning_curves", ()) for one in classifiers if one}
+        several = [content["sorter"], *discriminant["multiclass"]]  # of several classes, which have none
+        return curves | {one["name"]: [{}] * len(one["models"]) for one in several if one}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}
-
-
-def _booster(raw: bytes) -> xgb.Booster:
-    return xgb.Booster(model_file=bytearray(raw))
 
 
 def _sha256(raw: bytes) -> str:

@@ -1,8 +1,9 @@
 """What the jobs of a submission do, from the logs that HTCondor and the jobs write: no process has to be asked."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -13,23 +14,26 @@ State = Literal["done", "running", "queued", "held", "failed", "waiting"]
 
 # The kinds of events, see "Job Event Log Codes" in the manual of HTCondor.
 SUBMITTED, EXECUTING, EVICTED, TERMINATED, ABORTED, HELD, RELEASED = 0, 1, 4, 5, 9, 12, 13
-EVENT = re.compile(r"^(\d{3}) \((\d+)\.\d+\.\d+\) ")
+TELLING = {SUBMITTED, EXECUTING, EVICTED, TERMINATED, ABORTED, HELD, RELEASED}
+EVENT = re.compile(r"^(\d{3}) \((\d+)\.\d+\.\d+\) (\S+ [0-9:]+)")
 RETURN_VALUE = re.compile(r"\(return value (\d+)\)")
 
 
 @dataclass(frozen=True)
 class Event:
-    """The last that a log says of a job.
+    """What a log says of a job.
 
     Attributes
     ----------
     code : kind of the event
     cluster : number of the job
+    time : None where HTCondor writes no year
     text : lines of the event after the first
     """
 
     code: int
     cluster: int
+    time: datetime | None
     text: str
 
     @property
@@ -53,30 +57,39 @@ class JobStatus:
     name : of the node
     state : ``waiting`` for others, ``queued`` for a machine, ``running``, ``held``, ``failed`` or ``done``
     reason : why it is held or failed; else empty
+    started, ended : of its last job, where the log tells
     """
 
     name: str
     state: State
     reason: str = ""
+    started: datetime | None = None
+    ended: datetime | None = None
 
 
 def last_event(log: Path) -> Event | None:
     """Return the last event of a log that says where its job stands; None if there is none."""
-    last = None
-    for event in _events(log):
-        if event.code in (SUBMITTED, EXECUTING, EVICTED, TERMINATED, ABORTED, HELD, RELEASED):
-            last = event
-    return last
+    return next(reversed(_events(log)), None)
 
 
-def _events(log: Path) -> Iterator[Event]:
+def _events(log: Path) -> list[Event]:
+    """Return the events of a log that say where its job stands."""
     try:
         text = log.read_text(errors="replace")
     except FileNotFoundError:
-        return
-    for block in text.split("\n...\n"):
-        if head := EVENT.match(block):
-            yield Event(int(head[1]), int(head[2]), block.partition("\n")[2])
+        return []
+    heads = ((EVENT.match(block), block) for block in text.split("\n...\n"))
+    events = (
+        Event(int(head[1]), int(head[2]), _time(head[3]), block.partition("\n")[2]) for head, block in heads if head
+    )
+    return [event for event in events if event.code in TELLING]
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def job_statuses(layout: Layout) -> tuple[JobStatus, ...]:
@@ -90,6 +103,12 @@ def job_statuses(layout: Layout) -> tuple[JobStatus, ...]:
     return tuple(_status(node, layout) for node in layout.read().nodes)
 
 
+def in_queue(layout: Layout) -> int | None:
+    """Return the number of the DAG in the queue; None if it is not there, or not any more."""
+    event = last_event(layout.dag_log)
+    return None if event is None or event.is_end else event.cluster
+
+
 def dag_status(layout: Layout) -> str:
     """Return in words where the DAG stands."""
     event = last_event(layout.dag_log)
@@ -101,17 +120,25 @@ def dag_status(layout: Layout) -> str:
 
 
 def _status(node: NodeRecord, layout: Layout) -> JobStatus:
+    events = _events(layout.jobs / f"{node.name}.log")
+    state, reason = _state(node, events, layout)
+    started = next((event.time for event in reversed(events) if event.code == EXECUTING), None)
+    ended = events[-1].time if events and events[-1].is_end else None
+    return JobStatus(node.name, state, reason, started, ended)
+
+
+def _state(node: NodeRecord, events: Sequence[Event], layout: Layout) -> tuple[State, str]:
+    """Return the state and the reason for it."""
     if node.is_done:
-        return JobStatus(node.name, "done")
-    event = last_event(layout.jobs / f"{node.name}.log")
-    if event is None:
-        return JobStatus(node.name, "waiting")
+        return "done", ""
+    if not events:
+        return "waiting", ""
+    event = events[-1]
     if event.code == HELD:
-        return JobStatus(node.name, "held", one_line(event.text.strip().partition("\n")[0].strip()))
+        return "held", one_line(event.text.strip().partition("\n")[0].strip())
     if event.is_end:
-        is_done = event.is_success
-        return JobStatus(node.name, "done" if is_done else "failed", "" if is_done else _sentence(node, event, layout))
-    return JobStatus(node.name, "running" if event.code == EXECUTING else "queued")
+        return ("done", "") if event.is_success else ("failed", _sentence(node, event, layout))
+    return "running" if event.code == EXECUTING else "queued", ""
 
 
 def _sentence(node: NodeRecord, event: Event, layout: Layout) -> str:

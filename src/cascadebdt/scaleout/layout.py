@@ -1,13 +1,16 @@
 """Where the files of a submission lie, and what its manifest tells."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cascadebdt.atomic import write_text
 from cascadebdt.errors import InputError
 from cascadebdt.pipeline import Node
 from cascadebdt.records import Record, read_json
+
+ANALYSIS = "analysis"
+LOG = ".dag.dagman.log"
 
 
 @dataclass(frozen=True)
@@ -35,32 +38,51 @@ class Submitted(Record):
     ----------
     config : path of the configuration
     nodes : in an order in which they can be done
+    at_a_time : category -> jobs in the queue at most
+    dag : name of the DAG, that of a study or ``analysis``
     """
 
     config: str
     nodes: tuple[NodeRecord, ...]
+    at_a_time: dict[str, int]
+    dag: str
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The files of a submission below one directory."""
+    """The files of a submission below one directory.
+
+    Attributes
+    ----------
+    directory : that holds them
+    name : of the DAG
+    """
 
     directory: Path
+    name: str = ANALYSIS
 
     @classmethod
-    def of_products(cls, folder: Path) -> "Layout":
+    def of_products(cls, folder: Path, name: str = ANALYSIS) -> "Layout":
         """Return the layout beside the products of an analysis."""
-        return cls(folder / "batch")
+        return cls(folder / "batch", name)
+
+    def submitted(self) -> "Layout":
+        """Return the layout with the DAG that was submitted last; raises as `read`."""
+        return replace(self, name=self.read().dag)
+
+    def all(self) -> "list[Layout]":
+        """Return the layouts of all DAGs that were submitted here."""
+        return [replace(self, name=path.name.removesuffix(LOG)) for path in self.directory.glob(f"*{LOG}")]
 
     @property
     def dag(self) -> Path:
         """The DAG."""
-        return self.directory / "analysis.dag"
+        return self.directory / f"{self.name}.dag"
 
     @property
     def dag_log(self) -> Path:
         """What HTCondor notes of DAGMan itself."""
-        return self.directory / "analysis.dag.dagman.log"
+        return self.directory / f"{self.name}{LOG}"
 
     @property
     def jobs(self) -> Path:

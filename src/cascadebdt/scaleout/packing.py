@@ -8,14 +8,15 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
 import cascadebdt
-from cascadebdt.atomic import draft
+from cascadebdt.atomic import draft, write_text
+from cascadebdt.products.inventory import sha256
 
 ROOT = "environment"  # folder in the archive, for PYTHONPATH
 NEEDS_MANY_GPUS = "nvidia-"  # libraries with which several GPUs train one model; XGBoost loads without them
 
 
 def pack(path: Path) -> Path:
-    """Write the archive, unless that of the same packages is there; return its path.
+    """Write the archive, unless that of the same packages is there as it was written; return its path.
 
     Of an editable installation the modules are taken from where they are.
     """
@@ -23,7 +24,7 @@ def pack(path: Path) -> Path:
     package = Path(cascadebdt.__file__).parent
     names = "\n".join(sorted(f"{one.name} {one.version}" for one in every.values())) + f"\n{_state(package)}\n"
     about = path.with_suffix(".txt")
-    if path.is_file() and about.is_file() and about.read_text() == names:
+    if path.is_file() and about.is_file() and about.read_text() == _about(names, path):
         return path
     about.unlink(missing_ok=True)
     with draft(path) as place, tarfile.open(place, "w:gz", compresslevel=1) as archive:
@@ -31,8 +32,13 @@ def pack(path: Path) -> Path:
             for file, name in _files(one):
                 archive.add(file, f"{ROOT}/{name}")
         archive.add(package, f"{ROOT}/{package.name}", filter=_without_caches)
-    about.write_text(names)
+    write_text(about, _about(names, path))
     return path
+
+
+def _about(names: str, archive: Path) -> str:
+    """Return what stands beside an archive: what is in it, and the hash of its bytes."""
+    return f"{names}sha256 {sha256(archive)}\n"
 
 
 def _state(package: Path) -> str:

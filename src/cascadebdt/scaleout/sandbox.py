@@ -43,7 +43,8 @@ class Sandbox:
         InputError
             If one is not there.
         """
-        patterns = [name for sample in samples_by_name(config).values() for name in sample.files]
+        names = [name for sample in samples_by_name(config).values() for name in sample.files]
+        patterns = [name for name in names if "|" not in name]  # replicas are read where they are
         local = [*(name for name in patterns if "://" not in name), *_beside(config)]
         for name in local:
             if Path(name).is_absolute():
@@ -52,7 +53,7 @@ class Sandbox:
                     "of it; name it relative to the configuration, use URLs, or set batch.shared_file_system"
                 )
         named = [Path(os.path.abspath(match)) for name in local for match in glob.glob(str(config.directory / name))]
-        found = [Path(name) for name in ntuple.find(patterns, directory=config.directory) if "://" not in name]
+        found = [Path(name) for name in ntuple.find(patterns, directory=config.directory) if not _is_elsewhere(name)]
         files = tuple(dict.fromkeys(file.resolve() for file in (*named, *found)))
         links = tuple(dict.fromkeys(_links(named)))
         own = path.resolve(), output.resolve()
@@ -73,6 +74,10 @@ class Sandbox:
                 member.type, member.linkname = tarfile.SYMTYPE, os.path.relpath(link.resolve(), link.parent)
                 archive.addfile(member)
         return path
+
+
+def _is_elsewhere(location: str) -> bool:
+    return "://" in location or len(ntuple.replicas(location)) > 1
 
 
 def _beside(config: Config) -> list[str]:

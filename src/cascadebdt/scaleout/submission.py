@@ -16,9 +16,10 @@ from cascadebdt.errors import InputError, one_line
 from cascadebdt.pipeline import Node, nodes, note_inputs
 from cascadebdt.products import Products
 from cascadebdt.scaleout import packing, writing
-from cascadebdt.scaleout.jobs import last_event
-from cascadebdt.scaleout.layout import Layout, NodeRecord, Submitted
+from cascadebdt.scaleout.jobs import in_queue
+from cascadebdt.scaleout.layout import ANALYSIS, Layout, NodeRecord, Submitted
 from cascadebdt.scaleout.sandbox import Sandbox
+from cascadebdt.scaleout.studies import Study
 
 SUBMIT = "condor_submit_dag"
 CLUSTER = re.compile(r"submitted to cluster (\d+)")
@@ -53,6 +54,7 @@ def submit(
     path: Path,
     products: Products,
     *,
+    study: Study | None = None,
     options: Sequence[str] = (),
     only_write: bool = False,
     jobs: int = 1,
@@ -64,6 +66,7 @@ def submit(
     config : the analysis
     path : of its configuration
     products : where the products go
+    study : that is done in place of the steps after the training
     options : of the command line of every step
     only_write : do not submit
     jobs : input files looked at at a time
@@ -75,10 +78,14 @@ def submit(
     ConfigError
         If jobs without a shared file system would not find their input.
     """
-    layout = Layout.of_products(Path(os.path.abspath(products.directory)))
-    _require_not_in_queue(layout)
+    layout = Layout.of_products(Path(os.path.abspath(products.directory)), study.name if study else ANALYSIS)
+    for submitted in layout.all():
+        _require_not_in_queue(submitted)
+    if study:
+        study.require(config)
     note_inputs(config, products, jobs=jobs)
-    submission = Submission(layout, nodes(config, products, jobs=jobs))
+    planned = nodes(config, products, jobs=jobs)
+    submission = Submission(layout, study.nodes(config, planned) if study else planned)
     _write(submission, config, Path(os.path.abspath(path)), options)
     if only_write or not submission.left:
         return submission
@@ -86,11 +93,10 @@ def submit(
 
 
 def _require_not_in_queue(layout: Layout) -> None:
-    event = last_event(layout.dag_log)
-    if event is not None and not event.is_end:
+    if (cluster := in_queue(layout)) is not None:
         raise InputError(
-            f"{layout.dag}: is in the queue as job {event.cluster}; wait for it, remove it with 'condor_rm "
-            f"{event.cluster}', or remove {layout.directory} if that queue is gone"
+            f"{layout.dag}: is in the queue as job {cluster}; wait for it, remove it with 'condor_rm "
+            f"{cluster}', or remove {layout.directory} if that queue is gone"
         )
 
 
@@ -115,10 +121,15 @@ def _write(submission: Submission, config: Config, path: Path, options: Sequence
         _write_script(layout, "pack.sh", writing.pack_script(root=str(sandbox.root), output=output))
         _write_script(layout, "collect.sh", writing.collect_script(root=str(sandbox.root)))
     _write_script(layout, "job.sh", script)
-    for category in dict.fromkeys(node.category for node in submission.nodes):
+    has_scripts = not batch.shared_file_system
+    _write_script(layout, "before_last.sh", writing.before_last_script(has_scripts=has_scripts))
+    _write_script(layout, "after_last.sh", writing.after_last_script(has_scripts=has_scripts))
+    categories = tuple(dict.fromkeys(node.category for node in submission.nodes))
+    for category in categories:
         write_text(layout.directory / f"{category}.sub", writing.description(batch, category, archives=archives))
-    write_text(layout.dag, writing.dag(submission.nodes, batch, has_scripts=not batch.shared_file_system))
-    layout.write(Submitted(str(path), tuple(NodeRecord.of(node) for node in submission.nodes)))
+    write_text(layout.dag, writing.dag(submission.nodes, batch, has_scripts=has_scripts))
+    at_a_time = {category: writing.resources(batch, category).at_a_time for category in categories}
+    layout.write(Submitted(str(path), tuple(NodeRecord.of(node) for node in submission.nodes), at_a_time, layout.name))
 
 
 def _environment(config: Config, layout: Layout) -> tuple[list[str], dict[str, str], list[str]]:

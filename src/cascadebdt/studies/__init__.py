@@ -163,10 +163,7 @@ def tune(
     return tune_runs.tune(
         config,
         Products(Path(output)),
-        n_trials=trials,
-        objective=objective,
-        sampler=sampler,
-        pruning=pruning,
+        tune_runs.Wanted(trials, objective, sampler, pruning),
         jobs=jobs,
         progress=progress,
     )

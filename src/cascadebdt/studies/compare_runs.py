@@ -21,6 +21,7 @@ from cascadebdt.products.keys import Origin
 from cascadebdt.products.lock import locked
 from cascadebdt.progress import Progress, silent
 from cascadebdt.studies.compare_judge import Bench, Judged, Question, comparison
+from cascadebdt.studies.figures import draw
 from cascadebdt.studies.strategies import Strategy
 
 logger = logging.getLogger(__name__)
@@ -58,8 +59,8 @@ def compare(
                 if key := _key(name, question, origin):
                     sealed.write(kept / f"{key}.json", judged[name])
         result = comparison({name: judged[name] for name in question.names}, question, config)
-        paths = [products.write("compare", result), *plots.save(_figure(result), products.plots / "compare")]
-        _note(config, products, origin, paths)
+        _note(config, products, origin, products.write("compare", result))
+        draw(origin, [("compare", _figure(result))], config, products)
     if products.report.is_file() and Plan.of(config, products.directory, jobs=jobs).fault("fit") is None:
         pipeline.report(config, products)
     return result
@@ -139,9 +140,9 @@ def _recalled(kept: Path, question: Question, origin: Origin) -> Iterator[tuple[
             yield name, judged
 
 
-def _note(config: Config, products: Products, origin: Origin, paths: list[Path]) -> None:
+def _note(config: Config, products: Products, origin: Origin, path: Path) -> None:
     """Write into the manifest what the comparison made, and of which configuration."""
     inventory = Inventory.read(products.directory)
     about = {"config": config.model_dump(mode="json", by_alias=True), "directory": str(config.directory)}
-    inventory = inventory.with_step(origin, paths)
+    inventory = inventory.with_step(origin, [path])
     replace(inventory, about={**about, **inventory.about}).write()

@@ -100,7 +100,7 @@ def optimise(
         if asked.retrain:
             optimised = _retrained(optimised, trainer.halves(configuration))
         written = write_text(products.directory / CONFIGURATION, configuration.text(products.directory))
-        return optimised, [written, *plots.save(figure(optimised), products.plots / STEP)]
+        return optimised, [written]
 
     # As it comes back from a file, where there are no tuples.
     settings = json.loads(json.dumps(asdict(asked)))
@@ -108,6 +108,7 @@ def optimise(
         STEP,
         Optimised,
         make,
+        lambda optimised: [(STEP, figure(optimised))],
         config,
         products,
         settings=settings,

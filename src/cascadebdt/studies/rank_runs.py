@@ -1,6 +1,6 @@
 """A ranking of features in a folder, with its figures."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -44,11 +44,20 @@ def rank(
             jobs=jobs,
             progress=progress,
         )
-        saved = [plots.save(figure, products.plots / name) for name, figure in figures(ranking)]
-        return ranking, [path for paths in saved for path in paths]
+        return ranking, []
 
     settings = {"proposals": with_proposals}
-    return kept("rank", FeatureRanking, make, config, products, settings=settings, jobs=jobs, progress=progress)
+    return kept(
+        "rank",
+        FeatureRanking,
+        make,
+        lambda ranking: figures(ranking, config.plots.labels),
+        config,
+        products,
+        settings=settings,
+        jobs=jobs,
+        progress=progress,
+    )
 
 
 def _remembered_in(folder: Path, origin: Origin) -> Remember:
@@ -65,10 +74,16 @@ def _remembered_in(folder: Path, origin: Origin) -> Remember:
     return remember
 
 
-def figures(ranking: FeatureRanking) -> Iterator[tuple[str, Figure]]:
-    """Draw the figures, one at a time: name, figure."""
+def figures(ranking: FeatureRanking, labels: Mapping[str, str]) -> Iterator[tuple[str, Figure]]:
+    """Draw the figures, one at a time: name, figure.
+
+    Parameters
+    ----------
+    ranking : what is drawn
+    labels : feature -> label; without one it is its name
+    """
     stages = ranking.stages
-    names = list(next(iter(stages.values())).features) if stages else []
+    names = [labels.get(name, name) for name in (next(iter(stages.values())).features if stages else ())]
     yield "rank_features", plots.features(_measures(ranking), names=names, stages=list(stages))
     for name, stage in stages.items():
         yield f"rank_correlations_{name}", plots.feature_correlations(stage.correlations, names=names)

@@ -1,14 +1,15 @@
 """A problem learned in every lineage."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from cascadebdt.arrays import FeatureArray
 from cascadebdt.training import boosting, distributed, preparation
 from cascadebdt.training.boosting import Fitted, Runtime
 from cascadebdt.training.context import Context
-from cascadebdt.training.kept import Kept, Place, Unfinished
+from cascadebdt.training.kept import Place, Unfinished, completed
 from cascadebdt.training.preparation import Prepared
 from cascadebdt.training.problem import Problem
 from cascadebdt.training.survivors import Survivors
@@ -53,7 +54,7 @@ def fit(problem: Problem, survivors: Survivors, context: Context, *, deployed_on
             problem, lineage, members, context.events, context.folds, context.config, later=repeat
         )
         places = {fold: Place(problem.name, fold, lineage.held_out) for fold in prepared.splits}
-        models.append(_fit(problem, places, prepared, context.kept, runtime))
+        models.append(completed(places, context.kept, partial(_fit, problem, prepared, runtime)))
         missing += [place for fold, place in places.items() if fold not in models[-1]]
         summaries.append(prepared.summary)
         for name, folds in prepared.constant.items():
@@ -69,16 +70,7 @@ def fit(problem: Problem, survivors: Survivors, context: Context, *, deployed_on
     return Trained(tuple(models), deployed, context.scores(deployed, problem, survivors.unseen), summary)
 
 
-def _fit(
-    problem: Problem, places: Mapping[int, Place], prepared: Prepared, kept: Kept, runtime: Runtime
-) -> dict[int, Fitted]:
-    """Return the models of a lineage, fold -> model: those kept from an earlier training, and those trained now."""
-    models = {fold: fitted for fold, place in places.items() if (fitted := kept.recall(place)) is not None}
-    left = {fold: split for fold, split in prepared.splits.items() if fold not in models and kept.wants(places[fold])}
-    if left:
-        train = distributed.fit if problem.distributed else boosting.fit
-        trained = train(prepared.sample, list(left.values()), problem.bdt, runtime)
-        for fold, fitted in zip(left, trained, strict=True):
-            kept.keep(places[fold], fitted)
-            models[fold] = fitted
-    return {fold: models[fold] for fold in prepared.splits if fold in models}
+def _fit(problem: Problem, prepared: Prepared, runtime: Runtime, folds: Sequence[int]) -> Sequence[Fitted]:
+    """Train the models of some folds of a lineage."""
+    train = distributed.fit if problem.distributed else boosting.fit
+    return train(prepared.sample, [prepared.splits[fold] for fold in folds], problem.bdt, runtime)

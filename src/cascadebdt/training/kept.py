@@ -1,12 +1,12 @@
 """Models of an earlier training that this one would train again, bit for bit."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from cascadebdt.cascade.stage import FINAL
+from cascadebdt.cascade.stage import FINAL, LIKELIHOOD, SORTER, repeated
 from cascadebdt.config import CascadeConfig
 from cascadebdt.training.boosting import Fitted
 from cascadebdt.training.lineage import lineages
@@ -14,7 +14,7 @@ from cascadebdt.training.lineage import lineages
 
 @dataclass(frozen=True)
 class Place:
-    """Where a model stands: its stage (or ``final``), its fold, and the fold that its lineage holds out, if any."""
+    """Where a model stands: its stage (or other folder), its fold, and the fold that its lineage holds out, if any."""
 
     stage: str
     fold: int
@@ -22,17 +22,19 @@ class Place:
 
 
 def places(config: CascadeConfig) -> dict[str, tuple[Place, ...]]:
-    """Return the places of all models, in the order of their training: stage, or repeat of ``final`` -> places.
+    """Return the places of all models, in the order of their training: folder of the models -> places.
 
-    Models of several classes, which are trained in one piece, have none.
+    The folders are the stages, then ``final``, ``likelihood`` and their repeats, then ``sorter``.
     """
     every = lineages(config.mode, config.folds, np.empty(0, np.int64))
     members = [(lineage.held_out, fold) for lineage in every for fold in lineage.members]
     deployed = [(lineage.held_out, fold) for lineage in every for fold in lineage.deployed]
-    final = config.final
-    repeats = range(final.repeats if final and "binary" in final.kind else 0)
     wanted = {stage.name: members for stage in config.stages}
-    wanted |= {f"{FINAL}_{repeat}" if repeat else FINAL: deployed for repeat in repeats}
+    if final := config.final:
+        kinds = [name for name, kind in ((FINAL, "binary"), (LIKELIHOOD, "multiclass")) if kind in final.kind]
+        wanted |= {repeated(name, repeat): deployed for name in kinds for repeat in range(final.repeats)}
+    if config.is_sorted:
+        wanted[SORTER] = deployed
     return {name: tuple(Place(name, fold, held_out) for held_out, fold in of_name) for name, of_name in wanted.items()}
 
 
@@ -58,6 +60,26 @@ class Kept(Protocol):
 
     def wants(self, place: Place) -> bool:
         """Return whether a model that is not there is to be trained."""
+
+
+def completed(
+    places: Mapping[int, Place], kept: Kept, fit: Callable[[Sequence[int]], Iterable[Fitted]]
+) -> dict[int, Fitted]:
+    """Return the models of a lineage, fold -> model: those kept from an earlier training, and those trained now.
+
+    Parameters
+    ----------
+    places : fold -> place
+    kept : where models are kept, and which are wanted
+    fit : trains the models of some folds
+    """
+    models = {fold: fitted for fold, place in places.items() if (fitted := kept.recall(place)) is not None}
+    left = [fold for fold, place in places.items() if fold not in models and kept.wants(place)]
+    if left:
+        for fold, fitted in zip(left, fit(left), strict=True):
+            kept.keep(places[fold], fitted)
+            models[fold] = fitted
+    return {fold: models[fold] for fold in places if fold in models}
 
 
 class Nothing:

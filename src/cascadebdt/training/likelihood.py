@@ -7,14 +7,12 @@ import numpy as np
 from cascadebdt.cascade import Classifier, Stage
 from cascadebdt.cascade.discriminant import Discriminant, LikelihoodRatio, StageRatio
 from cascadebdt.cascade.multiclass import Multiclass
-from cascadebdt.cascade.stage import SORTER
+from cascadebdt.cascade.stage import LIKELIHOOD, SORTER, repeated
 from cascadebdt.training import multiclass
 from cascadebdt.training.context import Context
 from cascadebdt.training.multiclass import MulticlassProblem
 from cascadebdt.training.problem import backgrounds
 from cascadebdt.training.survivors import Survivors
-
-LIKELIHOOD = "likelihood"  # name of the multiclass BDT of the final discriminant
 
 
 def sorter(rejected: Survivors, context: Context) -> Multiclass:
@@ -37,7 +35,7 @@ def ratios(chosen: Survivors, context: Context) -> list[LikelihoodRatio]:
         return []
     problems = [
         MulticlassProblem(
-            name=f"{LIKELIHOOD}_{repeat}" if repeat else LIKELIHOOD,
+            name=repeated(LIKELIHOOD, repeat),
             classes={name: (name,) for name in (signal, *backgrounds(context.events, signal))},
             features=final.features,
             bdt=final.bdt,

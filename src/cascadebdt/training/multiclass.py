@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,10 @@ from cascadebdt.errors import TrainingError
 from cascadebdt.events import Events
 from cascadebdt.events.folds import Split, training_split
 from cascadebdt.training import inputs, preparation, quality
-from cascadebdt.training.boosting import Runtime
+from cascadebdt.training.boosting import Fitted, Runtime
 from cascadebdt.training.context import Context
 from cascadebdt.training.feature_rows import FeatureRows
+from cascadebdt.training.kept import Place, Unfinished, completed
 from cascadebdt.training.lineage import Lineage
 from cascadebdt.training.quantiser import Quantiser
 from cascadebdt.training.survivors import Survivors
@@ -84,10 +86,13 @@ def train(
     ------
     TrainingError
         If a class has too few effective events, or weights that cannot train.
+    Unfinished
+        If models are missing that are not to be trained.
     """
     is_stopped = problem.bdt.early_stopping_rounds is not None
     boosters: dict[int, xgb.Booster] = {}
     summary: dict[str, Any] = {}
+    missing: list[Place] = []
     for lineage in chosen.lineages:
         sample = _Sample.of(problem, lineage, context)
         splits = {
@@ -97,14 +102,17 @@ def train(
             for fold in lineage.deployed
         }
         inputs.require_both(sample.weights, sample.classes, splits, early_stopping=is_stopped, where=problem.where)
-        boosters |= dict(
-            zip(splits, _fit(sample, list(splits.values()), problem, context.runtime, repeat), strict=True)
-        )
+        places = {fold: Place(problem.name, fold, lineage.held_out) for fold in splits}
+        models = completed(places, context.kept, partial(_fit, sample, splits, problem, context.runtime, repeat))
+        missing += [place for fold, place in places.items() if fold not in models]
+        boosters |= {fold: fitted.booster for fold, fitted in models.items()}
         summary = {
             "yields": sample.yields,
             "effective_events": sample.effective_events,
             "class_weights": sample.totals,
         }
+    if missing:
+        raise Unfinished(missing)
     ordered = tuple(boosters[fold] for fold in sorted(boosters))
     model = Multiclass(problem.name, tuple(problem.classes), problem.features, ordered)
     summary |= {
@@ -170,9 +178,14 @@ class _Sample:
 
 
 def _fit(
-    sample: _Sample, splits: Sequence[Split], problem: MulticlassProblem, runtime: Runtime, repeat: int
-) -> list[xgb.Booster]:
-    """Train a booster per split, as many at a time as there are jobs, with one thread each."""
+    sample: _Sample,
+    splits: Mapping[int, Split],
+    problem: MulticlassProblem,
+    runtime: Runtime,
+    repeat: int,
+    folds: Sequence[int],
+) -> list[Fitted]:
+    """Train a booster for each of some folds, as many at a time as there are jobs, with one thread each."""
     side_by_side = runtime.device == "cpu" and runtime.memory == "ram"
     parameters = {
         **problem.bdt.model_dump(exclude={"n_estimators", "early_stopping_rounds"}),
@@ -188,13 +201,13 @@ def _fit(
     with tempfile.TemporaryDirectory(prefix="cascadebdt-") as folder:
         cache = Path(folder) if runtime.memory == "disk" else None
         quantiser = Quantiser.of(sample.features, problem.bdt.max_bin, threads=parameters["nthread"], cache=cache)
-        with ThreadPoolExecutor(min(runtime.jobs, len(splits)) if side_by_side else 1) as pool:
-            return list(pool.map(lambda split: _boost(sample, split, problem.bdt, parameters, quantiser), splits))
+        with ThreadPoolExecutor(min(runtime.jobs, len(folds)) if side_by_side else 1) as pool:
+            return list(pool.map(lambda fold: _boost(sample, splits[fold], problem.bdt, parameters, quantiser), folds))
 
 
 def _boost(
     sample: _Sample, split: Split, config: BDTConfig, parameters: Mapping[str, Any], quantiser: Quantiser
-) -> xgb.Booster:
+) -> Fitted:
     """Train one booster, cut to its best iteration."""
     stopping = config.early_stopping_rounds
     parts = {"train": split.train, **({"stop": split.stop} if stopping else {})}
@@ -217,7 +230,7 @@ def _boost(
     booster.feature_names = list(sample.features.names)
     trained = booster[:best]
     trained.set_param({"device": "cpu"})  # where events are scored, whatever trained it
-    return trained
+    return Fitted(trained, {})
 
 
 def _separation(

@@ -13,6 +13,7 @@ import numpy as np
 from cascadebdt.arrays import FEATURE
 from cascadebdt.cascade import Cascade, Classifier, Stage, WorkingPoint
 from cascadebdt.cascade.discriminant import Discriminant
+from cascadebdt.cascade.stage import repeated
 from cascadebdt.config import CascadeConfig, WorkingPointConfig
 from cascadebdt.events import Events, in_order
 from cascadebdt.events.disk import DiskColumns
@@ -164,7 +165,7 @@ def _binary(problem: Problem, chosen: Survivors, context: Context) -> list[Class
         return [_constant(problem, chosen, context, missing)]
     problem = _without_constant(problem, chosen, context)
     repeats = range(context.config.final.repeats if context.config.final else 0)
-    named = [replace(problem, name=f"{problem.name}_{repeat}" if repeat else problem.name) for repeat in repeats]
+    named = [replace(problem, name=repeated(problem.name, repeat)) for repeat in repeats]
     return [
         _classifier(one, fitting.fit(one, chosen, context, deployed_only=True, repeat=repeat), chosen, context, None)
         for repeat, one in enumerate(named)
