@@ -2,6 +2,7 @@
 
     python benchmarks/scale/measure.py [configs/quick.yaml] [--repeat 5]
     python benchmarks/scale/measure.py --dag results/quick/batch    # time of a level of a DAG, from its logs
+    python benchmarks/scale/measure.py --peaks 2000000:20:0.50 ...  # largest training, from rows:features:GiB
 
 All times are of the CPU, so that other work on the same machine moves them little; the least of the repetitions counts.
 """
@@ -18,15 +19,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
+
 from cascadebdt import training
 from cascadebdt.config import Config, load
 from cascadebdt.events import loading
 from cascadebdt.pipeline import filling
 
-EVENTS, BYTES = 1e9, 1e12
+EVENTS = 1e9
 SLOTS = (100, 1000, 10_000)
-EVENTS_PER_JOB = 2_000_000
-LEVEL_SECONDS = 3.0  # of DAGMan, see `--dag`
+EVENTS_PER_JOB = 1_000_000
+LEVEL_SECONDS = 6.0  # of DAGMan, see `--dag`
+NODE = 51  # bytes per event of the node that prepares a sample for many machines, see `training.py memory`
+N_FEATURES, N_MACHINES, MACHINE = (20, 50, 100), 8, 24 * 2**30  # bytes
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,7 @@ def _bytes(config: Config) -> float:
 
 def table(costs: Costs) -> str:
     """Return the wall times of 1e9 events on paper, where every slot always has a job and reads as fast as it works."""
-    n_jobs = EVENTS / EVENTS_PER_JOB
+    n_jobs = -(-EVENTS // EVENTS_PER_JOB)
     lines = [
         "| slots | read and select, h | score and fill, h | start of jobs, h | together, h |",
         "|---|---|---|---|---|",
@@ -133,13 +138,31 @@ def levels(batch: Path) -> str:
     return f"{len(gaps)} levels: {mean:.1f} s on average, {min(gaps):.0f} to {max(gaps):.0f} s"
 
 
+def largest(peaks: list[str]) -> str:
+    """Return how many events train on a machine, from peaks of memory at some numbers of rows and features."""
+    rows, features, gib = np.array([text.split(":") for text in peaks], np.float64).T
+    design = np.column_stack([np.ones(len(rows)), rows, rows * features])
+    (base, of_event, of_value), *_ = np.linalg.lstsq(design, gib * 2**30)
+    lines = [f"{base / 2**20:.0f} MiB, {of_event:.0f} bytes per event, {of_value:.2f} bytes per event and feature"]
+    for n_features in N_FEATURES:
+        each = of_event + of_value * n_features
+        alone = (MACHINE - base) / each
+        together = min(N_MACHINES * alone, (MACHINE - base) / NODE)
+        lines.append(f"{n_features} features: {alone / 1e6:.0f} million events, {together / 1e6:.0f} on {N_MACHINES}")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", nargs="?", type=Path, default=Path("configs/quick.yaml"))
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--dag", type=Path, help="folder of a submission that was done")
+    parser.add_argument("--peaks", nargs="+", help="of benchmarks/training/memory.py")
     options = parser.parse_args()
+    if options.peaks:
+        print(largest(options.peaks))
+        return
     if options.dag:
         print(levels(options.dag))
         return

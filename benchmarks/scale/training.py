@@ -65,8 +65,8 @@ def train(rows: int, names: list[str], n_workers: int, folder: Path) -> None:
         with Client(workers, set_as_default=False) as client:
             of_workers = max(client.run(peak).values())
     print(
-        f"{rows} rows x {len(names)} features on {n_workers} workers: node {peak():.2f} GiB, worker {of_workers:.2f} GiB, "
-        f"loss {fitted.curves['train'][-1]:.4f}",
+        f"{rows} rows x {len(names)} features on {n_workers} workers: "
+        f"node {peak():.2f} GiB, worker {of_workers:.2f} GiB, loss {fitted.curves['train'][-1]:.4f}",
         flush=True,
     )
 

@@ -20,7 +20,7 @@ psutil = pytest.importorskip("psutil", reason="Dask is not installed")
 pytest.importorskip("distributed", reason="Dask is not installed")
 pytestmark = pytest.mark.filterwarnings("ignore")  # of Dask, about how it ends
 
-SECONDS = 120  # after which a process is taken for hanging
+SECONDS = 300  # after which a process is taken for hanging
 
 
 @dataclass(frozen=True)

@@ -336,3 +336,14 @@ def test_status_says_the_time_left_as_an_estimate_and_none_where_nothing_has_fin
     assert lines[1] == (
         "left     about 50 min, an estimate from the jobs that have finished; nothing is known of model"
     )
+
+
+def test_a_stage_on_many_machines_is_no_batch_job(ntuples: Path, tmp_path: Path) -> None:
+    config = write_analysis(tmp_path, ntuples)
+    raw = json.loads(config.read_text())
+    raw["cascade"]["memory"] = "stream"
+    raw["cascade"]["stages"][1]["distributed"] = True
+    config.write_text(json.dumps(raw))
+    result = call("submit", config, "--output", tmp_path / "out", "--dry-run")
+    assert result.exit_code == 2
+    assert "'wjets' is distributed: its models train on many machines at once" in result.output

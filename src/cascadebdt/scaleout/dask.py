@@ -17,7 +17,7 @@ from cascadebdt.progress import Progress, silent
 from cascadebdt.scaleout import tether
 
 WRONG, MAY_PASS = 2, 75  # exit codes of the command line, see `cli`
-SIDE_BY_SIDE = ("select", "model", "fill", "merge")  # categories of which many run at a time, with a thread each
+SIDE_BY_SIDE = ("select", "model", "fill", "merge", "toys")  # categories of which many run at a time, a thread each
 AGAIN = "run the same command again, it does what is left"
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ def run(
     note_inputs(config, products, jobs=jobs)
     arguments = [os.path.abspath(path), "--output", os.path.abspath(products.directory), *options]
     with _client(scheduler, jobs) as client:
-        if not client.scheduler_info()["workers"]:
+        if not client.nthreads():
             log.warning("%s has no workers yet; waiting for one", scheduler)
         retries = config.batch.retries
         for attempt in range(retries + 1):

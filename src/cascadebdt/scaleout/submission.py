@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cascadebdt.atomic import write_text
 from cascadebdt.config import Config
-from cascadebdt.errors import InputError, one_line
+from cascadebdt.errors import ConfigError, InputError, one_line
 from cascadebdt.pipeline import Node, nodes, note_inputs
 from cascadebdt.products import Products
 from cascadebdt.scaleout import packing, writing
@@ -76,7 +76,7 @@ def submit(
     InputError
         If a DAG of this folder is in the queue, an input file is not there, or HTCondor refuses.
     ConfigError
-        If jobs without a shared file system would not find their input.
+        If jobs without a shared file system would not find their input, or a model trains on many machines at once.
     """
     layout = Layout.of_products(Path(os.path.abspath(products.directory)), study.name if study else ANALYSIS)
     for submitted in layout.all():
@@ -85,6 +85,11 @@ def submit(
         study.require(config)
     note_inputs(config, products, jobs=jobs)
     planned = nodes(config, products, jobs=jobs)
+    if shared := [node.arguments[2] for node in planned if node.is_distributed]:
+        raise ConfigError(
+            f"'{shared[0]}' is distributed: its models train on many machines at once; do it with 'cascadebdt run "
+            "--executor dask', or leave out 'distributed'"
+        )
     submission = Submission(layout, study.nodes(config, planned) if study else planned)
     _write(submission, config, Path(os.path.abspath(path)), options)
     if only_write or not submission.left:

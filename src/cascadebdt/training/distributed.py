@@ -88,7 +88,7 @@ def _workers() -> Iterator[tuple[Any, list[str]]]:
     except OSError as error:
         raise TransientInputError(f"{address}: no scheduler with workers answers there") from error
     with client:
-        yield client, sorted(client.scheduler_info(n_workers=-1)["workers"])
+        yield client, sorted(client.nthreads())
 
 
 def _shares(sample: TrainingSample, split: Split, of_bins: FeatureArray, n_workers: int) -> list[Share]:
@@ -172,7 +172,7 @@ def _wait(client: Any, futures: Sequence[Any], addresses: Sequence[str]) -> None
         If one is lost.
     """
     while not all(future.done() for future in futures):
-        if lost := set(addresses) - set(client.scheduler_info(n_workers=-1)["workers"]):
+        if lost := set(addresses) - set(client.nthreads()):
             raise LookupError(f"worker {min(lost)} was lost")
         for future in futures:
             if future.status == "error":
