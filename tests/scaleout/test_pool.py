@@ -158,7 +158,7 @@ def test_after_an_unreadable_input_and_condor_rm_and_a_change_the_same_command_d
     until(lambda: has_ended(layout))
     assert_same(folder / "out", reference)
     result = call("submit", config, "--output", folder / "out")
-    assert "17 of 17 nodes are done already" in result.output
+    assert "25 of 25 nodes are done already" in result.output
 
 
 def test_pseudo_experiments_and_studies_made_in_jobs_are_those_of_one_process(ntuples: Path, folder: Path) -> None:

@@ -36,7 +36,7 @@ def analysis(ntuples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = write_analysis(folder, ntuples, shared_file_system=True, commands={"+JobFlavour": '"workday"'})
     result = call("submit", config, "--output", folder / "out", "--unblind", "it's time", "--dry-run")
     assert result.exit_code == 0, result.output
-    assert "0 of 17 nodes are done already" in result.output
+    assert "0 of 25 nodes are done already" in result.output
     return folder
 
 
@@ -48,10 +48,17 @@ def test_the_dag_has_a_node_for_each_model_and_each_step(analysis: Path) -> None
     dag = (analysis / "out/batch/analysis.dag").read_text()
     files = [f"select_{sample}_1" for sample in ("signal", "zee", "wjets", "data")]
     models = [f"train_{stage}_{fold}" for stage in ("zee", "wjets", "final") for fold in range(3)]
-    assert [line.split()[1] for line in statement(dag, "JOB")] == [*files, *models, "train", "apply", "fit"]
+    observed = [f"observe_{sample}_1" for sample in ("signal", "zee", "wjets")]
+    filled = [f"fill_{sample}_1" for sample in ("signal", "zee", "wjets", "data")]
+    names = [*files, *models, "train", *observed, "bins", *filled, "apply", "fit"]
+    assert [line.split()[1] for line in statement(dag, "JOB")] == names
     assert statement(dag, "FINAL") == ["FINAL report report.sub"]
     assert f"PARENT {' '.join(files[:3])} CHILD train_zee_0 train_zee_1 train_zee_2\n" in dag
-    assert "PARENT train select_data_1 CHILD apply\n" in dag
+    assert f"PARENT train CHILD {' '.join(observed)}\n" in dag
+    assert f"PARENT {' '.join(observed)} CHILD bins\n" in dag
+    assert f"PARENT bins CHILD {' '.join(filled[:3])}\n" in dag
+    assert "PARENT bins select_data_1 CHILD fill_data_1\n" in dag
+    assert f"PARENT {' '.join(filled)} CHILD apply\n" in dag
     assert "PARENT train_zee_0 train_zee_1 train_zee_2 CHILD train_wjets_0 train_wjets_1 train_wjets_2" in dag
     assert "PARENT train_final_0 train_final_1 train_final_2 CHILD train\n" in dag
     assert all(line.endswith(" 3 UNLESS-EXIT 2") for line in statement(dag, "RETRY"))
@@ -75,7 +82,7 @@ def test_a_description_asks_for_resources_and_takes_commands_of_the_site(analysi
 def test_what_is_there_is_done_and_a_change_undoes_what_depends_on_it(ntuples: Path, tmp_path: Path) -> None:
     config = write_analysis(tmp_path, ntuples, shared_file_system=True)
     assert call("train", config, "--output", tmp_path / "out", "--jobs", 1).exit_code == 0
-    assert "10 of 17 nodes are done already" in call("submit", config, "--output", tmp_path / "out", "--dry-run").output
+    assert "10 of 25 nodes are done already" in call("submit", config, "--output", tmp_path / "out", "--dry-run").output
     raw = json.loads(config.read_text())
     raw["cascade"]["stages"][1]["features"] = ["photon_pt", "met"]
     config.write_text(json.dumps(raw))

@@ -19,6 +19,7 @@ from cascadebdt.cli.status import status_command
 from cascadebdt.cli.steps import (
     apply_command,
     check_command,
+    merge_command,
     report_command,
     run_command,
     select_command,
@@ -76,6 +77,7 @@ for command in (
     select_command,
     train_command,
     apply_command,
+    merge_command,
     fit_command,
     toys_command,
     report_command,

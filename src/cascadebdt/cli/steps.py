@@ -105,16 +105,33 @@ def train_command(stage: str | None, fold: int | None, **options: Unpack[Options
 @click.command("apply")
 @common
 @click.option("--files", multiple=True, help="Stream only these files (names, globs; repeatable) into OUTPUT/applied.")
-@click.option("--sample", help="Sample of CONFIG that --files belong to [found by name].")
+@click.option("--sample", help="With --part, the sample; with --files, that which they belong to [found by name].")
+@click.option("--part", type=int, help="Fill with this part of the files of --sample alone, for `merge` to take.")
+@click.option("--of", "n_parts", type=click.IntRange(min=1), default=1, show_default=True, help="Number of parts.")
+@click.option("--observables", is_flag=True, help="With --part, leave what the bins are chosen by.")
+@click.option("--bins", is_flag=True, help="Choose the bins by what all parts have left, for --part to fill.")
 @click.option("--cascade", type=click.Path(path_type=Path), help="Folder of the trained cascade [OUTPUT/cascade].")
 @click.option("--scores", is_flag=True, help="With --files, write the scores of every event, too.")
 def apply_command(
-    files: tuple[str, ...], sample: str | None, cascade: Path | None, scores: bool, **options: Unpack[Options]
+    files: tuple[str, ...],
+    sample: str | None,
+    part: int | None,
+    n_parts: int,
+    observables: bool,
+    bins: bool,
+    cascade: Path | None,
+    scores: bool,
+    **options: Unpack[Options],
 ) -> None:
     """Score events with the trained cascade and fill the regions."""
     from cascadebdt import pipeline
 
     job = Job.of(options)
+    if bins or part is not None:
+        if files or cascade or scores or (bins and part is not None):
+            raise click.UsageError("--part and --bins go alone, without --files, --cascade and --scores")
+        _apply_in_parts(job, None if part is None else (sample, part, n_parts), observables=observables)
+        return
     if files:
         request = pipeline.Request(files, sample, (cascade or job.products.cascade).parent, scores)
         pipeline.apply_files(job.config, job.products, request, cascade=cascade, jobs=job.jobs, progress=job.progress)
@@ -137,6 +154,41 @@ def toys_command(part: int, n_parts: int, **options: Unpack[Options]) -> None:
     job = Job.of(options)
     pipeline.toys(job.config, job.products, part=part, of=n_parts, jobs=job.jobs, progress=job.progress)
     job.say(f"made part {part} of {n_parts} of the pseudo-experiments")
+
+
+def _apply_in_parts(job: Job, part: tuple[str | None, int, int] | None, *, observables: bool) -> None:
+    """Do one node of the step `apply`; without a part, choose the bins."""
+    from cascadebdt import pipeline
+
+    if part is None:
+        pipeline.choose_bins(job.config, job.products, jobs=job.jobs)
+        job.say("chose the bins")
+        return
+    sample, number, of = part
+    if sample is None:
+        raise click.UsageError("--part and --sample go together")
+    do = pipeline.observe if observables else pipeline.fill
+    do(job.config, job.products, pipeline.Portion(sample, number, of), jobs=job.jobs, progress=job.progress)
+    job.say(f"scored part {number} of {of} of '{sample}'")
+
+
+@click.command("merge")
+@common
+@click.option("--level", type=int, help="With --part, merge the parts of one node of the tree alone.")
+@click.option("--part", type=int, help="Which node of the level.")
+def merge_command(level: int | None, part: int | None, **options: Unpack[Options]) -> None:
+    """Merge what `apply --part` has filled, and write what `apply` writes."""
+    from cascadebdt import pipeline
+
+    if (level is None) != (part is None):
+        raise click.UsageError("--level and --part go together")
+    job = Job.of(options)
+    if level is not None and part is not None:
+        pipeline.merge_level(job.config, job.products, level=level, part=part, jobs=job.jobs)
+        job.say(f"merged part {part} of level {level}")
+        return
+    pipeline.merge(job.config, job.products, jobs=job.jobs, progress=job.progress)
+    job.say(f"wrote {job.products.json('histograms')}")
 
 
 @click.command("report")

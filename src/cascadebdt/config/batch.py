@@ -85,6 +85,9 @@ class BatchConfig(Section):
         description="Pseudo-experiments of each hypothesis that one job makes, where `fit.toys` asks for more.",
         examples=[1000],
     )
+    merge_width: Integer = Field(
+        default=50, ge=2, le=10**6, description="Parts of histograms that one job merges.", examples=[200]
+    )
     select: ResourcesConfig = Field(
         default=ResourcesConfig(), description="Reading and selecting of some files.", examples=[{"cpus": 2}]
     )
@@ -96,8 +99,21 @@ class BatchConfig(Section):
         description="Joining of the models.",
         examples=[{"cpus": 4}],
     )
+    fill: ResourcesConfig = Field(
+        default=ResourcesConfig(), description="Scoring and filling of some files.", examples=[{"cpus": 2}]
+    )
+    bins: ResourcesConfig = Field(
+        default=ResourcesConfig(),
+        description="Choice of the bins, by all events of simulation at once.",
+        examples=[{"memory_mb": 16000}],
+    )
+    merge: ResourcesConfig = Field(
+        default=ResourcesConfig(), description="Merging of parts of histograms.", examples=[{"memory_mb": 4000}]
+    )
     apply: ResourcesConfig = Field(
-        default=ResourcesConfig(), description="Scoring and filling.", examples=[{"cpus": 8, "memory_mb": 16000}]
+        default=ResourcesConfig(),
+        description="The last merging; with corrections, scoring and filling of all events.",
+        examples=[{"cpus": 8, "memory_mb": 16000}],
     )
     toys: ResourcesConfig = Field(
         default=ResourcesConfig(), description="Pseudo-experiments.", examples=[{"memory_mb": 1000}]

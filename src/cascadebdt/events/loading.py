@@ -17,7 +17,7 @@ from cascadebdt.events import ledger, selection
 from cascadebdt.events.disk import Store, StoredEvents
 from cascadebdt.events.events import Events, concatenate
 from cascadebdt.events.marks import Marks, joined, largest_share, marks_of
-from cascadebdt.events.parts import NOTHING, KeptParts, Names, Part, packed, sums, unpacked
+from cascadebdt.events.parts import NOTHING, KeptParts, Names, Part, fits, packed, sums, unpacked
 from cascadebdt.events.read_ahead import outcomes
 from cascadebdt.events.selection import Counts, Cutflow
 from cascadebdt.events.sources import Source, all_sources, sources_of, without
@@ -104,6 +104,24 @@ def select_to_disk(
     return StoredEvents(account, store)
 
 
+def account(config: Config, *, kept: KeptParts, jobs: int = 1, progress: Progress = silent) -> Events:
+    """Do as `select` does for the events that are kept, and return everything about them but their rows.
+
+    Raises
+    ------
+    ConfigError, InputError
+        As `select`.
+    """
+    sink = _Sink(lambda source: None, lambda source, events: None, kept, rows=False)
+    sources = all_sources(config, nominal_only=False)
+    return _select_all(sources, config, sink, nominal_only=False, jobs=jobs, progress=progress)
+
+
+def nothing(config: Config) -> Events:
+    """Return no events of an analysis, with the names behind all codes."""
+    return replace(Names.of(config, nominal_only=False).no_events(config), cutflow=_no_cutflow(config))
+
+
 @dataclass(frozen=True)
 class _Sink:
     """Where selected events go.
@@ -113,11 +131,13 @@ class _Sink:
     begin : begins a source, perhaps anew; None if no source can begin anew
     keep : takes the events of a range of entries of a source, one for each of its variations
     kept : ranges that need not be read
+    rows : whether their events are wanted
     """
 
     begin: Callable[[Source], None] | None
     keep: Callable[[Source, Sequence[Events]], None]
     kept: KeptParts = NOTHING
+    rows: bool = True
 
 
 def _select_all(
@@ -188,6 +208,7 @@ def _read_all(
                 names,
                 reader,
                 kept=sink.kept,
+                rows=sink.rows,
                 jobs=jobs,
                 progress=progress,
                 description="reading and selecting",
@@ -223,20 +244,26 @@ def _parts(
     reader: Reader,
     *,
     kept: KeptParts,
+    rows: bool = True,
     jobs: int,
     progress: Progress,
     description: str,
 ) -> Generator[Part | FileError, None, None]:
-    """Yield what each range of entries gives, in order, or why its file cannot be read if it may be skipped."""
+    """Yield what each range of entries gives, in order, or why its file cannot be read if it may be skipped.
+
+    Parameters
+    ----------
+    rows : whether those of ranges that are kept are wanted
+    """
     like = names.no_events(config)
 
     def read(item: tuple[Source, EntryRange]) -> ak.Array | Part | FileError:
         source, entries = item
-        arrays = kept.recall(source.name, entries)
-        if arrays is None:
+        arrays = kept.recall(source.name, entries, rows=rows)
+        if arrays is None or not fits(arrays, source):
             return _read(source, entries, config, reader)
         reader.note(entries.file, sums(arrays))
-        return unpacked(arrays, entries, source, like)
+        return unpacked(arrays, entries, source, like, rows=rows)
 
     def compute(item: tuple[Source, EntryRange], chunk: ak.Array | Part | FileError) -> Part | FileError:
         return chunk if isinstance(chunk, Part | FileError) else _select(*item, chunk, config, names)
@@ -300,8 +327,7 @@ def select_part(
 ) -> None:
     """Select the events of some files of a sample, and keep them for `select` and `select_to_disk`.
 
-    The normalisation is that of all files of the sample. A file that fails while it is read is an error here; what may
-    be left out is decided where all files are together.
+    The normalisation is that of all files of the sample. What may be left out is decided where all files are together.
 
     Parameters
     ----------
@@ -315,27 +341,91 @@ def select_part(
         As `select`.
     """
     (source,) = sources_of(config, [sample], nominal_only=False)
-    names = Names.of(config, nominal_only=False)
-    some = replace(source, files=tuple(file for file in source.files if file.location in chosen))
-    items = _items([some], config)
     with (
         Reader(config.ntuples) as reader,
-        closing(
-            _parts(
-                items,
-                config,
-                names,
-                reader,
-                kept=kept,
-                jobs=jobs,
-                progress=progress,
-                description=f"reading and selecting {sample.name}",
-            )
-        ) as parts,
+        closing(_of_files(source, chosen, config, reader, kept=kept, jobs=jobs, progress=progress)) as parts,
     ):
         for part in parts:
             if not isinstance(part, FileError):
                 kept.keep(source.name, part.entries, packed(part, source, reader.noted(part.entries.file)))
+
+
+@dataclass(frozen=True, eq=False)
+class ChosenFiles:
+    """The events of some files of a sample, normalised as those of all its files.
+
+    Attributes
+    ----------
+    used : locations of all files of the sample that count
+    chunks : the selected events of the chosen files, chunk by chunk, in all variations; their cutflow is empty
+    """
+
+    used: tuple[str, ...]
+    chunks: Generator[Events, None, None]
+
+
+def chosen_files(
+    config: Config,
+    sample: SampleConfig | SampleSystematic,
+    chosen: Sequence[str],
+    *,
+    kept: KeptParts,
+    jobs: int = 1,
+    progress: Progress = silent,
+) -> ChosenFiles:
+    """Take the events of some files of a sample that `select_part` kept, or select them.
+
+    A file that fails while it is read is an error here, even if it may be skipped: other parts count on it.
+
+    Parameters
+    ----------
+    config, sample, chosen : as for `select_part`
+
+    Raises
+    ------
+    ConfigError, InputError
+        As `select`; some only while chunks are taken.
+    """
+    (source,) = sources_of(config, [sample], nominal_only=False)
+    empty = _no_cutflow(config)
+
+    def chunks() -> Generator[Events, None, None]:
+        with (
+            Reader(config.ntuples) as reader,
+            closing(_of_files(source, chosen, config, reader, kept=kept, jobs=jobs, progress=progress)) as parts,
+        ):
+            for part in parts:
+                if isinstance(part, FileError):
+                    raise part
+                yield replace(concatenate(part.events), cutflow=empty)
+
+    return ChosenFiles(tuple(file.location for file in source.files), chunks())
+
+
+def _of_files(
+    source: Source,
+    chosen: Sequence[str],
+    config: Config,
+    reader: Reader,
+    *,
+    kept: KeptParts,
+    jobs: int,
+    progress: Progress,
+) -> Generator[Part | FileError, None, None]:
+    """Yield what each range of entries of some files gives, or why its file cannot be read if it may be skipped."""
+    some = replace(source, files=tuple(file for file in source.files if file.location in chosen))
+    outcomes_in_order = _parts(
+        _items([some], config),
+        config,
+        Names.of(config, nominal_only=False),
+        reader,
+        kept=kept,
+        jobs=jobs,
+        progress=progress,
+        description=f"reading and selecting {source.name}",
+    )
+    with closing(outcomes_in_order) as parts:
+        yield from parts
 
 
 def _cutflow(config: Config, done: list[tuple[Source, list[Part]]]) -> Cutflow:

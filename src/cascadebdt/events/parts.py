@@ -16,6 +16,7 @@ from cascadebdt.events.variations import alternative_samples, variations_with_ro
 from cascadebdt.ntuple import EntryRange
 
 Arrays = Mapping[str, AnyArray]
+ACCOUNT = frozenset({"counts", "marks", "notes", "scale", "sums"})
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,8 @@ class KeptParts(Protocol):
     Whoever implements it answers for it being of the same files, configuration and versions.
     """
 
-    def recall(self, sample: str, entries: EntryRange) -> Arrays | None:
-        """Return what `packed` made of a range of entries, None if it is not there."""
+    def recall(self, sample: str, entries: EntryRange, *, rows: bool) -> Arrays | None:
+        """Return what `packed` made of a range of entries, with or without its rows; None if it is not there."""
 
     def keep(self, sample: str, entries: EntryRange, arrays: Arrays) -> None:
         """Keep what `packed` made."""
@@ -86,7 +87,7 @@ class KeptParts(Protocol):
 class Nothing:
     """Keeps nothing."""
 
-    def recall(self, sample: str, entries: EntryRange) -> Arrays | None:
+    def recall(self, sample: str, entries: EntryRange, *, rows: bool) -> Arrays | None:
         """Return None."""
         return None
 
@@ -114,6 +115,7 @@ def packed(part: Part, source: Source, sums: Mapping[tuple[int, int], int]) -> d
         "marks/n_entries": np.array(part.marks.n_entries),
         "marks/weight": np.array([part.marks.weight, part.marks.largest]),
         "notes": np.array(sorted(part.notes), np.str_),
+        "scale": np.array(source.scale),
         "sums": np.array([(*place, checksum) for place, checksum in sums.items()], np.uint64).reshape(-1, 3),
     }
     for variation, events in zip(source.plans, part.events, strict=True):
@@ -123,22 +125,33 @@ def packed(part: Part, source: Source, sums: Mapping[tuple[int, int], int]) -> d
     return arrays
 
 
-def unpacked(arrays: Arrays, entries: EntryRange, source: Source, like: Events) -> Part:
+def is_account(name: str) -> bool:
+    """Return whether an array of `packed` is of the account of a part, not of its rows."""
+    return name.split("/")[0] in ACCOUNT
+
+
+def unpacked(arrays: Arrays, entries: EntryRange, source: Source, like: Events, *, rows: bool) -> Part:
     """Return the part of which `packed` made arrays, with the variations that are wanted now.
 
     Parameters
     ----------
     source : with one plan for each of these variations
     like : no events, with the names behind all codes
+    rows : whether the arrays hold the rows; otherwise the part has no events
     """
     weight, largest = arrays["marks/weight"].tolist()
     return Part(
         entries,
-        [_events(arrays, variation, source, like) for variation in source.plans],
+        [_events(arrays, variation, source, like) for variation in source.plans] if rows else [],
         Counts(arrays["counts/entries"], arrays["counts/sumw"], arrays["counts/sumw2"]),
         Marks(arrays["marks/rows"], arrays["marks/occupied"], int(arrays["marks/n_entries"]), weight, largest),
         frozenset(arrays["notes"].tolist()),
     )
+
+
+def fits(arrays: Arrays, source: Source) -> bool:
+    """Return whether arrays of `packed` have the normalisation of a source, which may lack a file since."""
+    return float(arrays["scale"]) == source.scale
 
 
 def sums(arrays: Arrays) -> dict[tuple[int, int], int]:

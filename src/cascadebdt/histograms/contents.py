@@ -1,22 +1,20 @@
 """What stages and regions contain: histograms of scores, and tables of yields."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import hist
 import numpy as np
-import uhi.io.json
 
 from cascadebdt.arrays import FeatureArray, FloatArray, IntArray
 from cascadebdt.config import DATA, NOMINAL
 from cascadebdt.config.region_names import SIGNAL_REGION, stage_of
-from cascadebdt.errors import InputError
 from cascadebdt.events import Events
+from cascadebdt.histograms.stored import Stored
 from cascadebdt.histograms.sums import Sums
 from cascadebdt.histograms.yields import Histogram, Yields, histogram_of, total
-from cascadebdt.records import Json, Record, Table
+from cascadebdt.records import Record, Table
 
 if TYPE_CHECKING:
     from cascadebdt.cascade import Scores
@@ -87,7 +85,7 @@ class YieldTable(Table):
 
 
 @dataclass(frozen=True, eq=False)
-class Histograms:
+class Histograms(Stored):
     """All histograms of an analysis: ``histograms.json``.
 
     Attributes
@@ -100,42 +98,6 @@ class Histograms:
     regions: Yields
     scores: dict[str, Histogram]
     shapes: Yields = field(default_factory=dict)
-
-    def to_json(self) -> Json:
-        """Return the histograms as the JSON of the Unified Histogram Interface."""
-        return to_uhi(vars(self))
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """Return the histograms that `to_json` wrote.
-
-        Raises
-        ------
-        InputError
-            If they are not histograms.
-        """
-        return cls(*from_uhi(content, "regions", "scores", "shapes"))
-
-
-def to_uhi(parts: Mapping[str, Any]) -> Json:
-    """Return parts of named histograms as the JSON of the Unified Histogram Interface."""
-    content: Json = json.loads(json.dumps(parts, default=uhi.io.json.default))
-    return content
-
-
-def from_uhi(content: Mapping[str, Any], *parts: str) -> list[dict[str, Histogram]]:
-    """Return the named histograms of every part that `to_uhi` wrote.
-
-    Raises
-    ------
-    InputError
-        If they are not histograms.
-    """
-    try:
-        arrays = json.loads(json.dumps(content), object_hook=uhi.io.json.object_hook)
-        return [{name: hist.Hist(histogram) for name, histogram in arrays[part].items()} for part in parts]
-    except (LookupError, TypeError, ValueError, AttributeError) as error:  # of the libraries that build them
-        raise InputError(f"not histograms ({error!r})") from None
 
 
 class StageFilling:

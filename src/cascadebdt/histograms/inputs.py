@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 import hist
 import numpy as np
@@ -13,11 +13,10 @@ from cascadebdt.events import Events
 from cascadebdt.forest import trees
 from cascadebdt.forest.trees import UnsupportedModelError
 from cascadebdt.histograms.binning import bin_index
-from cascadebdt.histograms.contents import from_uhi, to_uhi
 from cascadebdt.histograms.deviations import Deviations
+from cascadebdt.histograms.stored import Stored
 from cascadebdt.histograms.sums import Sums
 from cascadebdt.histograms.yields import Histogram, histogram_of
-from cascadebdt.records import Json
 
 if TYPE_CHECKING:
     from cascadebdt.cascade import Cascade, Scores
@@ -29,7 +28,7 @@ ROUNDING = 1e-6  # how far a split is from a multiple of 1/2, of a feature that 
 
 
 @dataclass(frozen=True, eq=False)
-class Inputs:
+class Inputs(Stored):
     """Histograms of the features: ``inputs.json``.
 
     Values beyond the bins count in the outermost ones; events without a value are in none.
@@ -46,21 +45,6 @@ class Inputs:
     regions: dict[str, Histogram]
     stages: dict[str, Histogram]
     systematics: dict[str, Histogram] = field(default_factory=dict)
-
-    def to_json(self) -> Json:
-        """Return the histograms as the JSON of the Unified Histogram Interface."""
-        return to_uhi(vars(self))
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """Return the histograms that `to_json` wrote.
-
-        Raises
-        ------
-        InputError
-            If they are not histograms.
-        """
-        return cls(*from_uhi(content, "regions", "stages", "systematics"))
 
 
 def edges_of_features(cascade: "Cascade") -> dict[str, FloatArray]:

@@ -9,23 +9,32 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cascadebdt.pipeline.fits import Question, fit_file, fit_workspace
     from cascadebdt.pipeline.later import fit, report, toys
-    from cascadebdt.pipeline.nodes import Node, nodes, note_inputs
+    from cascadebdt.pipeline.merging import merge, merge_level
+    from cascadebdt.pipeline.node import Node
+    from cascadebdt.pipeline.nodes import nodes, note_inputs
+    from cascadebdt.pipeline.portions import Portion, choose_bins, fill, observe
     from cascadebdt.pipeline.runs import apply, apply_files, run, train
     from cascadebdt.pipeline.single import select_part, train_model
     from cascadebdt.pipeline.status import status
     from cascadebdt.pipeline.stream import Request
 
 _HOME = {
-    "Node": "nodes",
+    "Node": "node",
+    "Portion": "portions",
     "Question": "fits",
     "Request": "stream",
     "apply": "runs",
     "apply_files": "runs",
+    "choose_bins": "portions",
+    "fill": "portions",
     "fit": "later",
     "fit_file": "fits",
     "fit_workspace": "fits",
+    "merge": "merging",
+    "merge_level": "merging",
     "nodes": "nodes",
     "note_inputs": "nodes",
+    "observe": "portions",
     "report": "later",
     "run": "runs",
     "select_part": "single",
@@ -36,15 +45,21 @@ _HOME = {
 }
 __all__ = [
     "Node",
+    "Portion",
     "Question",
     "Request",
     "apply",
     "apply_files",
+    "choose_bins",
+    "fill",
     "fit",
     "fit_file",
     "fit_workspace",
+    "merge",
+    "merge_level",
     "nodes",
     "note_inputs",
+    "observe",
     "report",
     "run",
     "select_part",

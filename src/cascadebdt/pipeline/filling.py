@@ -1,11 +1,11 @@
 """Events -> bins, corrections and `Totals`; events come in blocks, which may be one, of all events."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cascadebdt.arrays import FEATURE, AnyArray, FeatureArray, FloatArray, RegionArray
+from cascadebdt.arrays import CODE, EVENT_ID, FEATURE, AnyArray, FeatureArray, FloatArray, RegionArray
 from cascadebdt.cascade import Cascade, Scores
 from cascadebdt.config import NOMINAL, Config
 from cascadebdt.corrections import Corrections, learn, normalisation
@@ -41,7 +41,7 @@ def _filled(
     cascade: Cascade,
     config: Config,
 ) -> tuple[Totals, Corrections]:
-    edges = _Observed.of(for_bins()).edges(cascade, config)
+    edges = Observed.of(for_bins()).edges(cascade, config)
     corrections = _learnt(blocks(), cascade, config, edges) if config.corrections else Corrections({})
     systematics = corrections.added_to(config).systematics
     totals = Totals(config, cascade, edges, inputs=edges_of_features(cascade), systematics=systematics)
@@ -73,7 +73,7 @@ def _learnt(blocks: Iterable[Block], cascade: Cascade, config: Config, edges: Ma
 
 
 @dataclass(frozen=True, eq=False)
-class _Observed:
+class Observed:
     """Nominal simulation without its features: what the bins of the regions may depend on, 27 bytes an event.
 
     Attributes
@@ -88,7 +88,7 @@ class _Observed:
     region: RegionArray
 
     @classmethod
-    def of(cls, blocks: Iterable[Block]) -> "_Observed":
+    def of(cls, blocks: Iterable[Block]) -> "Observed":
         """Keep what is needed of blocks."""
         parts: list[Events] = []
         values: list[FeatureArray] = []
@@ -100,6 +100,39 @@ class _Observed:
             values.append(block.values[rows])
             regions.append(block.scores.region[rows])
         return cls(joined(parts), np.concatenate(values), np.concatenate(regions))
+
+    @classmethod
+    def joined(cls, parts: Sequence["Observed"]) -> "Observed":
+        """Return the events of several parts."""
+        return cls(
+            joined([part.events for part in parts]),
+            np.concatenate([part.values for part in parts]),
+            np.concatenate([part.region for part in parts]),
+        )
+
+    def to_arrays(self) -> dict[str, AnyArray]:
+        """Return what the bins depend on but for the process, 13 bytes an event."""
+        return {"values": self.values, "region": self.region, "weights": self.events.weights[NOMINAL]}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, AnyArray], like: Events, process: str) -> "Observed":
+        """Return what `to_arrays` made of events of a process, but for their samples and identities.
+
+        Parameters
+        ----------
+        like : no events, with the names behind all codes
+        """
+        none = np.zeros(len(arrays["values"]), CODE)
+        events = replace(
+            like,
+            columns={},
+            weights={NOMINAL: arrays["weights"]},
+            event_id=np.zeros(len(none), EVENT_ID),
+            process=np.full(len(none), like.processes.index(process), CODE),
+            sample=none,
+            variation=none,
+        )
+        return cls(events, arrays["values"], arrays["region"])
 
     def edges(self, cascade: Cascade, config: Config) -> dict[str, FloatArray]:
         """Return the bin edges of every region."""

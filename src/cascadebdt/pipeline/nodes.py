@@ -3,42 +3,22 @@
 `run` does the same in one process, where the events stay in memory from one step to the next.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 from cascadebdt.cascade.stage import FINAL, repeated
 from cascadebdt.config import Config
 from cascadebdt.inference.toys import ROUNDS
-from cascadebdt.pipeline.plan import Plan, configured
+from cascadebdt.pipeline.filling_nodes import filling_nodes
+from cascadebdt.pipeline.node import Node
+from cascadebdt.pipeline.plan import Plan
+from cascadebdt.pipeline.portions import portions
 from cascadebdt.pipeline.selected import kept_parts
 from cascadebdt.pipeline.single import part_name
 from cascadebdt.products import Products
 from cascadebdt.products.lock import locked
 from cascadebdt.products.models import KeptModels
+from cascadebdt.products.parts import FOLDER
 from cascadebdt.training.kept import Place, places
-
-
-@dataclass(frozen=True)
-class Node:
-    """A step of the plan, the reading of some files, or the training of one model.
-
-    Attributes
-    ----------
-    name : unique in the plan
-    category : ``select``, ``model`` or the name of the step: of nodes that need about the same time and memory
-    arguments : of the command line, before the configuration
-    key : of what its products are made from
-    after : names of the nodes whose products it reads
-    is_done : whether its products are there and can be used
-    is_distributed : whether it trains on all workers of a Dask scheduler
-    """
-
-    name: str
-    category: str
-    arguments: tuple[str, ...]
-    key: str
-    after: tuple[str, ...]
-    is_done: bool
-    is_distributed: bool = False
 
 
 def nodes(config: Config, products: Products, *, jobs: int = 1) -> tuple[Node, ...]:
@@ -57,16 +37,25 @@ def nodes(config: Config, products: Products, *, jobs: int = 1) -> tuple[Node, .
     """
     plan = Plan.of(config, products.directory, jobs=jobs)
     selections = _selections(config, products, plan)
-    trains = {sample.name for sample in config.samples if not sample.is_data}
-    training = tuple(node.name for sample, of_sample in selections.items() if sample in trains for node in of_sample)
-    models = _models(config, plan, training)
-    rest = tuple(node.name for sample, of_sample in selections.items() if sample not in trains for node in of_sample)
+    trains = [sample.name for sample in config.samples if not sample.is_data]
+    training = tuple(node.name for sample in trains for node in selections[sample])
+    kept = kept_parts(config, products, plan)
+    models = _models(config, plan, training, reads=tuple(map(kept.place, trains)))
     last = tuple(node.name for node in models if node.after == models[-1].after)
-    steps = [_step("train", plan, last), _step("apply", plan, ("train", *rest))]
+    train = _step("train", plan, last, reads=models[-1].reads)
+    rest = tuple(node.name for sample, of_sample in selections.items() if sample not in trains for node in of_sample)
+    if config.corrections:
+        apply: tuple[Node, ...] = (_step("apply", plan, ("train", *rest), reads=(FOLDER,)),)
+    else:
+        apply = filling_nodes(config, products, plan, {sample: _names(of) for sample, of in selections.items()})
     toys = _toys(config, plan)
     ready = tuple(node.name for node in toys if node.after == toys[-1].after) or ("apply",)
-    steps += [*toys, _step("fit", plan, ready), _step("report", plan, ("fit",))]
-    return (*(node for of_sample in selections.values() for node in of_sample), *models, *steps)
+    later = (*toys, _step("fit", plan, ready), _step("report", plan, ("fit",)))
+    return (*(node for of_sample in selections.values() for node in of_sample), *models, train, *apply, *later)
+
+
+def _names(nodes: Iterable[Node]) -> tuple[str, ...]:
+    return tuple(node.name for node in nodes)
 
 
 def note_inputs(config: Config, products: Products, *, jobs: int = 1) -> None:
@@ -81,8 +70,8 @@ def note_inputs(config: Config, products: Products, *, jobs: int = 1) -> None:
         Plan.of(config, products.directory, jobs=jobs).inventory.write()
 
 
-def _step(step: str, plan: Plan, after: tuple[str, ...]) -> Node:
-    return Node(step, step, (step,), plan.steps[step].key, after, plan.fault(step) is None)
+def _step(step: str, plan: Plan, after: tuple[str, ...], *, reads: tuple[str, ...] = ()) -> Node:
+    return Node(step, step, (step,), plan.steps[step].key, after, plan.fault(step) is None, reads)
 
 
 def _toys(config: Config, plan: Plan) -> list[Node]:
@@ -115,23 +104,20 @@ def _selections(config: Config, products: Products, plan: Plan) -> dict[str, lis
     kept = kept_parts(config, products, plan)
     is_applied = plan.fault("apply") is None
     nodes_of: dict[str, list[Node]] = {}
-    for sample, files in configured(config).items():
-        of = -(-len(files) // config.batch.files_per_job)
-        nodes_of[sample] = [
-            Node(
-                name=f"select_{sample}_{part}",
-                category="select",
-                arguments=("select", "--sample", sample, "--part", str(part), "--of", str(of)),
-                key=plan.selections[sample].key,
-                after=(),
-                is_done=is_applied or kept.is_done(sample, part_name(part, of)),
-            )
-            for part in range(1, of + 1)
-        ]
+    for portion in portions(config):
+        node = Node(
+            name=f"select_{portion.sample}_{portion.part}",
+            category="select",
+            arguments=("select", *portion.options),
+            key=plan.selections[portion.sample].key,
+            after=(),
+            is_done=is_applied or kept.is_done(portion.sample, part_name(portion.part, portion.of)),
+        )
+        nodes_of.setdefault(portion.sample, []).append(node)
     return nodes_of
 
 
-def _models(config: Config, plan: Plan, before: tuple[str, ...]) -> list[Node]:
+def _models(config: Config, plan: Plan, before: tuple[str, ...], *, reads: tuple[str, ...]) -> list[Node]:
     """Return a node for each fold of each BDT; all models of those before choose its events, or are trained before.
 
     Folds that train on all workers at once do so one after the other.
@@ -139,6 +125,7 @@ def _models(config: Config, plan: Plan, before: tuple[str, ...]) -> list[Node]:
     Parameters
     ----------
     before : nodes that read what is trained on
+    reads : what each reads
     """
     kept = KeptModels(plan.inventory, plan.models)
     is_trained = plan.fault("train") is None
@@ -160,6 +147,7 @@ def _models(config: Config, plan: Plan, before: tuple[str, ...]) -> list[Node]:
                 after=(*before, own[-1].name) if own and stage in distributed else before,
                 is_done=is_trained or kept.has(of_fold),
                 is_distributed=stage in distributed,
+                reads=reads,
             )
             own.append(node)
         models += own

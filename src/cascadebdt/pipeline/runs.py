@@ -21,6 +21,7 @@ from cascadebdt.products.inventory import Inventory
 from cascadebdt.products.keys import Origin, digest
 from cascadebdt.products.lock import locked
 from cascadebdt.products.models import KeptModels
+from cascadebdt.products.partials import FilledParts
 from cascadebdt.products.results import Applied, Filled, Inferred
 from cascadebdt.progress import Progress, silent
 from cascadebdt.resources import Meter
@@ -219,4 +220,5 @@ def _apply(
     manifest = replace(applied.manifest, cascade=str(elsewhere.resolve()) if elsewhere else None)
     plan = plan.done("apply", products.of_apply(), about=manifest.to_json())
     kept_parts(config, products, plan).forget()
+    FilledParts(products.directory, plan.steps["apply"]).forget()
     return plan, applied

@@ -5,7 +5,8 @@ from cascadebdt.errors import ConfigError, InputError, did_you_mean
 from cascadebdt.events.loading import select_part as select_files
 from cascadebdt.events.variations import samples_by_name
 from cascadebdt.pipeline import steps
-from cascadebdt.pipeline.plan import Plan, configured
+from cascadebdt.pipeline.plan import Plan
+from cascadebdt.pipeline.portions import Portion
 from cascadebdt.pipeline.selected import kept_parts, selected
 from cascadebdt.products import Products
 from cascadebdt.products.models import KeptModels
@@ -42,17 +43,14 @@ def select_part(
     InputError
         If an input file is not usable.
     """
-    samples = samples_by_name(config)
-    if sample not in samples:
-        raise ConfigError(f"--sample: unknown sample '{sample}'{did_you_mean(sample, samples)}")
-    if not 1 <= part <= of:
-        raise ConfigError(f"--part: expected 1 to {of}, got {part}")
+    portion = Portion(sample, part, of)
+    portion.require(config)
     plan = Plan.of(config, products.directory, jobs=jobs)
     kept = kept_parts(config, products, plan)
     if kept.is_done(sample, part_name(part, of)):
         return
-    files = configured(config)[sample][part - 1 :: of]
-    select_files(config, samples[sample], files, kept=kept, jobs=jobs, progress=progress)
+    files = portion.locations(config)
+    select_files(config, samples_by_name(config)[sample], files, kept=kept, jobs=jobs, progress=progress)
     kept.done(sample, part_name(part, of))
 
 

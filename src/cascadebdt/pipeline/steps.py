@@ -6,11 +6,13 @@ from dataclasses import replace
 from cascadebdt import training
 from cascadebdt.cascade import Cascade
 from cascadebdt.config import Config
+from cascadebdt.corrections import Corrections
 from cascadebdt.events import Events, StoredEvents
 from cascadebdt.events.loading import require_trainable
 from cascadebdt.histograms import contents
 from cascadebdt.pipeline import filling
 from cascadebdt.pipeline.provenance import provenance, remarks
+from cascadebdt.pipeline.totals import Totals
 from cascadebdt.products import Products
 from cascadebdt.products.cutflow import CutflowReport
 from cascadebdt.products.manifest import Manifest
@@ -71,11 +73,30 @@ def apply(
     """
     totals, corrections = filling.fill(events, cascade, config, jobs=jobs)
     account = events if isinstance(events, Events) else events.account
+    return applied(config, products, account, cascade, totals, corrections)
+
+
+def applied(
+    config: Config, products: Products, account: Events, cascade: Cascade, totals: Totals, corrections: Corrections
+) -> Applied:
+    """Write what the filled regions and the account of the events give.
+
+    Parameters
+    ----------
+    account : everything about the events but their rows
+    totals : with all events
+    corrections : whose weights are in it
+
+    Raises
+    ------
+    InputError
+        As `apply`.
+    """
     histograms = totals.histograms
     warnings = (*remarks(cascade, config), *contents.thin_bins(histograms.regions, config.cascade.signal))
     for warning in warnings:
         logger.warning("%s", warning)
-    applied = Applied(
+    made = Applied(
         histograms=histograms,
         migrations=totals.migrations,
         cutflow=CutflowReport.of_analysis(
@@ -95,5 +116,5 @@ def apply(
         corrections=corrections,
         inputs=totals.inputs,
     )
-    applied.write(products)
-    return applied
+    made.write(products)
+    return made

@@ -1,7 +1,7 @@
 """Scored events, block by block -> sums that do not depend on the blocks -> what the step `apply` makes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from cascadebdt.histograms.contents import Flow, Histograms, StageFilling
 from cascadebdt.histograms.inputs import InputFilling, Inputs
 from cascadebdt.histograms.migration import MigrationFilling, MigrationTable
 from cascadebdt.histograms.shapes import Shapes
-from cascadebdt.histograms.sums import Sums
+from cascadebdt.histograms.sums import Packed, Sums
 from cascadebdt.histograms.yields import Filling, Yields
 from cascadebdt.training.inputs import Range, data_ranges, require_alive
 
@@ -114,6 +114,17 @@ class Totals:
             self._sums.add(f"{table}, weights", n_samples, sample, weights)
             self._sums.add(f"{table}, squared weights", n_samples, sample, np.square(weights))
 
+    def packed(self) -> tuple[Packed, FloatArray]:
+        """Return the sums of the blocks, and the ranges of the features in data; see `products.partials.Partial`."""
+        ranges = [astuple(self._ranges[name]) for name in self._cascade.features]
+        return self._sums.packed(), np.array(ranges, np.float64).reshape(-1, 4)
+
+    def take(self, sums: Packed, ranges: FloatArray) -> None:
+        """Add what `packed` has told of other blocks; their cutflow is that of a block which was added."""
+        self._sums.take(sums)
+        for name, (events, missing, low, high) in zip(self._cascade.features, ranges.tolist(), strict=True):
+            self._ranges[name] = self._ranges[name].plus(Range(int(events), int(missing), low, high))
+
     @property
     def histograms(self) -> Histograms:
         """Those of the regions that are not empty by construction, and of the scores.
@@ -147,7 +158,8 @@ class Totals:
             raise YieldError("regions: no events to fill them with")
         if self._cutflow.cuts[-1:] != (UNSEEN,):
             return self._cutflow
-        return self._cutflow.ending(self._of_samples("seen"))
+        rows = [self._names.samples.index(name) for name in self._cutflow.samples]  # alternative samples have none
+        return self._cutflow.ending(self._of_samples("seen")[:, rows])
 
     @property
     def visible(self) -> Cutflow:

@@ -1,25 +1,23 @@
 """Selected events of ranges of entries in the folder of a run, from `select` until `apply` has used them.
 
-They lie in ``.selected``: a folder per key, which is that of a sample, and a file per range, which begins with the
-SHA-256 of the rest. A file that is damaged counts as missing.
+They lie in ``.selected``: a folder per key, which is that of a sample, and two files per range: the rows, and the
+account of them, which is small. A file that is damaged counts as missing.
 """
 
 import hashlib
-import io
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import numpy as np
-
 from cascadebdt import ntuple
-from cascadebdt.atomic import write_bytes, write_text
-from cascadebdt.events.parts import Arrays
+from cascadebdt.atomic import write_text
+from cascadebdt.events.parts import Arrays, is_account
 from cascadebdt.ntuple import EntryRange
+from cascadebdt.products import sealed
 from cascadebdt.products.keys import Origin
 
 FOLDER = ".selected"
-DIGEST_SIZE = hashlib.sha256().digest_size
+ACCOUNTS = f"{FOLDER}/*/*.account"  # of all samples, as a pattern
 
 
 class SelectedParts:
@@ -37,24 +35,26 @@ class SelectedParts:
         self._origins = origins
         self._directory = directory
 
-    def recall(self, sample: str, entries: EntryRange) -> Arrays | None:
+    def recall(self, sample: str, entries: EntryRange, *, rows: bool) -> Arrays | None:
         """Return what was kept of a range of entries; None if it is not there, or damaged."""
-        try:
-            content = self._path(sample, entries).read_bytes()
-        except OSError:
-            return None
-        digest, arrays = content[:DIGEST_SIZE], content[DIGEST_SIZE:]
-        if hashlib.sha256(arrays).digest() != digest:
-            return None
-        with np.load(io.BytesIO(arrays), allow_pickle=False) as kept:
-            return dict(kept)
+        path = self._path(sample, entries)
+        account = sealed.read_arrays(_account(path))
+        of_rows = sealed.read_arrays(path) if rows else {}
+        return None if account is None or of_rows is None else {**account, **of_rows}
 
     def keep(self, sample: str, entries: EntryRange, arrays: Arrays) -> None:
         """Write what is to be kept of a range of entries."""
-        packed = io.BytesIO()
-        np.savez(packed, allow_pickle=False, **arrays)
-        content = packed.getvalue()
-        write_bytes(self._path(sample, entries), hashlib.sha256(content).digest() + content)
+        path = self._path(sample, entries)
+        sealed.write_arrays(path, {name: array for name, array in arrays.items() if not is_account(name)})
+        sealed.write_arrays(_account(path), {name: array for name, array in arrays.items() if is_account(name)})
+
+    def places(self, sample: str, locations: Iterable[str]) -> tuple[str, ...]:
+        """Return where the selected events of some files lie in the folder of the run, as patterns."""
+        return tuple(f"{FOLDER}/{self._origins[sample].key}/{self._name(location)}_*" for location in locations)
+
+    def place(self, sample: str) -> str:
+        """Return where the selected events of a sample lie in the folder of the run."""
+        return f"{FOLDER}/{self._origins[sample].key}"
 
     def is_done(self, sample: str, part: str) -> bool:
         """Return whether a part of a sample, such as ``1of3``, was selected."""
@@ -72,6 +72,17 @@ class SelectedParts:
         return self._folder / self._origins[sample].key / f"{part}.done"
 
     def _path(self, sample: str, entries: EntryRange) -> Path:
-        name = ntuple.relative(entries.file.location, self._directory)
-        file = hashlib.sha256(f"{name}:{entries.file.tree}".encode()).hexdigest()[:32]
+        location = entries.file.location
+        file = f"{self._name(location)}_{_hash(entries.file.tree)[:8]}"
         return self._folder / self._origins[sample].key / f"{file}_{entries.start}_{entries.stop}.npz"
+
+    def _name(self, location: str) -> str:
+        return _hash(ntuple.relative(location, self._directory))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _account(path: Path) -> Path:
+    return path.with_suffix(".account")

@@ -17,7 +17,7 @@ from cascadebdt.progress import Progress, silent
 from cascadebdt.scaleout import tether
 
 WRONG, MAY_PASS = 2, 75  # exit codes of the command line, see `cli`
-SIDE_BY_SIDE = ("select", "model")  # categories of nodes that take one thread each, because many run at a time
+SIDE_BY_SIDE = ("select", "model", "fill", "merge")  # categories of which many run at a time, with a thread each
 AGAIN = "run the same command again, it does what is left"
 log = logging.getLogger(__name__)
 

@@ -12,6 +12,7 @@ MEMORY_EXCEEDED = 34  # hold reason codes of HTCondor
 BY_A_PERSON = 1
 LAST = "report"  # the node that runs whatever happens to the others
 NOT_READ = ("batch", "plots", "scores", "applied", "selected", "report.html", ".lock")  # products that no node reads
+PARTS = (".selected", ".filled")  # of which each node reads some, see `Node.reads`
 REMOVED = 4  # $DAG_STATUS of a DAG that a person removed
 
 
@@ -47,7 +48,7 @@ def _node(node: Node, config: BatchConfig, *, has_scripts: bool) -> list[str]:
         f"CATEGORY {node.name} {node.category}",
     ]
     if has_scripts:
-        lines.append(f"SCRIPT PRE {node.name} ./pack.sh $JOB")
+        lines.append(f"SCRIPT PRE {node.name} {' '.join(['./pack.sh', '$JOB', *node.reads])}")
         lines.append(f"SCRIPT POST {node.name} ./collect.sh $JOB $RETURN")
     return lines
 
@@ -192,10 +193,10 @@ here=$PWD
 mkdir -p root/{folder} && {unpacked} && tar xf "$node.in.tar" -C root || exit {MAY_PASS}
 {chr(10).join(_exported(variables))}
 cd root
-find {folder} -type f | sort > "$here/before"
+find {folder} -mindepth 1 | sort > "$here/before"
 {shlex.join(command)} "$@" {shlex.join(arguments)}
 code=$?
-find {folder} -type f | sort > "$here/after"
+find {folder} -mindepth 1 | sort > "$here/after"
 comm -23 "$here/before" "$here/after" > "$here/removed"
 find {folder} -type f -newer "$here/before" > "$here/written"
 tar cf "$here/$node.out.tar" -C "$here" removed -C "$here/root" -T "$here/written" || exit {MAY_PASS}
@@ -205,13 +206,19 @@ exit $code
 
 def pack_script(*, root: str, output: str) -> str:
     """Return the script that packs the products which a node may read."""
-    others = " ".join(f"! -name {name}" for name in NOT_READ)
+    others = " ".join(f"! -name {name}" for name in (*NOT_READ, *PARTS))
     return f"""#!/bin/sh
-# Pack the products that a node may read. Argument: the node.
+# Pack the products that a node may read. Arguments: the node, and names and patterns besides those of all nodes.
 here=$PWD
+node=$1; shift
 cd {shlex.quote(root)} && mkdir -p {shlex.quote(output)} || exit {MAY_PASS}
-find {shlex.quote(output)} -mindepth 1 -maxdepth 1 {others} > "$here/jobs/$1.list"
-tar cf "$here/jobs/$1.in.tar" -T "$here/jobs/$1.list" || exit {MAY_PASS}
+find {shlex.quote(output)} -mindepth 1 -maxdepth 1 {others} > "$here/jobs/$node.list"
+for name in "$@"; do
+    for match in {shlex.quote(output)}/$name; do
+        if [ -e "$match" ]; then printf '%s\\n' "$match" >> "$here/jobs/$node.list"; fi
+    done
+done
+tar cf "$here/jobs/$node.in.tar" -T "$here/jobs/$node.list" || exit {MAY_PASS}
 """
 
 
@@ -225,7 +232,7 @@ case $code in -*) code={MAY_PASS} ;; esac
 made="$here/jobs/$1.out.tar"
 if [ -f "$made" ]; then
     cd {shlex.quote(root)} || exit {MAY_PASS}
-    tar xf "$made" -O removed | while IFS= read -r name; do rm -f -- "$name"; done
+    tar xf "$made" -O removed | while IFS= read -r name; do rm -rf -- "$name"; done
     tar xf "$made" --exclude=removed || code={MAY_PASS}
 fi
 rm -f "$made" "$here/jobs/$1.in.tar" "$here/jobs/$1.list"

@@ -8,6 +8,7 @@ the order of summation alone, and are the same for the same number of workers.
 """
 
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ from cascadebdt.training.quantiser import Quantiser, borders, borders_matrix
 
 MIN_ROWS = 100  # of a worker; below, messages take more time than events
 WAIT_SECONDS = 60  # for a worker
+LOOK_SECONDS = 0.2  # between looks at whether all workers are there
 NO_SCHEDULER = "distributed training needs the workers of a Dask scheduler; do it with 'cascadebdt run --executor dask'"
 
 
@@ -150,7 +152,8 @@ def _trained(
             )
         )
     try:
-        raw, curves = client.gather(futures)[0]
+        _wait(client, futures, addresses[: len(shares)])
+        raw, curves = futures[0].result()
     except (CancelledError, KilledWorker, xgb.core.XGBoostError, LookupError) as error:
         raise TransientInputError("a worker was lost while a model trained on all of them; train it again") from error
     finally:
@@ -158,6 +161,23 @@ def _trained(
             client.cancel(futures)
     tracker.wait_for()
     return Fitted(xgb.Booster(model_file=bytearray(raw)), curves)
+
+
+def _wait(client: Any, futures: Sequence[Any], addresses: Sequence[str]) -> None:
+    """Wait for all workers, as long as none of them fails or is lost, for which the others would wait for ever.
+
+    Raises
+    ------
+    LookupError
+        If one is lost.
+    """
+    while not all(future.done() for future in futures):
+        if lost := set(addresses) - set(client.scheduler_info(n_workers=-1)["workers"]):
+            raise LookupError(f"worker {min(lost)} was lost")
+        for future in futures:
+            if future.status == "error":
+                future.result()
+        time.sleep(LOOK_SECONDS)
 
 
 def train_share(
