@@ -68,7 +68,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def has_ended(layout: Layout) -> bool:
-    return layout.dag_log.is_file() and in_queue(layout) is None
+    return last_event(layout.dag_log) is not None and in_queue(layout) is None
 
 
 def of_state(layout: Layout, *states: str) -> list[str]:
