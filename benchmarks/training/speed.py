@@ -41,7 +41,7 @@ def recorded(path: str, jobs: int) -> list[Stage]:
 def straightforward(stage: Stage) -> list[int]:
     """Train every fold on its own and return the numbers of rounds."""
     sample, splits, config, runtime = stage
-    parameters = boosting._parameters(sample, config, runtime, threads=runtime.jobs)
+    parameters = boosting.parameters_of(sample, config, runtime, threads=runtime.jobs)
 
     def matrix(mask: np.ndarray) -> xgb.DMatrix:
         rows = np.flatnonzero(mask)
