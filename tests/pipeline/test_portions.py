@@ -13,6 +13,7 @@ from cascadebdt import config as configuration
 from cascadebdt.cli import main
 from cascadebdt.pipeline import Node, nodes
 from cascadebdt.products import Products
+from scaleout.folders import write_analysis
 from tiny_analysis import tiny_config
 
 PRODUCTS = ("yields", "histograms", "inputs", "migration", "cutflow")
@@ -181,3 +182,16 @@ def test_corrections_are_learnt_by_one_node_from_all_events(ntuples: Path, tmp_p
     result = call("apply", config, "--output", tmp_path / "out", "--sample", "zee", "--part", 1)
     assert result.exit_code == 2
     assert "corrections are learnt from all events at once; use 'cascadebdt apply' without parts" in result.output
+
+
+def test_parts_filled_in_one_copy_of_a_folder_are_joined_in_another(ntuples: Path, tmp_path: Path) -> None:
+    """As jobs without a shared file system do, each of which has a copy at a place of its own."""
+    one, other = tmp_path / "one", tmp_path / "other"
+    config = write_analysis(one, ntuples)
+    done("train", config, "--output", one / "out")
+    *parts, last = planned(config, one / "out")
+    for node in parts:
+        done(*node.arguments, config, "--output", one / "out")
+    one.rename(other)
+    done(*last.arguments, other / "configs" / "tiny.yaml", "--output", other / "out")
+    assert (other / "out" / "yields.json").is_file()

@@ -97,7 +97,7 @@ def merge(config: Config, products: Products, *, jobs: int = 1, progress: Progre
         events = account(config, kept=kept, jobs=jobs, progress=progress)
         bins = work.bins()
         _require_all(partial, [piece.name for piece in levels[0]], bins, work.filled)
-        _require_files(partial, bins, events, work.filled)
+        _require_files(partial, bins, events, work.filled, config)
         totals = work.totals(bins.edges)
         totals.add(Block.of(events, work.cascade, config))
         totals.take(partial.sums, partial.ranges)
@@ -121,10 +121,10 @@ def _require_all(partial: Partial, parts: Sequence[str], bins: Bins, filled: Fil
         raise InputError(f"{filled.folder}: parts were filled into other bins; remove the folder and submit again")
 
 
-def _require_files(partial: Partial, bins: Bins, events: Events, filled: FilledParts) -> None:
+def _require_files(partial: Partial, bins: Bins, events: Events, filled: FilledParts, config: Config) -> None:
     """Require that every part was normalised over the files that count now."""
     for sample, files in events.files.items():
-        now = portions.files_of(tuple(file.location for file in files))
+        now = portions.files_of(tuple(file.location for file in files), config)
         if {partial.files[sample], bins.files.get(sample, now)} != {now}:
             raise InputError(
                 f"{filled.folder}: sample '{sample}' had other files when it was filled, because some could not be "

@@ -10,6 +10,7 @@ from typing import Self
 
 import numpy as np
 
+from cascadebdt import ntuple
 from cascadebdt.arrays import FloatArray
 from cascadebdt.cascade import Cascade
 from cascadebdt.config import Config
@@ -183,7 +184,7 @@ def observe(
         return
     chosen = work.chosen(portion, jobs=jobs, progress=progress)
     observed = Observed.of(work.blocks(chosen, jobs=jobs))
-    work.filled.write_arrays(name, {**observed.to_arrays(), "files": np.array(files_of(chosen.used))})
+    work.filled.write_arrays(name, {**observed.to_arrays(), "files": np.array(files_of(chosen.used, config))})
 
 
 def choose_bins(config: Config, products: Products, *, jobs: int = 1) -> None:
@@ -231,7 +232,7 @@ def fill(config: Config, products: Products, portion: Portion, *, jobs: int = 1,
     for block in work.blocks(chosen, jobs=jobs):
         totals.add(block)
     sums, ranges = totals.packed()
-    files = {portion.sample: files_of(chosen.used)}
+    files = {portion.sample: files_of(chosen.used, config)}
     work.filled.write(portion.name, Partial(hash_of(edges), (portion.name,), files, ranges, sums))
 
 
@@ -255,6 +256,6 @@ def hash_of(edges: Mapping[str, FloatArray]) -> str:
     return digest({region: [float(edge).hex() for edge in of_region] for region, of_region in edges.items()})
 
 
-def files_of(locations: tuple[str, ...]) -> str:
-    """Return a hash of the names of the files that a sample is normalised over."""
-    return digest(sorted(locations))
+def files_of(locations: tuple[str, ...], config: Config) -> str:
+    """Return a hash of the names of the files that a sample is normalised over, the same in every copy of a folder."""
+    return digest(sorted(ntuple.relative(location, config.directory) for location in locations))
