@@ -25,6 +25,7 @@ from cascadebdt import training
 from cascadebdt.config import Config, load
 from cascadebdt.events import loading
 from cascadebdt.pipeline import filling
+from cascadebdt.pipeline.totals import Block
 
 EVENTS = 1e9
 SLOTS = (100, 1000, 10_000)
@@ -87,7 +88,7 @@ def measure(path: Path, repeat: int) -> Costs:
     events = loading.select(config)
     cascade = training.train(events, config.cascade, seed=config.seed)
     n_read = float(events.cutflow.entries[:, 0].sum())
-    scoring = least(lambda: filling.Block.of(events, cascade, config), repeat)
+    scoring = least(lambda: Block.of(events, cascade, config), repeat)
     filled = least(lambda: filling.fill(events, cascade, config), repeat)
     return Costs(
         start=job(path, config.samples[0].name, repeat),

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import dask
 import numpy as np
@@ -52,7 +52,7 @@ def train(rows: int, names: list[str], n_workers: int, folder: Path) -> None:
         [label(seed, min(CHUNK, rows - first)) for seed, first in enumerate(range(0, rows, CHUNK))]
     )
     sample = TrainingSample(
-        features=FeatureRows(DiskColumns(path, names), tuple(names), np.arange(rows)),
+        features=FeatureRows(cast("Any", DiskColumns(path, names)), tuple(names), np.arange(rows)),
         is_signal=is_signal,
         weights=np.ones(rows),
         process=is_signal.astype(np.int16),
