@@ -8,21 +8,17 @@ from functools import reduce
 from pathlib import Path
 
 import awkward as ak
-import numpy as np
 
-from cascadebdt.arrays import CODE, AnyArray, FloatArray, IdArray, IntArray
 from cascadebdt.config import NOMINAL, Config, SampleConfig, SampleSystematic
-from cascadebdt.errors import FileError, InputError, TrainingError
-from cascadebdt.events import ledger, selection
+from cascadebdt.errors import FileError, TrainingError
+from cascadebdt.events import chunks, ledger
 from cascadebdt.events.disk import Store, StoredEvents
 from cascadebdt.events.events import Events, concatenate
-from cascadebdt.events.marks import Marks, joined, largest_share, marks_of
+from cascadebdt.events.marks import Marks, joined, largest_share
 from cascadebdt.events.parts import NOTHING, KeptParts, Names, Part, fits, packed, sums, unpacked
 from cascadebdt.events.read_ahead import outcomes
-from cascadebdt.events.selection import Counts, Cutflow
+from cascadebdt.events.selection import Cutflow
 from cascadebdt.events.sources import Source, all_sources, sources_of, without
-from cascadebdt.events.variations import weight_factors
-from cascadebdt.features import FeatureTable
 from cascadebdt.ntuple import EntryRange, Reader, ranges
 from cascadebdt.progress import Progress, silent
 
@@ -149,7 +145,7 @@ def _select_all(
     with Reader(config.ntuples) as reader:
         done = _read_all(sources, config, names, reader, sink, jobs=jobs, progress=progress)
         marks = {source.name: joined([part.marks for part in parts]) for source, parts in done}
-        ledger.require_unique(marks, [source for source, _ in done], config, _again(config, names, reader))
+        ledger.require_unique(marks, [source for source, _ in done], config, chunks.again(config, names, reader))
     return replace(
         names.no_events(config),
         cutflow=_cutflow(config, done),
@@ -261,12 +257,12 @@ def _parts(
         source, entries = item
         arrays = kept.recall(source.name, entries, rows=rows)
         if arrays is None or not fits(arrays, source):
-            return _read(source, entries, config, reader)
+            return chunks.read(source, entries, config, reader)
         reader.note(entries.file, sums(arrays))
         return unpacked(arrays, entries, source, like, rows=rows)
 
     def compute(item: tuple[Source, EntryRange], chunk: ak.Array | Part | FileError) -> Part | FileError:
-        return chunk if isinstance(chunk, Part | FileError) else _select(*item, chunk, config, names)
+        return chunk if isinstance(chunk, Part | FileError) else chunks.selected(*item, chunk, config, names)
 
     return outcomes(
         items,
@@ -389,7 +385,7 @@ def chosen_files(
     (source,) = sources_of(config, [sample], nominal_only=False)
     empty = _no_cutflow(config)
 
-    def chunks() -> Generator[Events, None, None]:
+    def selected() -> Generator[Events, None, None]:
         with (
             Reader(config.ntuples) as reader,
             closing(_of_files(source, chosen, config, reader, kept=kept, jobs=jobs, progress=progress)) as parts,
@@ -399,7 +395,7 @@ def chosen_files(
                     raise part
                 yield replace(concatenate(part.events), cutflow=empty)
 
-    return ChosenFiles(tuple(file.location for file in source.files), chunks())
+    return ChosenFiles(tuple(file.location for file in source.files), selected())
 
 
 def _of_files(
@@ -458,106 +454,3 @@ def require_trainable(events: Events, config: Config) -> None:
             )
     if faults:
         raise TrainingError(f"{', '.join(faults)}, expected more than 0; loosen the selection or add simulation")
-
-
-def _read(source: Source, part: EntryRange, config: Config, reader: Reader) -> ak.Array | FileError:
-    """Read what the plans of a source need of a range of entries."""
-    try:
-        return reader.read(part, source.branches | set(config.ntuples.event_id), exact=source.exact)
-    except FileError as error:
-        if config.ntuples.on_bad_file == "error":
-            raise
-        return error
-
-
-def _select(source: Source, part: EntryRange, chunk: ak.Array, config: Config, names: Names) -> Part:
-    """Select the events of a range of entries in every variation."""
-    event_id = ledger.identity(chunk, part, source, config)
-    selected: list[Events] = []
-    counted: list[Counts] = []
-    (first, plan), *others = source.plans.items()
-    branches = source.flat(chunk, part.stop - part.start)
-    for name in plan.bits:
-        branches.require_bits(name)
-    nominal, varied = plan.apply_with(dict(others), branches)
-    for variation, table in {first: nominal, **{name: _varied(table) for name, table in varied.items()}}.items():
-        weights = _weights(table, source, part, list(weight_factors(config)))
-        _, counts = selection.apply(table.passed, weights[NOMINAL])
-        _require_finite(table, part)
-        selected.append(_events(table, weights, event_id, source, variation, names))
-        counted.append(counts)
-    marks = marks_of(selected[0], event_id, is_data=source.is_recorded)
-    flags = {
-        f"{what}: branch '{name}' is true or false and used as a number, 1 or 0"
-        for what, name in plan.numbers
-        if branches.is_flag(name)
-    }
-    return Part(part, selected, counted[0], marks, frozenset(flags))
-
-
-def _again(config: Config, names: Names, reader: Reader) -> ledger.Again:
-    """Return a function that selects a range of entries again: its chunk, the selected rows and their marks."""
-
-    def select_again(source: Source, part: EntryRange) -> tuple[ak.Array, IntArray, IdArray]:
-        chunk = reader.read(part, source.branches | set(config.ntuples.event_id), exact=source.exact)
-        plan = next(iter(source.plans.values()))
-        rows = plan.apply(source.flat(chunk, part.stop - part.start), passing_only=True).rows
-        return chunk, rows, _select(source, part, chunk, config, names).marks.rows
-
-    return select_again
-
-
-def _varied(table: FeatureTable) -> FeatureTable:
-    """Return a table without weight variations: these are of the nominal events."""
-    return replace(table, weights={name: weight for name, weight in table.weights.items() if name == NOMINAL})
-
-
-def _weights(table: FeatureTable, source: Source, part: EntryRange, factors: list[str]) -> dict[str, FloatArray]:
-    """Return the normalised nominal weights and, for every weight variation of the analysis, the varied ones."""
-    for name, values in table.weights.items():
-        bad = ~np.isfinite(values)
-        if bad.any():
-            entry = part.start + int(np.argmax(bad))
-            raise InputError(
-                f"{part.file.location}: weight '{name}' is {values[bad][0]} at entry {entry} ({int(bad.sum())} such "
-                "entries in this chunk), expected finite numbers"
-            )
-    nominal = source.scale * table.weights.get(NOMINAL, np.ones(part.stop - part.start))
-    varied = {name: nominal * table.weights[name] if name in table.weights else nominal for name in factors}
-    return {NOMINAL: nominal, **varied}
-
-
-def _require_finite(table: FeatureTable, part: EntryRange) -> None:
-    for name, column in table.columns.items():
-        bad = np.isinf(column)
-        if bad.any():
-            entry = part.start + int(table.rows[np.argmax(bad)])
-            raise InputError(
-                f"{part.file.location}: feature '{name}' is infinite at entry {entry}; check its expression"
-            )
-
-
-def _events(
-    table: FeatureTable,
-    weights: Mapping[str, FloatArray],
-    event_id: IdArray,
-    source: Source,
-    variation: str,
-    names: Names,
-) -> Events:
-    rows = table.rows
-
-    def code(known: tuple[str, ...], name: str) -> AnyArray:
-        return np.full(len(rows), known.index(name), CODE)
-
-    return Events(
-        columns=table.columns,
-        weights={name: weight[rows] for name, weight in weights.items()},
-        event_id=event_id[rows],
-        process=code(names.processes, source.process),
-        sample=code(names.samples, source.name),
-        variation=code(names.variations, variation),
-        processes=names.processes,
-        samples=names.samples,
-        variations=names.variations,
-    )
