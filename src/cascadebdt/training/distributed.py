@@ -25,6 +25,7 @@ from cascadebdt.arrays import FeatureArray, IntArray
 from cascadebdt.config import BDTConfig
 from cascadebdt.errors import ConfigError, TransientInputError
 from cascadebdt.events.folds import Split
+from cascadebdt.forest import boosters
 from cascadebdt.training import boosting
 from cascadebdt.training.boosting import Fitted, Runtime, TrainingSample
 from cascadebdt.training.feature_rows import FeatureRows
@@ -160,7 +161,7 @@ def _trained(
         if client.status == "running":
             client.cancel(futures)
     tracker.wait_for()
-    return Fitted(xgb.Booster(model_file=bytearray(raw)), curves)
+    return Fitted(boosters.load(raw), curves)
 
 
 def _wait(client: Any, futures: Sequence[Any], addresses: Sequence[str]) -> None:
