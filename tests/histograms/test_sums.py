@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import fields
+from random import Random
 
 import numpy as np
 import pytest
@@ -38,7 +39,9 @@ def fsum(entries: list[tuple[int, float]]) -> list[float] | None:
 @example([(0, 1.0), (0, 2.0**-53)], 2, None)  # in the middle
 @example([(0, 1.0), (0, -(2.0**-54)), (1, 2.0**53), (1, -0.5)], 2, None)
 @example([(0, 1.7e308), (0, -1.7e308), (0, 5e-324)], 3, None)
-def test_sums_in_any_order_and_parts_are_the_nearest_doubles(entries, n_parts, random) -> None:  # type: ignore[no-untyped-def]
+def test_sums_in_any_order_and_parts_are_the_nearest_doubles(
+    entries: list[tuple[int, float]], n_parts: int, random: Random | None
+) -> None:
     expected = fsum(entries)
     if random is not None:
         random.shuffle(entries)

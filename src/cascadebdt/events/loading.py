@@ -409,9 +409,9 @@ def _of_files(
     progress: Progress,
 ) -> Generator[Part | FileError, None, None]:
     """Yield what each range of entries of some files gives, or why its file cannot be read if it may be skipped."""
-    some = replace(source, files=tuple(file for file in source.files if file.location in chosen))
+    of_chosen = replace(source, files=tuple(file for file in source.files if file.location in chosen))
     outcomes_in_order = _parts(
-        _items([some], config),
+        _items([of_chosen], config),
         config,
         Names.of(config, nominal_only=False),
         reader,

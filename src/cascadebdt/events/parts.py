@@ -16,7 +16,8 @@ from cascadebdt.events.variations import alternative_samples, variations_with_ro
 from cascadebdt.ntuple import EntryRange
 
 Arrays = Mapping[str, AnyArray]
-ACCOUNT = frozenset({"counts", "marks", "notes", "scale", "sums"})
+SCALE = "scale"
+ACCOUNT = frozenset({"counts", "marks", "notes", SCALE, "sums"})
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def packed(part: Part, source: Source, sums: Mapping[tuple[int, int], int]) -> d
         "marks/n_entries": np.array(part.marks.n_entries),
         "marks/weight": np.array([part.marks.weight, part.marks.largest]),
         "notes": np.array(sorted(part.notes), np.str_),
-        "scale": np.array(source.scale),
+        SCALE: np.array(source.scale),
         "sums": np.array([(*place, checksum) for place, checksum in sums.items()], np.uint64).reshape(-1, 3),
     }
     for variation, events in zip(source.plans, part.events, strict=True):
@@ -151,7 +152,7 @@ def unpacked(arrays: Arrays, entries: EntryRange, source: Source, like: Events, 
 
 def fits(arrays: Arrays, source: Source) -> bool:
     """Return whether arrays of `packed` have the normalisation of a source, which may lack a file since."""
-    return float(arrays["scale"]) == source.scale
+    return float(arrays[SCALE]) == source.scale
 
 
 def sums(arrays: Arrays) -> dict[tuple[int, int], int]:

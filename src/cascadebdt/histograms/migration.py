@@ -68,7 +68,7 @@ class MigrationFilling:
     """
 
     def __init__(self, systematics: Sequence[SystematicConfig], sums: Sums | None = None) -> None:
-        self._systematics = [one for one in systematics if isinstance(one, KinematicSystematic)]
+        self._systematics = [systematic for systematic in systematics if isinstance(systematic, KinematicSystematic)]
         self._sums = Sums() if sums is None else sums
         self._regions: tuple[str, ...] = ()
         self._processes: tuple[str, ...] = ()

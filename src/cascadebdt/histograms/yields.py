@@ -141,10 +141,10 @@ class Filling:
 
 def histogram_of(axes: Sequence[Any], sumw: FloatArray, sumw2: FloatArray) -> Histogram:
     """Return a histogram of sums of weights and of squared weights, ``(n_cells,)`` each."""
-    made: Histogram = hist.Hist(*axes, storage=hist.storage.Weight())
-    cells: Any = made.view()
+    histogram: Histogram = hist.Hist(*axes, storage=hist.storage.Weight())
+    cells: Any = histogram.view()
     cells["value"], cells["variance"] = sumw.reshape(cells.shape), sumw2.reshape(cells.shape)
-    return made
+    return histogram
 
 
 def total(histogram: Histogram, process: str, variation: str = NOMINAL) -> tuple[float, float]:

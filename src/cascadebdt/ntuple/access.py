@@ -55,10 +55,10 @@ def places(location: str, config: NtupleConfig) -> list[str]:
     """Return where the content of a location lies, in the order in which it is tried: as named, then elsewhere."""
     named = replicas(location)
     elsewhere = (
-        other + one.removeprefix(prefix)
-        for one in named
+        other + replica.removeprefix(prefix)
+        for replica in named
         for prefix, others in config.replicas.items()
-        if one.startswith(prefix)
+        if replica.startswith(prefix)
         for other in others
     )
     return list(dict.fromkeys([*named, *elsewhere]))
@@ -86,9 +86,9 @@ def of_any(location: str, action: Callable[[str], T], config: NtupleConfig) -> T
 
 def _of_first(location: str, every: Sequence[str], action: Callable[[str], T]) -> T:
     errors: list[FileError] = []
-    for one in every:
+    for replica in every:
         try:
-            return action(one)
+            return action(replica)
         except FileError as error:
             if len(every) == 1:
                 raise

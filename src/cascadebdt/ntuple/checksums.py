@@ -67,10 +67,10 @@ def verify(location: str, expected: str, config: NtupleConfig) -> None:
     """
     kind, _, digits = expected.lower().partition(":")
     wanted = f"{kind}:{digits.zfill(8)}"
-    found = of_any(location, lambda one: of_file(one, kind), config)
-    if found != wanted:
+    checksum = of_any(location, lambda replica: of_file(replica, kind), config)
+    if checksum != wanted:
         raise FileError(
-            f"{location}: has the checksum {found}, expected {wanted}; the file is damaged or another one: fetch it "
+            f"{location}: has the checksum {checksum}, expected {wanted}; the file is damaged or another one: fetch it "
             "again, or correct the checksum",
             location=location,
         )

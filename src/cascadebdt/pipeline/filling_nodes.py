@@ -39,7 +39,7 @@ def filling_nodes(
     merges: list[Node] = []
     for level, pieces in enumerate(levels[1:], start=1):
         for part, piece in enumerate(pieces, start=1):
-            after = tuple(names[one.name] for one in piece.inputs)
+            after = tuple(names[below.name] for below in piece.inputs)
             names[piece.name] = f"merge_{level}_{part}"
             merges.append(maker.merge(piece, names[piece.name], after, is_done=done[piece.name]))
     last = maker.last(levels[-1], tuple(names[piece.name] for piece in levels[-1]))
@@ -66,7 +66,7 @@ class _Maker:
         """Return which pieces need not be made: those that are there, and what only such ones are made from."""
         done = {piece.name: self.is_applied or self.filled.has(piece.name) for piece in levels[-1]}
         for piece in (piece for level in reversed(levels[1:]) for piece in level):
-            done |= {one.name: done[piece.name] or self.filled.has(one.name) for one in piece.inputs}
+            done |= {below.name: done[piece.name] or self.filled.has(below.name) for below in piece.inputs}
         return done
 
     def observe(self, portion: Portion) -> Node:

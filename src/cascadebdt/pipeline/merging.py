@@ -1,4 +1,4 @@
-"""What portions have filled -> the products of `apply`: merged as a tree, in any order with the same bits."""
+"""Filled portions -> the products of `apply`: merged as a tree, in any order with the same bits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

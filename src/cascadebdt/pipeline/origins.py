@@ -18,7 +18,7 @@ from cascadebdt.expression import load_plugins, registered
 from cascadebdt.products.inventory import sha256
 from cascadebdt.products.keys import Origin
 
-FORMATS = {"select": 2, "train": 3, "apply": 4, "fit": 3, "report": 4}
+FORMATS = {"select": 3, "train": 3, "apply": 4, "fit": 3, "report": 4}
 LEARNING = ("cascadebdt", "numpy", "xgboost")  # packages whose versions change the bits of models and scores
 FITTING = ("cascadebdt", "iminuit", "numpy", "scipy")
 # Where and how a step runs, which changes no bit of what it makes.

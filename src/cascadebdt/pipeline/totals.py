@@ -153,7 +153,7 @@ class Totals:
 
     @property
     def cutflow(self) -> Cutflow:
-        """What the cuts left, hidden data included."""
+        """Events after each cut, hidden data included."""
         if self._cutflow is None:
             raise YieldError("regions: no events to fill them with")
         if self._cutflow.cuts[-1:] != (UNSEEN,):
@@ -180,7 +180,7 @@ class Totals:
 
     @property
     def flow(self) -> Flow:
-        """What the stages leave."""
+        """Sums of weights that reach each stage."""
         return self._stages.flow
 
     @property

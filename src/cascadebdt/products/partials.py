@@ -1,4 +1,4 @@
-"""What parts of the events add to the products of `apply`: from where a part is filled until all are merged.
+"""The share that parts of the events have in the products of `apply`: from where a part is filled until all are merged.
 
 They lie in ``.filled``, in a folder for the key of ``apply``. A file that is damaged counts as missing.
 """
@@ -38,7 +38,7 @@ class Bins(Record):
 
 @dataclass(frozen=True, eq=False)
 class Partial:
-    """What some parts of the events add.
+    """The sums of some parts of the events.
 
     Attributes
     ----------

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cascadebdt import ntuple
 from cascadebdt.atomic import write_text
-from cascadebdt.events.parts import Arrays, is_account
+from cascadebdt.events.parts import SCALE, Arrays, is_account
 from cascadebdt.ntuple import EntryRange
 from cascadebdt.products import sealed
 from cascadebdt.products.keys import Origin
@@ -39,13 +39,17 @@ class SelectedParts:
         """Return what was kept of a range of entries; None if it is not there, or damaged."""
         path = self._path(sample, entries)
         account = sealed.read_arrays(_account(path))
-        of_rows = sealed.read_arrays(path) if rows else {}
-        return None if account is None or of_rows is None else {**account, **of_rows}
+        if account is None or not rows:
+            return account
+        of_rows = sealed.read_arrays(path)
+        # Between the two writes of a process that was killed, rows may have another normalisation than their account.
+        return None if of_rows is None or of_rows[SCALE] != account[SCALE] else {**of_rows, **account}
 
     def keep(self, sample: str, entries: EntryRange, arrays: Arrays) -> None:
         """Write what is to be kept of a range of entries."""
         path = self._path(sample, entries)
-        sealed.write_arrays(path, {name: array for name, array in arrays.items() if not is_account(name)})
+        of_rows = {name: array for name, array in arrays.items() if not is_account(name)}
+        sealed.write_arrays(path, {**of_rows, SCALE: arrays[SCALE]})
         sealed.write_arrays(_account(path), {name: array for name, array in arrays.items() if is_account(name)})
 
     def places(self, sample: str, locations: Iterable[str]) -> tuple[str, ...]:

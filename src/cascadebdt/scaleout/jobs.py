@@ -21,7 +21,7 @@ RETURN_VALUE = re.compile(r"\(return value (\d+)\)")
 
 @dataclass(frozen=True)
 class Event:
-    """What a log says of a job.
+    """An entry of a log that tells where a job stands.
 
     Attributes
     ----------
